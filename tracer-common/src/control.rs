@@ -1,0 +1,37 @@
+//! How user space steers the kernel programs: one word at run time, read-only globals before the load.
+
+use crate::plain::Plain;
+
+/// The single value of the `CONTROL` array map.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// 0 while the programs are switched off. Its lowest bit chooses the flow map in use; user space raises it each
+    /// tick and then drains the map that is no longer written to.
+    pub generation: u64,
+}
+
+// SAFETY: `repr(C)`, one integer.
+unsafe impl Plain for Control {}
+
+/// Read-only globals that are not kernel offsets, by the names that both sides use.
+pub struct Settings;
+
+impl Settings {
+    /// Compared with [`crate::ABI_VERSION`] by the loader.
+    pub const ABI: &str = "ABI";
+    /// Events a CPU may send in a time slot; [`u32::MAX`] for no limit.
+    pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+    /// 1: an event for each drop; 0: for the first of a flow in each generation and a sample.
+    pub const EVERY: &str = "EVERY";
+    /// A flow's packet is sampled when its count on this CPU has none of these bits set.
+    pub const SAMPLE_MASK: &str = "SAMPLE_MASK";
+    /// Bytes in the ring buffer from which the reader is woken.
+    pub const WAKE_AT: &str = "WAKE_AT";
+    /// Which [`crate::filter`] dimensions are in use: bit n is dimension n.
+    pub const FILTERS: &str = "FILTERS";
+    /// Position of `reason` among the tracepoint's arguments, or [`crate::ABSENT`].
+    pub const ARG_REASON: &str = "ARG_REASON";
+    /// Position of `rx_sk` among the tracepoint's arguments, or [`crate::ABSENT`].
+    pub const ARG_RX_SK: &str = "ARG_RX_SK";
+}

@@ -1,0 +1,30 @@
+//! The contract between whydrop's kernel programs and its user space.
+//!
+//! Rule: everything here is plain data. `repr(C)` structs of integers and byte arrays with explicit padding, no
+//! `bool`, `Option` or Rust `enum`, so that any bytes are a valid value; layouts are asserted at compile time on
+//! both targets. A change of any layout or meaning raises [`ABI_VERSION`].
+#![no_std]
+
+mod control;
+mod counter;
+mod event;
+mod fields;
+mod filter;
+mod flow;
+mod plain;
+
+pub use control::{Control, Settings};
+pub use counter::{Counter, CpuState};
+pub use event::{
+    DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK, HEAD_LENGTH, HEAD_MAC,
+    HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
+};
+pub use fields::{ABSENT, FIELDS, Field, Need};
+pub use filter::{
+    BY_IFACE, BY_NETNS, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_SUBNETS,
+};
+pub use flow::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FlowKey, NO_REASON, PORT_IS_SOURCE, Tally, TotalKey};
+pub use plain::{Plain, read_plain};
+
+/// Version of every layout in this crate; the object carries it and the loader compares it.
+pub const ABI_VERSION: u32 = 1;
