@@ -14,7 +14,8 @@ pub const NO_REASON: u32 = u32::MAX;
 
 /// Drops of one kind of packet at one place: the key of the flow maps.
 ///
-/// The higher of the two ports is left out (it is the ephemeral one), so that a client's retries are one flow.
+/// Only the service's port is kept (a SYN's destination, a SYN-ACK's source, else the lower one), so that a client's
+/// retries from ephemeral ports are one flow.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FlowKey {
@@ -32,9 +33,9 @@ pub struct FlowKey {
     pub protocol: u8,
     /// One of the `FAMILY_` values, with [`PORT_IS_SOURCE`] set or not.
     pub family: u8,
-    /// Network order; IPv4 as `::ffff:a.b.c.d`.
-    pub source: [u8; 16],
-    pub destination: [u8; 16],
+    /// The sixteen bytes of the address as they are in the packet, read as four words; IPv4 as `::ffff:a.b.c.d`.
+    pub source: [u32; 4],
+    pub destination: [u32; 4],
 }
 
 impl FlowKey {

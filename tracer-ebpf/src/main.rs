@@ -1,0 +1,26 @@
+//! whydrop's kernel programs.
+//!
+//! Rule: select, filter, count, copy, emit, and nothing else. Names, text and decisions belong to user space. The
+//! layouts stand in `tracer-common`; offsets of kernel members are globals that user space sets before the load.
+#![no_std]
+#![no_main]
+
+mod count;
+mod drop;
+mod emit;
+mod filter;
+mod globals;
+mod maps;
+mod packet;
+mod read;
+mod skb;
+
+/// The kernel lets only GPL-compatible programs call its tracing helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}

@@ -1,0 +1,93 @@
+//! What is read of an `sk_buff`, its device and its socket.
+//!
+//! Rule: `skb->dev` may be overlaid by other data (`dev_scratch` in a socket's receive queue) and `skb->sk` may be a
+//! small request or time-wait socket: both are believed only as far as what they lead to makes sense.
+
+use tracer_common::ABSENT;
+
+use crate::globals::{self, *};
+use crate::read::{Probe, Read};
+
+/// What is needed to filter and count a drop.
+pub struct Skb {
+    pub at: *const u8,
+    pub head: *const u8,
+    /// Bytes, counted from `head`: where the linear data ends, and where the headers start (0xffff: not set).
+    pub tail: u32,
+    pub network: u16,
+    pub length: u32,
+    /// Network order.
+    pub protocol: u16,
+    pub device: *const u8,
+    pub ifindex: u32,
+    pub netns: u32,
+}
+
+impl Skb {
+    #[inline(always)]
+    pub fn new<R: Read>(at: *const u8) -> Self {
+        let device = R::pointer(at, &SKB_DEV);
+        let mut skb = Self {
+            at,
+            head: R::pointer(at, &SKB_HEAD),
+            tail: R::member(at, &SKB_TAIL),
+            network: R::member(at, &SKB_NETWORK_HEADER),
+            length: R::member(at, &SKB_LEN),
+            protocol: R::member(at, &SKB_PROTOCOL),
+            device,
+            ifindex: R::member(device, &DEV_IFINDEX),
+            netns: R::member(R::pointer(device, &DEV_NET), &NET_INODE),
+        };
+        if skb.netns == 0 {
+            skb.ifindex = 0;
+            skb.netns = skb.netns_without_device::<R>();
+        }
+        skb
+    }
+
+    /// A local packet has no device before it is routed: its namespace is that of its socket or of its route.
+    #[inline(always)]
+    fn netns_without_device<R: Read>(&self) -> u32 {
+        let inode = R::member(R::pointer(R::pointer(self.at, &SKB_SK), &SOCK_NET), &NET_INODE);
+        if inode != 0 {
+            return inode;
+        }
+        // Bit 0 of `_skb_refdst` says that no reference is held (include/linux/skbuff.h, SKB_DST_NOREF).
+        let route = (R::member::<u64>(self.at, &SKB_DST) & !1) as *const u8;
+        Probe::member(Probe::pointer(Probe::pointer(route, &DST_DEV), &DEV_NET), &NET_INODE)
+    }
+
+    /// The interface's name, NUL-padded, in two halves.
+    #[inline(always)]
+    pub fn interface_name<R: Read>(&self) -> [u64; 2] {
+        let offset = globals::get(&DEV_NAME);
+        if offset == ABSENT || self.device.is_null() {
+            return [0; 2];
+        }
+        let name = self.device.wrapping_add(offset as usize);
+        [R::at(name), R::at(name.wrapping_add(8))]
+    }
+}
+
+/// The socket that sent the packet or would have received it.
+#[derive(Default)]
+pub struct Owner {
+    pub cookie: u64,
+    pub cgroup: u64,
+}
+
+/// `TCP_TIME_WAIT` and `TCP_NEW_SYN_RECV` (include/net/tcp_states.h): such sockets end after `sock_common`.
+const SMALL_SOCKETS: u32 = 1 << 6 | 1 << 12;
+
+impl Owner {
+    #[inline(always)]
+    pub fn of<R: Read>(socket: *const u8) -> Self {
+        let cookie = R::member(socket, &SOCK_COOKIE);
+        let state: u8 = R::member(socket, &SOCK_STATE);
+        if globals::get(&SOCK_STATE) == ABSENT || 1u32.wrapping_shl(u32::from(state)) & SMALL_SOCKETS != 0 {
+            return Self { cookie, cgroup: 0 };
+        }
+        let node = R::pointer(R::pointer(socket, &SOCK_CGROUP), &CGROUP_NODE);
+        Self { cookie, cgroup: R::member(node, &NODE_ID) }
+    }
+}
