@@ -1,0 +1,222 @@
+//! The `explanation` of an event: what did it, how sure we are, the evidence, and what to try.
+//!
+//! Every claim stands with its evidence; what was not decided is said in `unknown`, never left out.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Cause, Confidence};
+
+/// Why a packet was dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Explanation {
+    /// One plain sentence.
+    pub summary: String,
+    pub cause: Cause,
+    pub confidence: Confidence,
+    /// Short sentences, each a fact that was seen or read, with its value.
+    pub evidence: Vec<String>,
+    /// Complete commands or actions to try, safest first.
+    pub remedy: Vec<String>,
+    /// Who installed what dropped it: `kube-proxy`, `calico`, `ufw`, `docker`, `user`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sysctl: Option<Vec<Sysctl>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route: Option<Route>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub policy: Option<Policy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<Program>,
+    /// What could not be read or decided, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<String>,
+}
+
+impl Explanation {
+    /// An explanation with nothing but its sentence, cause and confidence.
+    pub fn new(cause: Cause, confidence: Confidence, summary: impl Into<String>) -> Self {
+        Self {
+            summary: summary.into(),
+            cause,
+            confidence,
+            evidence: Vec::new(),
+            remedy: Vec::new(),
+            owner: None,
+            rule: None,
+            sysctl: None,
+            route: None,
+            policy: None,
+            program: None,
+            unknown: None,
+        }
+    }
+}
+
+/// The firewall rule that dropped, as the user would find it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rule {
+    pub backend: Backend,
+    pub family: RulesetFamily,
+    pub table: String,
+    pub chain: String,
+    /// Position in its chain, from 1; absent for a chain policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u32>,
+    /// nf_tables handle; xtables-legacy has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub handle: Option<u64>,
+    /// The line of `iptables -S` or `nft list ruleset`.
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+    /// The chains on the way, from the base chain, each with the rule that was left by.
+    pub path: Vec<RuleStep>,
+    /// The rule's own counter; absent where the rule has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub packets: Option<u64>,
+}
+
+/// One chain on the way to a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleStep {
+    pub chain: String,
+    /// Position from 1.
+    pub number: u32,
+}
+
+/// Which tool's ruleset holds the rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backend {
+    IptablesNft,
+    IptablesLegacy,
+    Nftables,
+}
+
+/// The address family of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RulesetFamily {
+    Ip,
+    Ip6,
+    Inet,
+    Bridge,
+    Netdev,
+    Arp,
+}
+
+/// A kernel setting that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Sysctl {
+    /// `net.ipv4.conf.eth1.rp_filter`.
+    pub name: String,
+    pub value: String,
+    /// What the kernel uses after combining it with others (the maximum with `all` for `rp_filter`).
+    pub effective: String,
+}
+
+/// The route that decided.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Route {
+    /// The line of `ip route show`.
+    pub text: String,
+    /// The routing table it stands in: `main`, `local` or its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
+}
+
+/// The verdict of Kubernetes network policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Policy {
+    pub direction: PolicyDirection,
+    pub verdict: PolicyVerdict,
+    /// The policies that select the pod.
+    pub selected_by: Vec<PolicyName>,
+    /// The rule that almost allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nearest: Option<Nearest>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyDirection {
+    Ingress,
+    Egress,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyVerdict {
+    Allowed,
+    Denied,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyName {
+    pub namespace: String,
+    pub name: String,
+}
+
+/// The policy rule that came closest, and what kept it from matching.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Nearest {
+    pub namespace: String,
+    pub name: String,
+    /// Position in `spec.ingress` or `spec.egress`, from 1.
+    pub rule: u32,
+    /// `port 5432 is allowed, 5433 was used`.
+    pub mismatch: String,
+}
+
+/// The BPF program that dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Program {
+    pub id: u32,
+    pub name: String,
+    /// `sched_cls`, `xdp`, `cgroup_skb`, as `bpftool prog` names it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Where it is attached: `eth0 ingress`, `/sys/fs/cgroup/kubepods.slice`.
+    pub attach: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unknown_keys_are_absent_not_null() {
+        let text = serde_json::to_value(Explanation::new(Cause::Ttl, Confidence::Derived, "TTL used up")).unwrap();
+        let expected = json!({
+            "summary": "TTL used up", "cause": "ttl", "confidence": "derived", "evidence": [], "remedy": []
+        });
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn a_rule_is_spelled_as_in_the_contract() {
+        let rule = json!({
+            "backend": "iptables-nft", "family": "ip", "table": "filter", "chain": "INPUT", "number": 1, "handle": 4,
+            "text": "-A INPUT -p tcp -m tcp --dport 10250 -j DROP", "path": [{"chain": "INPUT", "number": 1}],
+            "packets": 412
+        });
+        let parsed: Rule = serde_json::from_value(rule.clone()).unwrap();
+        assert_eq!((parsed.backend, parsed.family), (Backend::IptablesNft, RulesetFamily::Ip));
+        assert_eq!(serde_json::to_value(parsed).unwrap(), rule);
+    }
+
+    #[test]
+    fn a_program_type_keeps_the_kernel_word() {
+        let program = json!({"id": 7, "name": "cil_from_container", "type": "sched_cls", "attach": "lxc1 ingress"});
+        let parsed: Program = serde_json::from_value(program.clone()).unwrap();
+        assert_eq!(serde_json::to_value(parsed).unwrap(), program);
+    }
+}

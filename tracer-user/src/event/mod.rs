@@ -1,0 +1,12 @@
+//! The event contract: what every sink prints, as Rust types.
+//!
+//! A key is always present or absent-when-unknown; it is never `null`. Names in the types are the keys of the JSON.
+
+mod cause;
+mod explanation;
+
+pub use cause::{Cause, Confidence, Hook, Severity};
+pub use explanation::{
+    Backend, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyVerdict, Program, Route, Rule, RuleStep,
+    RulesetFamily, Sysctl,
+};
