@@ -1,0 +1,167 @@
+//! The `drop` event: one line for the packets of a flow that were dropped at one place for one reason.
+//!
+//! Rule: keys and spellings are the contract of `docs/events.md`. A key that may be unknown is an `Option` and is left
+//! out, never `null`.
+
+use std::net::IpAddr;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::{Explanation, Hook, Severity};
+
+/// Packets of one flow that were dropped since its last line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename = "drop")]
+pub struct Drop {
+    /// RFC 3339, UTC: when the (first) packet was dropped.
+    pub time: String,
+    /// Packets that this line stands for.
+    pub count: u64,
+    /// Their bytes, as the kernel counts a packet's length at the drop.
+    pub bytes: u64,
+    pub severity: Severity,
+    pub severity_why: String,
+    pub reason: Reason,
+    pub location: Location,
+    /// Symbols of the kernel stack, innermost first (`--stack`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stack: Option<Vec<String>>,
+    pub hook: Hook,
+    pub netns: Netns,
+    pub interface: Interface,
+    /// The interface by which it came in, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub in_interface: Option<Interface>,
+    pub packet: Packet,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conntrack: Option<Conntrack>,
+    /// The socket that owns the packet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub socket: Option<Socket>,
+    pub explanation: Explanation,
+}
+
+/// The kernel's reason.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Reason {
+    /// As in the kernel's enum, without its prefix; `UNKNOWN` where the kernel gives none.
+    pub name: String,
+    /// The number in the running kernel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u32>,
+    /// `core`, or the kernel part whose enum it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subsystem: Option<String>,
+    /// What the place of the drop says, on a kernel without reasons.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub derived: Option<String>,
+}
+
+/// Where in the kernel the packet was freed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Location {
+    /// The function, without compiler suffixes; the address in hexadecimal where symbols can't be read.
+    pub symbol: String,
+    /// Bytes into the function.
+    pub offset: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Netns {
+    /// Inode of the namespace, as in `readlink /proc/PID/ns/net`; 0 if none could be found.
+    pub inode: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// A network interface.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Interface {
+    /// 0 for a packet that has no device yet.
+    pub index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    Ipv4,
+    Ipv6,
+    Other,
+}
+
+/// What is known of the packet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Packet {
+    pub family: Family,
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `arp`, or the number as text.
+    pub protocol: String,
+    /// Bytes of the (first) packet.
+    pub length: u32,
+    pub source: Endpoint,
+    pub destination: Endpoint,
+    /// `S`, `SA`, `R`, …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tcp_flags: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub icmp: Option<Icmp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// `vxlan` or `geneve`, where the packet is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Icmp {
+    #[serde(rename = "type")]
+    pub kind: u8,
+    pub code: u8,
+}
+
+/// One end of a packet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Endpoint {
+    /// Absent for packets that are not IP, or whose headers could not be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// Why nothing is known of this end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unknown_why: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ConntrackState {
+    New,
+    Established,
+    Related,
+    Untracked,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Conntrack {
+    pub state: ConntrackState,
+}
+
+/// The socket that sent the packet or would have received it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Socket {
+    /// As in `ss -e` (`sk:` in hexadecimal).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<u64>,
+    /// cgroup v2 id: the inode of its directory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<u64>,
+}

@@ -1,0 +1,68 @@
+//! The `stats` line: exact totals each tick and at the end, and what the tool itself missed.
+//!
+//! Rule: `packets` is the sum of `by_reason`, of `totals`, and (with nothing filtered out of the output) of the counts
+//! of all `drop` lines plus `not_shown`.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::drop::{Interface, Location, Netns, Reason};
+
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(tag = "kind", rename = "stats")]
+pub struct Stats {
+    pub time: String,
+    /// The last line of the stream.
+    #[serde(rename = "final")]
+    pub last: bool,
+    /// Dropped packets that passed the filter, since the start.
+    pub packets: u64,
+    pub bytes: u64,
+    /// Largest first.
+    pub by_reason: Vec<ReasonTotal>,
+    /// By place, largest first.
+    pub totals: Vec<PlaceTotal>,
+    /// Of `packets`: classed as expected or noise and not printed without `--all`.
+    pub hidden: u64,
+    /// Of `packets`: in flows without a line of their own, as there were too many lines in one tick.
+    pub not_shown: u64,
+    /// Of `packets`: counted by place only, as the flow tables were full.
+    pub other_flows: u64,
+    /// Packets that the tracepoint showed.
+    pub seen: u64,
+    /// Of these: not what the filter asks for.
+    pub filtered: u64,
+    /// Drops during which the program could not run because it was interrupted; in no other count.
+    pub missed: u64,
+    /// Events not sent, as the CPU's budget for the moment was used up. The packets are counted.
+    pub suppressed: u64,
+    /// Events not sent, as the ring buffer was full. The packets are counted.
+    pub lost: u64,
+    /// Flows forgotten by user space to make room; their packets stay counted.
+    pub evicted: u64,
+    /// Packets whose headers could not be read.
+    pub unreadable: u64,
+    /// Events that did not make sense.
+    pub undecodable: u64,
+    /// Processor time used by this process, seconds.
+    pub cpu_seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct ReasonTotal {
+    pub reason: Reason,
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct PlaceTotal {
+    pub netns: Netns,
+    pub interface: Interface,
+    pub reason: Reason,
+    pub location: Location,
+    pub packets: u64,
+    pub bytes: u64,
+    /// Of `packets`: in flows that did not fit.
+    pub other_flows: u64,
+}

@@ -1,0 +1,72 @@
+//! What can go wrong on the way into the kernel, each with its fix.
+
+use std::io;
+
+use aya::EbpfError;
+use aya::maps::MapError;
+use aya::programs::ProgramError;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum LoadError {
+    #[error("this binary was built without its kernel programs: build it with `cargo xtask build --release`")]
+    NotBuilt,
+    #[error("the embedded kernel programs are damaged ({0}): install whydrop again")]
+    Corrupt(String),
+    #[error("the embedded kernel programs speak version {found} of the contract, not {wanted}: build whydrop again")]
+    Version { found: u32, wanted: u32 },
+    #[error("the embedded kernel programs have no map {0}: build whydrop again")]
+    NoMap(&'static str),
+    #[error("the kernel did not take the map {map}: {source}")]
+    Map { map: &'static str, source: MapError },
+    #[error(
+        "the kernel refused ({call}: {source}): whydrop needs root, or CAP_BPF and CAP_PERFMON (before Linux 5.8 \
+         CAP_SYS_ADMIN); in a container use --privileged, on a node `kubectl debug node/NAME --profile=sysadmin`"
+    )]
+    NotPermitted { call: String, source: io::Error },
+    #[error("out of kernel memory for {what}: {source}; raise the memory limit of the container or service")]
+    Memory { what: String, source: io::Error },
+    #[error("the kernel did not accept the program: {reason}; run `whydrop doctor` to see what this kernel lacks")]
+    Refused {
+        reason: String,
+        /// The verifier's words, for a bug report.
+        log: String,
+    },
+}
+
+impl LoadError {
+    /// Sorts what aya says of an object and its maps.
+    pub(super) fn of_object(error: EbpfError) -> Self {
+        match error {
+            EbpfError::MapError(MapError::CreateError { name, io_error }) => {
+                Self::of_call(format!("creating map {name}"), io_error)
+            }
+            EbpfError::MapError(MapError::SyscallError(error)) => Self::of_call(error.call.to_owned(), error.io_error),
+            EbpfError::ProgramError(error) => Self::of_program(error),
+            other => Self::Corrupt(other.to_string()),
+        }
+    }
+
+    /// Sorts what aya says of loading or attaching a program.
+    pub(super) fn of_program(error: ProgramError) -> Self {
+        match error {
+            ProgramError::LoadError { io_error, verifier_log } => {
+                let log = verifier_log.to_string();
+                if log.is_empty() { Self::of_call("loading the program".into(), io_error) } else {
+                    let reason = format!("{io_error}; {}", log.lines().rev().nth(1).unwrap_or_default());
+                    Self::Refused { reason, log }
+                }
+            }
+            ProgramError::SyscallError(error) => Self::of_call(error.call.to_owned(), error.io_error),
+            other => Self::Refused { reason: other.to_string(), log: String::new() },
+        }
+    }
+
+    fn of_call(call: String, source: io::Error) -> Self {
+        match source.raw_os_error() {
+            Some(libc::EPERM | libc::EACCES) => Self::NotPermitted { call, source },
+            Some(libc::ENOMEM | libc::ENOSPC) => Self::Memory { what: call, source },
+            _ => Self::Refused { reason: format!("{call}: {source}"), log: String::new() },
+        }
+    }
+}

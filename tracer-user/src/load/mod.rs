@@ -1,0 +1,122 @@
+//! From the embedded object to running kernel programs.
+//!
+//! Rule: try, then explain. The preferred hook is tried first; a fallback carries the reason for not having the better
+//! one. Everything is attached before the switch is flipped (by [`crate::source`]), and all of it goes when
+//! [`Programs`] is dropped or the process dies.
+
+mod attach;
+mod error;
+mod object;
+mod size;
+
+use std::collections::BTreeMap;
+
+use aya::maps::{Map, MapData, RingBuf};
+use aya::{Ebpf, EbpfLoader};
+use tracer_common::{BY_SUBNET, Settings};
+
+pub use attach::{Attached, Hook};
+pub use error::LoadError;
+pub use object::embedded;
+pub use size::Sizes;
+
+use crate::btf::Resolved;
+use crate::settings::KernelFilter;
+
+/// What the programs shall do, decided before the load.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub filter: KernelFilter,
+    /// An event for each drop (`--every`).
+    pub every: bool,
+    pub sizes: Sizes,
+}
+
+/// The loaded and attached programs and their maps.
+pub struct Programs {
+    pub attached: Attached,
+    pub maps: Maps,
+    /// Owns what is not taken out below; closing it unloads the programs.
+    _object: Ebpf,
+}
+
+/// The maps, by the names that the kernel side gives them.
+pub struct Maps {
+    pub control: MapData,
+    pub cpu_state: MapData,
+    pub flows_even: MapData,
+    pub flows_odd: MapData,
+    pub other_flows: MapData,
+    pub events: RingBuf<MapData>,
+}
+
+/// Loads `object`, attaches it and leaves it switched off.
+///
+/// # Errors
+/// [`LoadError`] says what is missing and how to get it; nothing stays attached.
+pub fn load(object: &[u8], kernel: &Resolved, plan: &Plan) -> Result<Programs, LoadError> {
+    object::check(object)?;
+    let mut loader = EbpfLoader::new();
+    let globals = globals(kernel, plan);
+    loader.btf(None);
+    for (name, value) in &globals {
+        loader.override_global(*name, *value, true);
+    }
+    for (map, entries) in plan.sizes.entries(&plan.filter) {
+        loader.map_max_entries(map, entries);
+    }
+    let mut object = loader.load(object).map_err(LoadError::of_object)?;
+    fill_filters(&mut object, &plan.filter)?;
+    let attached = attach::attach(&mut object, kernel)?;
+    let maps = Maps {
+        control: take(&mut object, "CONTROL")?,
+        cpu_state: take(&mut object, "CPU_STATE")?,
+        flows_even: take(&mut object, "FLOWS_EVEN")?,
+        flows_odd: take(&mut object, "FLOWS_ODD")?,
+        other_flows: take(&mut object, "OTHER_FLOWS")?,
+        events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
+            .map_err(|source| LoadError::Map { map: "EVENTS", source })?,
+    };
+    Ok(Programs { attached, maps, _object: object })
+}
+
+/// Every read-only global with its value.
+fn globals(kernel: &Resolved, plan: &Plan) -> BTreeMap<&'static str, u32> {
+    let mut globals: BTreeMap<&'static str, u32> = kernel.offsets.iter().copied().collect();
+    globals.insert(Settings::ARG_REASON, kernel.argument_reason);
+    globals.insert(Settings::ARG_RX_SK, kernel.argument_rx_sk);
+    globals.insert(Settings::EVERY, u32::from(plan.every));
+    globals.insert(Settings::EVENT_BUDGET, if plan.every { u32::MAX } else { plan.sizes.event_budget });
+    globals.insert(Settings::WAKE_AT, plan.sizes.ring_bytes / 8);
+    globals.insert(Settings::FILTERS, plan.filter.dimensions());
+    globals
+}
+
+fn fill_filters(object: &mut Ebpf, filter: &KernelFilter) -> Result<(), LoadError> {
+    if filter.dimensions() & !(1 << BY_SUBNET) != 0 {
+        let map = object.map_mut("FILTER").ok_or(LoadError::NoMap("FILTER"))?;
+        let failed = |source| LoadError::Map { map: "FILTER", source };
+        let mut map: aya::maps::HashMap<_, [u8; 20], u8> = map.try_into().map_err(failed)?;
+        for key in filter.keys() {
+            map.insert(key, 1, 0).map_err(failed)?;
+        }
+    }
+    let map = object.map_mut("SUBNETS").ok_or(LoadError::NoMap("SUBNETS"))?;
+    let failed = |source| LoadError::Map { map: "SUBNETS", source };
+    let mut map: aya::maps::lpm_trie::LpmTrie<_, [u8; 16], u8> = map.try_into().map_err(failed)?;
+    for subnet in filter.subnets() {
+        map.insert(&aya::maps::lpm_trie::Key::new(subnet.prefix, subnet.address), 1, 0).map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn take_map(object: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
+    object.take_map(name).ok_or(LoadError::NoMap(name))
+}
+
+fn take(object: &mut Ebpf, name: &'static str) -> Result<MapData, LoadError> {
+    match take_map(object, name)? {
+        Map::Array(data) | Map::PerCpuArray(data) | Map::PerCpuHashMap(data) => Ok(data),
+        _ => Err(LoadError::NoMap(name)),
+    }
+}

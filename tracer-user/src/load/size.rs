@@ -1,0 +1,92 @@
+//! How large the maps are: per-CPU maps cost memory for every CPU, so their entries follow from a budget.
+//!
+//! Rule: all maps together stay below [`BUDGET`] on any machine.
+
+use crate::settings::KernelFilter;
+
+/// Bytes of kernel memory for all maps by default.
+pub const BUDGET: u64 = 32 << 20;
+
+/// Bytes for the two flow maps together.
+const FLOWS_BUDGET: u64 = 22 << 20;
+/// Bytes for "other flows".
+const OTHER_BUDGET: u64 = 4 << 20;
+/// Bytes of the ring buffer by default, and with `--every`.
+const RING_BYTES: u32 = 4 << 20;
+const EVERY_RING_BYTES: u32 = 16 << 20;
+
+/// Kernel bytes of a per-CPU hash entry besides its values: `struct htab_elem`, the rounded key, the pointer, a bucket
+/// (kernel/bpf/hashtab.c).
+const ENTRY_BYTES: u64 = 48 + 56 + 8 + 16;
+/// A `Tally` for each CPU.
+const VALUE_BYTES: u64 = 16;
+
+/// Events that all CPUs together may send in a time slot (134 ms): 8,192 a slot is 61,000 a second.
+const SLOT_EVENTS: u32 = 8192;
+
+/// Entries and bytes of the maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Of each of the two flow maps.
+    pub flow_entries: u32,
+    pub other_entries: u32,
+    pub ring_bytes: u32,
+    /// Events a CPU may send in a time slot.
+    pub event_budget: u32,
+    cpus: u32,
+}
+
+impl Sizes {
+    /// For a machine with `cpus` possible CPUs.
+    pub fn new(cpus: u32, every: bool) -> Self {
+        let entry = ENTRY_BYTES + VALUE_BYTES * u64::from(cpus.max(1));
+        Self {
+            flow_entries: power_of_two_below(FLOWS_BUDGET / 2 / entry, 65_536),
+            other_entries: power_of_two_below(OTHER_BUDGET / entry, 4096),
+            ring_bytes: if every { EVERY_RING_BYTES } else { RING_BYTES },
+            event_budget: (SLOT_EVENTS / cpus.max(1)).max(16),
+            cpus: cpus.max(1),
+        }
+    }
+
+    /// Kernel memory of all maps, bytes.
+    pub fn bytes(&self) -> u64 {
+        let entry = ENTRY_BYTES + VALUE_BYTES * u64::from(self.cpus);
+        entry * (2 * u64::from(self.flow_entries) + u64::from(self.other_entries)) + u64::from(self.ring_bytes)
+    }
+
+    pub(super) fn entries(&self, filter: &KernelFilter) -> [(&'static str, u32); 6] {
+        [
+            ("FLOWS_EVEN", self.flow_entries),
+            ("FLOWS_ODD", self.flow_entries),
+            ("OTHER_FLOWS", self.other_entries),
+            ("EVENTS", self.ring_bytes),
+            ("FILTER", filter.keys().count().max(1) as u32),
+            ("SUBNETS", filter.subnets().len().max(1) as u32),
+        ]
+    }
+}
+
+fn power_of_two_below(entries: u64, most: u32) -> u32 {
+    let entries = u32::try_from(entries).unwrap_or(u32::MAX).clamp(64, most);
+    1 << entries.ilog2()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_holds_on_any_machine() {
+        for cpus in [1, 2, 8, 64, 128, 512, 4096] {
+            let sizes = Sizes::new(cpus, false);
+            assert!(sizes.bytes() <= BUDGET, "{cpus} CPUs: {sizes:?} are {} bytes", sizes.bytes());
+        }
+    }
+
+    #[test]
+    fn a_small_machine_holds_many_flows() {
+        assert_eq!(Sizes::new(2, false).flow_entries, 65_536);
+        assert!(Sizes::new(128, false).flow_entries >= 4096);
+    }
+}

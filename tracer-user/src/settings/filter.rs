@@ -1,0 +1,188 @@
+//! The filter: names and text on the command line, numbers for the kernel programs.
+
+use std::path::Path;
+
+use tracer_common::{
+    BY_IFACE, BY_NETNS, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_SUBNETS, Plain,
+};
+
+use super::error::shortened;
+use super::{SettingsError, Subnet};
+use crate::btf::ReasonNames;
+
+/// What the user asks for; values of one flag are alternatives, different flags must all hold.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Filters (applied in the kernel)")]
+pub struct FilterArgs {
+    /// Network namespace: name, path, inode, `host` or `pid:PID`
+    #[arg(long, value_name = "NETNS", value_delimiter = ',')]
+    pub netns: Vec<String>,
+    /// Interface that the packet was on
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub iface: Vec<String>,
+    /// Protocol: tcp, udp, icmp, icmpv6, sctp or a number
+    #[arg(long, value_name = "PROTO", value_delimiter = ',')]
+    pub proto: Vec<String>,
+    /// Source or destination address or prefix
+    #[arg(long, value_name = "ADDR[/BITS]", value_delimiter = ',')]
+    pub host: Vec<String>,
+    /// Source or destination port
+    #[arg(long, value_name = "PORT", value_delimiter = ',')]
+    pub port: Vec<u16>,
+    /// Drop reason, as in the first column: NETFILTER_DROP
+    #[arg(long, value_name = "REASON", value_delimiter = ',')]
+    pub reason: Vec<String>,
+}
+
+/// The same, as the kernel programs compare it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelFilter {
+    keys: Vec<FilterKey>,
+    subnets: Vec<Subnet>,
+}
+
+impl KernelFilter {
+    /// # Errors
+    /// [`SettingsError`] for the first value that means nothing here.
+    pub fn new(args: &FilterArgs, reasons: &ReasonNames) -> Result<Self, SettingsError> {
+        let mut filter = Self::default();
+        for netns in &args.netns {
+            let inode = netns_inode(netns).ok_or_else(|| SettingsError::Netns(shortened(netns)))?;
+            filter.add(BY_NETNS, inode);
+        }
+        for name in &args.iface {
+            filter.keys.push(interface(name).ok_or_else(|| SettingsError::Interface(shortened(name)))?);
+        }
+        for name in &args.proto {
+            let number = protocol(name).ok_or_else(|| SettingsError::Protocol(shortened(name)))?;
+            filter.add(BY_PROTOCOL, u32::from(number));
+        }
+        for port in &args.port {
+            filter.add(BY_PORT, u32::from(*port));
+        }
+        for name in &args.reason {
+            filter.add(BY_REASON, reason(name, reasons)?);
+        }
+        for host in &args.host {
+            filter.subnets.push(Subnet::parse(host).ok_or_else(|| SettingsError::Host(shortened(host)))?);
+        }
+        too_many("--host", filter.subnets.len(), MAX_SUBNETS)?;
+        too_many("filters", filter.keys.len(), MAX_FILTER_VALUES)?;
+        Ok(filter)
+    }
+
+    fn add(&mut self, dimension: u32, number: u32) {
+        self.keys.push(FilterKey::number(dimension, number));
+    }
+
+    /// One bit for each dimension in use.
+    pub fn dimensions(&self) -> u32 {
+        let subnets = u32::from(!self.subnets.is_empty()) << BY_SUBNET;
+        self.keys.iter().fold(subnets, |bits, key| bits | 1 << key.dimension)
+    }
+
+    /// Keys of the filter map.
+    pub fn keys(&self) -> impl Iterator<Item = [u8; size_of::<FilterKey>()]> {
+        self.keys.iter().filter_map(|key| key.as_bytes().try_into().ok())
+    }
+
+    pub fn subnets(&self) -> &[Subnet] {
+        &self.subnets
+    }
+}
+
+fn too_many(what: &'static str, count: usize, most: u32) -> Result<(), SettingsError> {
+    if count > most as usize { Err(SettingsError::TooMany { what, count, most }) } else { Ok(()) }
+}
+
+/// Inode of a namespace given by name, path, inode, `host` or `pid:PID`.
+fn netns_inode(text: &str) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    if let Ok(inode) = text.parse::<u32>() {
+        return (inode != 0).then_some(inode);
+    }
+    let path = match text.strip_prefix("pid:") {
+        Some(pid) => format!("/proc/{}/ns/net", pid.parse::<u32>().ok()?),
+        None if text == "host" => "/proc/1/ns/net".to_owned(),
+        None if text.contains('/') => text.to_owned(),
+        None => format!("/run/netns/{text}"),
+    };
+    u32::try_from(std::fs::metadata(Path::new(&path)).ok()?.ino()).ok()
+}
+
+fn interface(name: &str) -> Option<FilterKey> {
+    let mut value = [0; 16];
+    if name.is_empty() || name.len() >= value.len() {
+        return None;
+    }
+    value.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    Some(FilterKey { dimension: BY_IFACE, value })
+}
+
+/// IANA protocol numbers by the names that people type.
+fn protocol(name: &str) -> Option<u8> {
+    Some(match name.to_ascii_lowercase().as_str() {
+        "icmp" => 1,
+        "tcp" => 6,
+        "udp" => 17,
+        "dccp" => 33,
+        "gre" => 47,
+        "esp" => 50,
+        "icmpv6" | "ipv6-icmp" => 58,
+        "sctp" => 132,
+        "udplite" => 136,
+        other => other.parse().ok()?,
+    })
+}
+
+fn reason(name: &str, reasons: &ReasonNames) -> Result<u32, SettingsError> {
+    reasons.code(name).ok_or_else(|| {
+        let hint = if reasons.is_empty() { "; it gives none at all (Linux 5.17 and newer do)" } else { "" };
+        let wanted = name.to_ascii_uppercase();
+        let near = reasons.names().find(|known| !wanted.is_empty() && known.contains(&wanted));
+        let near = near.map(|known| format!("; did you mean {known}?"));
+        SettingsError::Reason(shortened(name), near.unwrap_or_else(|| hint.to_owned()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(change: impl FnOnce(&mut FilterArgs)) -> FilterArgs {
+        let mut args = FilterArgs::default();
+        change(&mut args);
+        args
+    }
+
+    fn refused(change: impl FnOnce(&mut FilterArgs)) -> String {
+        KernelFilter::new(&args(change), &ReasonNames::default()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn each_flag_uses_its_own_dimension() {
+        let args = args(|args| {
+            args.proto = vec!["tcp".into(), "17".into()];
+            args.port = vec![10250];
+            args.host = vec!["10.0.0.0/8".into()];
+        });
+        let filter = KernelFilter::new(&args, &ReasonNames::default()).unwrap();
+        assert_eq!(filter.dimensions(), 1 << BY_PROTOCOL | 1 << BY_PORT | 1 << BY_SUBNET);
+        assert_eq!((filter.keys().count(), filter.subnets().len()), (3, 1));
+    }
+
+    #[test]
+    fn each_refusal_names_the_value_and_the_fix() {
+        assert!(refused(|args| args.host = vec!["nohost".into()]).contains("--host nohost: give an IPv4"));
+        assert!(refused(|args| args.iface = vec!["longer-than-fifteen".into()]).contains("1 to 15 bytes"));
+        assert!(refused(|args| args.proto = vec!["tcpp".into()]).contains("give tcp, udp"));
+        assert!(refused(|args| args.netns = vec!["no-such-netns".into()]).contains("no-such-netns"));
+        assert!(refused(|args| args.reason = vec!["NOPE".into()]).contains("no such drop reason"));
+    }
+
+    #[test]
+    fn a_command_line_of_megabytes_gives_a_short_sentence() {
+        assert!(refused(|args| args.host = vec!["x".repeat(4 << 20)]).len() < 300);
+        assert!(refused(|args| args.host = vec!["10.0.0.1".into(); 5000]).contains("use fewer"));
+    }
+}

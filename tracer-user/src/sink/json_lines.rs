@@ -1,0 +1,49 @@
+//! `-o json`: one object a line, as `docs/events.md` says.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use super::{Line, Sink};
+use crate::event::{Header, Stats};
+
+/// Writes JSON lines; `W` should buffer.
+pub struct JsonLines<W> {
+    out: W,
+    /// Packets in the last `stats` line: a tick in which nothing was dropped says nothing.
+    last_seen: Option<u64>,
+}
+
+impl<W: Write> JsonLines<W> {
+    pub fn new(out: W) -> Self {
+        Self { out, last_seen: None }
+    }
+
+    fn write(&mut self, value: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.out, value)?;
+        self.out.write_all(b"\n")
+    }
+}
+
+impl<W: Write> Sink for JsonLines<W> {
+    fn header(&mut self, header: &Header) -> io::Result<()> {
+        self.write(header)?;
+        self.out.flush()
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        self.write(line.drop)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn stats(&mut self, stats: &Stats) -> io::Result<()> {
+        if stats.last || self.last_seen != Some(stats.seen) {
+            self.last_seen = Some(stats.seen);
+            self.write(stats)?;
+        }
+        self.out.flush()
+    }
+}

@@ -1,0 +1,143 @@
+//! Text for a terminal: one line a flow, redrawn in place as counts rise, the newest change at the bottom.
+//!
+//! Rule: it only ever rewrites lines that it wrote itself, and never more than fit on the screen, so the scrollback and
+//! what was there before stay as they are.
+
+use std::collections::HashSet;
+use std::io::{self, Write};
+
+use tracer_common::FlowKey;
+
+use super::style::{Style, thousands};
+use super::summary::summary;
+use super::text::{TITLE, Text, columns};
+use super::{Line, Sink};
+use crate::event::{Drop, Header, Stats};
+
+/// Rows kept; far more than a screen shows.
+const MOST_ROWS: usize = 200;
+
+struct Row {
+    key: FlowKey,
+    drop: Drop,
+    packets: u64,
+}
+
+/// The redrawn table.
+pub struct Live<W> {
+    out: W,
+    style: Style,
+    /// In the order of their last change.
+    rows: Vec<Row>,
+    keys: HashSet<FlowKey>,
+    drawn: usize,
+    status: String,
+    dirty: bool,
+}
+
+impl<W: Write> Live<W> {
+    pub fn new(out: W, style: Style) -> Self {
+        Self { out, style, rows: Vec::new(), keys: HashSet::new(), drawn: 0, status: String::new(), dirty: false }
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let (width, height) = screen();
+        let shown = self.rows.len().min(height.saturating_sub(3).max(1));
+        if self.drawn > 0 {
+            write!(self.out, "\x1b[{}A\x1b[J", self.drawn)?;
+        }
+        self.drawn = 0;
+        if shown > 0 {
+            writeln!(self.out, "{}", cut(&self.style.bold(TITLE), width))?;
+            self.drawn += 1;
+        }
+        let hidden = self.rows.len() - shown;
+        for row in self.rows.iter().skip(hidden) {
+            let text = columns(&row.drop, &thousands(row.packets), self.style);
+            writeln!(self.out, "{}", cut(&text, width))?;
+            self.drawn += 1;
+        }
+        if !self.status.is_empty() {
+            writeln!(self.out, "{}", cut(&self.style.dim(&self.status), width))?;
+            self.drawn += 1;
+        }
+        self.dirty = false;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Sink for Live<W> {
+    fn header(&mut self, header: &Header) -> io::Result<()> {
+        Text::new(&mut self.out, self.style).header(header)
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        if !self.keys.insert(*line.key) {
+            self.rows.retain(|row| row.key != *line.key);
+        } else if self.rows.len() >= MOST_ROWS {
+            let oldest = self.rows.remove(0);
+            self.keys.remove(&oldest.key);
+        }
+        self.rows.push(Row { key: *line.key, drop: line.drop.clone(), packets: line.total.packets });
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.dirty { self.draw() } else { Ok(()) }
+    }
+
+    fn stats(&mut self, stats: &Stats) -> io::Result<()> {
+        self.status = format!(
+            "{} dropped, {} expected or noise{}; Ctrl-C ends",
+            thousands(stats.packets),
+            thousands(stats.hidden),
+            if stats.lost > 0 { format!(", {} events lost", thousands(stats.lost)) } else { String::new() },
+        );
+        if stats.last {
+            self.status.clear();
+            self.draw()?;
+            write!(self.out, "{}", summary(stats, self.style))?;
+            return self.out.flush();
+        }
+        self.draw()
+    }
+}
+
+/// Columns and rows of the terminal on standard output; 80 by 24 if it does not say.
+fn screen() -> (usize, usize) {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the request writes a `winsize`, which `size` is.
+    let result = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
+    if result != 0 || size.ws_col == 0 { (80, 24) } else { (usize::from(size.ws_col), usize::from(size.ws_row)) }
+}
+
+/// The first `width` columns of `text`, not counting colour sequences, which all stay.
+fn cut(text: &str, width: usize) -> String {
+    let (mut out, mut used, mut escape) = (String::with_capacity(text.len()), 0, false);
+    for c in text.chars() {
+        if c == '\x1b' {
+            escape = true;
+        }
+        if escape || used < width {
+            out.push(c);
+        }
+        if escape {
+            escape = c != 'm';
+        } else {
+            used += 1;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cutting_counts_columns_and_keeps_colours_closed() {
+        assert_eq!(cut("\x1b[1mabcdef\x1b[0m", 3), "\x1b[1mabc\x1b[0m");
+        assert_eq!(cut("→→→", 2), "→→");
+    }
+}

@@ -1,0 +1,42 @@
+//! Where lines go. One typed record, several renderers; none of them decides what is said.
+//!
+//! Rule: text that comes from the host or the network is escaped before it reaches a terminal, and a reader that went
+//! away ends the run cleanly.
+
+mod json_lines;
+mod live;
+mod style;
+mod summary;
+mod text;
+
+use std::io;
+
+use tracer_common::{FlowKey, Tally};
+
+pub use json_lines::JsonLines;
+pub use live::Live;
+pub use style::{Style, endpoint, place, printable};
+pub use text::Text;
+
+use crate::event::{Drop, Header, Stats};
+
+/// Packets of a flow that were dropped since its last line.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    pub key: &'a FlowKey,
+    pub drop: &'a Drop,
+    /// Everything that was printed of the flow, this line included.
+    pub total: Tally,
+}
+
+/// A renderer. An error ends the run; `BrokenPipe` ends it cleanly.
+pub trait Sink {
+    /// Called once, when everything is attached.
+    fn header(&mut self, header: &Header) -> io::Result<()>;
+    /// Called for each line.
+    fn line(&mut self, line: &Line<'_>) -> io::Result<()>;
+    /// Called after each batch of lines: what is buffered should be seen now.
+    fn flush(&mut self) -> io::Result<()>;
+    /// Called each tick, and at the end with [`Stats::last`] set.
+    fn stats(&mut self, stats: &Stats) -> io::Result<()>;
+}

@@ -1,0 +1,121 @@
+//! How things look in text: colour, endpoints, places, and nothing that a terminal would obey.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use crate::event::{Drop, Endpoint, Packet, Severity};
+
+/// Whether to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Style {
+    pub colour: bool,
+}
+
+const RESET: &str = "\x1b[0m";
+
+impl Style {
+    /// `text` in the colour of `severity`.
+    pub fn severity(self, severity: Severity, text: &str) -> String {
+        let code = match severity {
+            Severity::Problem => "\x1b[31m",
+            Severity::Expected => "\x1b[33m",
+            Severity::Noise => "\x1b[2m",
+        };
+        self.paint(code, text)
+    }
+
+    pub fn dim(self, text: &str) -> String {
+        self.paint("\x1b[2m", text)
+    }
+
+    pub fn bold(self, text: &str) -> String {
+        self.paint("\x1b[1m", text)
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.colour { format!("{code}{text}{RESET}") } else { text.to_owned() }
+    }
+}
+
+/// `text` with control characters and bidirectional overrides escaped: names come from the host and the network.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let harmful = |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    if !text.contains(harmful) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if harmful(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        out
+    }))
+}
+
+/// `tcp 10.99.1.2:41022 → 10.99.2.2:10250 [S]`.
+pub fn packet(packet: &Packet) -> String {
+    let mut text = printable(&packet.protocol).into_owned();
+    if packet.source.address.is_some() || packet.destination.address.is_some() {
+        let _ = write!(text, " {} → {}", endpoint(&packet.source), endpoint(&packet.destination));
+    } else {
+        let _ = write!(text, " {} bytes", packet.length);
+    }
+    if let Some(flags) = &packet.tcp_flags {
+        let _ = write!(text, " [{flags}]");
+    }
+    if let Some(icmp) = &packet.icmp {
+        let _ = write!(text, " type {} code {}", icmp.kind, icmp.code);
+    }
+    text
+}
+
+/// `10.99.1.2:80`, `[fd99::1]:80`, or `?`.
+pub fn endpoint(end: &Endpoint) -> String {
+    match (end.address, end.port) {
+        (Some(std::net::IpAddr::V6(address)), Some(port)) => format!("[{address}]:{port}"),
+        (Some(address), Some(port)) => format!("{address}:{port}"),
+        (Some(address), None) => address.to_string(),
+        (None, _) => "?".into(),
+    }
+}
+
+/// `s0 in tb-s`, `local in host`.
+pub fn place(drop: &Drop) -> String {
+    let interface = match (&drop.interface.name, drop.interface.index) {
+        (Some(name), _) => printable(name).into_owned(),
+        (None, 0) => "local".into(),
+        (None, index) => format!("if{index}"),
+    };
+    let netns = match (&drop.netns.name, drop.netns.inode) {
+        (Some(name), _) => printable(name).into_owned(),
+        (None, 0) => return interface,
+        (None, inode) => format!("netns {inode}"),
+    };
+    format!("{interface} in {netns}")
+}
+
+/// `1,234,567`.
+pub fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index != 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_escaped() {
+        assert_eq!(printable("eth0"), "eth0");
+        assert_eq!(printable("a\x1b[31mb\n\u{202e}c"), "a\\u{1b}[31mb\\u{a}\\u{202e}c");
+    }
+
+    #[test]
+    fn numbers_are_grouped() {
+        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
+    }
+}
