@@ -1,1 +1,3 @@
 //! whydrop
+
+pub mod host;
