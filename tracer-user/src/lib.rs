@@ -1,3 +1,29 @@
-//! whydrop
+//! whydrop tells why a packet was dropped on this Linux node, or why it was never answered.
+//!
+//! The data path is one straight line; [`pipeline`] is it, top to bottom:
+//!
+//! ```text
+//!  kernel                              | user space
+//!  hook -> filter -> count -> emit ---ring---> source -> decode -> aggregate -> enrich -> explain -> sink
+//!             |        |        |                           ^         ^          ^
+//!             |        +-- flow maps, taken each tick ------+         |          |
+//!             +----------- own counters -> stats                      +-- host::Facts, symbols, reason names
+//! ```
+//!
+//! No stage calls back. Aggregation stands before enrichment, so that only what is printed is explained. Enrichment and
+//! explanation are functions of an event and facts and do no input or output; readers beside the line ([`host`],
+//! [`btf`]) replace the facts as a whole.
 
+pub mod aggregate;
+pub mod btf;
+pub mod cli;
+pub mod decode;
+pub mod enrich;
 pub mod event;
+pub mod explain;
+pub mod host;
+pub mod load;
+pub mod pipeline;
+pub mod settings;
+pub mod sink;
+pub mod source;

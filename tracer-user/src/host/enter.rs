@@ -1,0 +1,111 @@
+//! Doing something inside other network namespaces.
+//!
+//! Rule: `setns` moves one thread, and a thread that cannot come back would poison what it does next. So each batch
+//! has a thread of its own, which goes from namespace to namespace and then ends: nothing ever has to come back.
+
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use super::error::{Errno, HostError};
+use super::netns::{Netns, link};
+
+/// The calling thread's network namespace.
+const OWN: &str = "/proc/thread-self/ns/net";
+
+/// Runs `work` in each of `targets` in turn and gives its result with the namespace's inode.
+///
+/// Entering needs CAP_SYS_ADMIN (and CAP_SYS_PTRACE for a door in `/proc`), except for the namespace we are in.
+/// Targets that are not begun by `deadline` have no result.
+pub fn each<T, W>(targets: &[&Netns], deadline: Instant, work: W) -> Vec<(u32, Result<T, HostError>)>
+where
+    T: Send,
+    W: Fn(&Netns) -> Result<T, HostError> + Sync,
+{
+    let all = |error: &HostError| targets.iter().map(|netns| (netns.inode, Err(error.clone()))).collect();
+    thread::scope(|scope| {
+        let visit = || {
+            let in_time = targets.iter().take_while(|_| Instant::now() < deadline);
+            in_time.map(|netns| (netns.inode, enter(netns).and_then(|()| work(netns)))).collect()
+        };
+        match thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, visit) {
+            Ok(thread) => thread.join().unwrap_or_else(|_| all(&HostError::ThreadFailed)),
+            Err(error) => all(&HostError::Thread { errno: Errno::of(&error) }),
+        }
+    })
+}
+
+/// Moves the calling thread into `netns`; on an error it is where it was.
+fn enter(netns: &Netns) -> Result<(), HostError> {
+    if link(Path::new(OWN)).is_ok_and(|inode| inode == Some(netns.inode)) {
+        return Ok(());
+    }
+    let door = open(netns)?;
+    // SAFETY: `door` is an open descriptor for the whole call; `setns` takes no pointer.
+    if unsafe { libc::setns(door.as_raw_fd(), libc::CLONE_NEWNET) } == 0 {
+        return Ok(());
+    }
+    Err(HostError::Refused { netns: netns.inode, errno: Errno::of(&std::io::Error::last_os_error()) })
+}
+
+/// Opens the first door that still leads to `netns`: a process number or a mount point may be another's by now.
+fn open(netns: &Netns) -> Result<File, HostError> {
+    let mut refused = None;
+    for path in &netns.doors {
+        // Not to hang on a FIFO that took the place of a mount.
+        match OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path) {
+            Ok(file) if file.metadata().is_ok_and(|found| found.ino() == u64::from(netns.inode)) => return Ok(file),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => refused = Some(Errno::of(&error)),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Err(match refused {
+        Some(errno) => HostError::Refused { netns: netns.inode, errno },
+        None => HostError::Gone { netns: netns.inode },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use super::super::netns::NetnsName;
+    use super::*;
+
+    fn netns(inode: u32, door: &str) -> Netns {
+        Netns { inode, name: NetnsName::Host, doors: vec![PathBuf::from(door)] }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    #[test]
+    fn our_own_namespace_needs_no_door() {
+        let own = link(Path::new(OWN)).unwrap().unwrap();
+        let inside = |_: &Netns| Ok(link(Path::new(OWN)).unwrap());
+        let results = each(&[&netns(own, "/nonexistent")], soon(), inside);
+        assert_eq!(results, [(own, Ok(Some(own)))]);
+    }
+
+    #[test]
+    fn a_door_that_leads_elsewhere_is_not_taken() {
+        let work = |_: &Netns| -> Result<(), HostError> { panic!("entered") };
+        for door in ["/nonexistent", "/proc/self/ns/mnt", "/dev/null", "/proc/self/ns/net"] {
+            let results = each(&[&netns(7, door)], soon(), work);
+            assert_eq!(results, [(7, Err(HostError::Gone { netns: 7 }))], "{door}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_begun_after_the_deadline_and_a_panic_is_an_error() {
+        let own = link(Path::new(OWN)).unwrap().unwrap();
+        assert!(each(&[&netns(own, "")], Instant::now(), |_| Ok(())).is_empty());
+        let failed = each(&[&netns(own, "")], soon(), |_| -> Result<(), HostError> { panic!("expected by the test") });
+        assert_eq!(failed, [(own, Err(HostError::ThreadFailed))]);
+    }
+}
