@@ -1,1 +1,28 @@
-//! The network lab.
+//! The network lab: real drops, caused by real tools in network namespaces of its own, seen by the real binary.
+//!
+//! Rules: nothing outside the lab's namespaces is changed; everything made is undone by a guard, also when a test
+//! fails; readiness is waited for, never slept for; a test asserts the cause that is named, not that a line appeared.
+
+pub mod bpf;
+pub mod event;
+pub mod expect;
+pub mod family;
+pub mod firewall;
+pub mod kernel;
+pub mod netns;
+pub mod require;
+pub mod sysctl;
+pub mod topology;
+pub mod tracer;
+pub mod traffic;
+
+pub use event::{Event, Report};
+pub use expect::Expect;
+pub use family::{Dual, Family};
+pub use netns::NetNs;
+pub use tracer::Tracer;
+
+use std::time::Duration;
+
+/// How long anything may take that should be instant: generous, as emulated machines run the lab too.
+pub const DEADLINE: Duration = Duration::from_secs(20);

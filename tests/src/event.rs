@@ -1,0 +1,158 @@
+//! What the binary prints, read by key. This is the only file that spells the keys of `-o json`.
+
+use std::fmt;
+use std::process::ExitStatus;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::expect::Expect;
+
+/// JSON pointers of what the lab looks at.
+pub mod key {
+    pub const KIND: &str = "/kind";
+    pub const COUNT: &str = "/count";
+    pub const BYTES: &str = "/bytes";
+    pub const SEVERITY: &str = "/severity";
+    pub const REASON: &str = "/reason/name";
+    pub const SUBSYSTEM: &str = "/reason/subsystem";
+    pub const SYMBOL: &str = "/location/symbol";
+    pub const HOOK: &str = "/hook";
+    pub const NETNS: &str = "/netns/inode";
+    pub const NETNS_NAME: &str = "/netns/name";
+    pub const INTERFACE: &str = "/interface/name";
+    pub const IN_INTERFACE: &str = "/in_interface/name";
+    pub const STACK: &str = "/stack";
+    pub const FAMILY: &str = "/packet/family";
+    pub const PROTOCOL: &str = "/packet/protocol";
+    pub const LENGTH: &str = "/packet/length";
+    pub const TCP_FLAGS: &str = "/packet/tcp_flags";
+    pub const SOURCE: &str = "/packet/source/address";
+    pub const SOURCE_PORT: &str = "/packet/source/port";
+    pub const DESTINATION: &str = "/packet/destination/address";
+    pub const DESTINATION_PORT: &str = "/packet/destination/port";
+    pub const CAUSE: &str = "/explanation/cause";
+    pub const FINAL: &str = "/final";
+    pub const SEEN: &str = "/seen";
+    pub const FILTERED: &str = "/filtered";
+    pub const LOST: &str = "/lost";
+    pub const UNREADABLE: &str = "/unreadable";
+    pub const UNDECODABLE: &str = "/undecodable";
+    pub const PACKETS: &str = "/packets";
+    /// An array of rows, each with `netns`, `interface`, `reason`, `location`, `packets`, `bytes`, `other_flows`.
+    pub const TOTALS: &str = "/totals";
+    pub const OTHER_FLOWS: &str = "/other_flows";
+}
+
+/// One line of output.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event(pub Value);
+
+impl Event {
+    pub fn at(&self, key: &str) -> Option<&Value> {
+        self.0.pointer(key)
+    }
+
+    pub fn text(&self, key: &str) -> &str {
+        self.at(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    pub fn number(&self, key: &str) -> Result<u64> {
+        self.at(key).and_then(Value::as_u64).with_context(|| format!("no number at {key} in {self}"))
+    }
+
+    pub fn is(&self, kind: &str) -> bool {
+        self.text(key::KIND) == kind
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Packets and their bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total {
+    pub packets: u64,
+    pub bytes: u64,
+}
+
+/// Everything that a run said, from its start to its end.
+#[derive(Debug)]
+pub struct Report {
+    pub header: Event,
+    /// All lines between the header and the last `stats`, that one included.
+    pub events: Vec<Event>,
+    pub status: ExitStatus,
+    pub stderr: String,
+}
+
+impl Report {
+    pub fn matching<'a>(&'a self, wanted: &'a Expect) -> impl Iterator<Item = &'a Event> {
+        self.events.iter().filter(|event| wanted.accepts(event))
+    }
+
+    /// The packets that all matching drop lines stand for.
+    pub fn count(&self, wanted: &Expect) -> Result<u64> {
+        self.matching(wanted).map(|event| event.number(key::COUNT)).sum()
+    }
+
+    /// The packets and bytes that all matching drop lines stand for.
+    pub fn lines_total(&self, wanted: &Expect) -> Result<Total> {
+        self.matching(wanted).try_fold(Total::default(), |total, event| {
+            Ok(Total {
+                packets: total.packets + event.number(key::COUNT)?,
+                bytes: total.bytes + event.number(key::BYTES)?,
+            })
+        })
+    }
+
+    /// The `stats` line that ends the stream.
+    pub fn stats(&self) -> Result<&Event> {
+        let last = self.events.last().context("nothing was printed after the header")?;
+        ensure!(last.is("stats"), "the stream ends with {last} and not with stats");
+        ensure!(last.at(key::FINAL) == Some(&Value::Bool(true)), "the last line is not the final one: {last}");
+        Ok(last)
+    }
+
+    /// The sum of the rows of the final totals that match; rows have the keys of drop lines.
+    pub fn final_total(&self, wanted: &Expect) -> Result<Total> {
+        let rows = self.stats()?.at(key::TOTALS).and_then(Value::as_array).context("stats has no totals")?;
+        rows.iter().map(|row| Event(row.clone())).filter(|row| wanted.accepts(row)).try_fold(
+            Total::default(),
+            |total, row| {
+                Ok(Total {
+                    packets: total.packets + row.number(key::PACKETS)?,
+                    bytes: total.bytes + row.number(key::BYTES)?,
+                })
+            },
+        )
+    }
+
+    /// Matching packets that were counted without a line of their own, because there were too many flows.
+    pub fn other_flows(&self, wanted: &Expect) -> Result<u64> {
+        let rows = self.stats()?.at(key::TOTALS).and_then(Value::as_array).context("stats has no totals")?;
+        let rows = rows.iter().map(|row| Event(row.clone())).filter(|row| wanted.accepts(row));
+        rows.map(|row| row.number(key::OTHER_FLOWS)).sum()
+    }
+
+    /// Fails if a matching packet was reported at all.
+    pub fn ensure_silent(&self, unwanted: &Expect) -> Result<()> {
+        match self.matching(unwanted).next() {
+            None => Ok(()),
+            Some(event) => anyhow::bail!("this was not dropped but is reported: {event}"),
+        }
+    }
+
+    /// Fails unless the run ended well and nothing was lost on the way.
+    pub fn ensure_clean(&self) -> Result<()> {
+        ensure!(self.status.success(), "ended with {}: {}", self.status, self.stderr);
+        let stats = self.stats()?;
+        for counter in [key::LOST, key::UNDECODABLE] {
+            ensure!(stats.number(counter)? == 0, "{counter} is not 0: {stats}");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! What a test expects of a line: some of its keys, each with the values it may have. A miss is told by the lines that
+//! came nearest and what was wrong with each.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use crate::event::{Event, key};
+use crate::kernel;
+use crate::netns::NetNs;
+use crate::traffic::Flow;
+
+/// How many near misses a report shows.
+const SHOWN: usize = 5;
+
+#[derive(Clone, Debug, Default)]
+pub struct Expect {
+    wanted: Vec<(&'static str, Vec<Value>)>,
+}
+
+impl Expect {
+    /// Any line.
+    pub fn any() -> Self {
+        Self::default()
+    }
+
+    /// A row of the totals, which has no kind.
+    pub fn total(reason: &str) -> Self {
+        Self::any().with(key::REASON, reason)
+    }
+
+    /// A drop line with this reason.
+    pub fn drop(reason: &str) -> Self {
+        Self::any().with(key::KIND, "drop").with(key::REASON, reason)
+    }
+
+    /// A drop line with the first of these reasons that this kernel knows.
+    pub fn finest(reasons: &[&str]) -> Result<Self> {
+        Ok(Self::drop(kernel::finest_reason(reasons)?))
+    }
+
+    /// One more key that must have exactly this value.
+    #[must_use]
+    pub fn with(self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.with_any(key, [value])
+    }
+
+    /// One more key that must have one of these values.
+    #[must_use]
+    pub fn with_any<V: Into<Value>>(mut self, key: &'static str, values: impl IntoIterator<Item = V>) -> Self {
+        self.wanted.push((key, values.into_iter().map(Into::into).collect()));
+        self
+    }
+
+    #[must_use]
+    pub fn hook(self, hook: &str) -> Self {
+        self.with(key::HOOK, hook)
+    }
+
+    #[must_use]
+    pub fn interface(self, name: &str) -> Self {
+        self.with(key::INTERFACE, name)
+    }
+
+    /// Freed in one of these functions.
+    #[must_use]
+    pub fn freed_in(self, symbols: &[&str]) -> Self {
+        self.with_any(key::SYMBOL, symbols.iter().copied())
+    }
+
+    pub fn netns(self, namespace: &NetNs) -> Result<Self> {
+        Ok(self.with(key::NETNS, namespace.inode()?))
+    }
+
+    /// Family, protocol, both addresses, and both ports where there are any.
+    #[must_use]
+    pub fn flow(self, flow: &Flow) -> Self {
+        let expect = self.addresses(flow).with(key::PROTOCOL, flow.protocol);
+        if !flow.has_ports() {
+            return expect;
+        }
+        let ports = (flow.source.port(), flow.destination.port());
+        expect.with(key::SOURCE_PORT, ports.0).with(key::DESTINATION_PORT, ports.1)
+    }
+
+    /// Family and both addresses only.
+    #[must_use]
+    pub fn addresses(self, flow: &Flow) -> Self {
+        self.with(key::FAMILY, flow.family().name())
+            .with(key::SOURCE, flow.source.ip().to_string())
+            .with(key::DESTINATION, flow.destination.ip().to_string())
+    }
+
+    pub fn accepts(&self, event: &Event) -> bool {
+        self.misses(event).next().is_none()
+    }
+
+    fn misses<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = String> + 'a {
+        self.wanted.iter().filter_map(|(key, values)| {
+            let found = event.at(key).unwrap_or(&Value::Null);
+            (!values.contains(found)).then(|| format!("{key} is {found}, not {}", alternatives(values)))
+        })
+    }
+
+    /// Which lines came nearest, and why each is not what was wanted.
+    pub fn miss_report(&self, events: &[Event]) -> String {
+        let mut near: Vec<_> = events.iter().map(|event| (self.misses(event).collect::<Vec<_>>(), event)).collect();
+        near.sort_by_key(|(misses, _)| misses.len());
+        let mut report = String::from("wanted");
+        for (key, values) in &self.wanted {
+            let _infallible = write!(report, " {key}={}", alternatives(values));
+        }
+        let _infallible = write!(report, "\nof {} lines, the nearest:", events.len());
+        for (misses, event) in near.iter().take(SHOWN) {
+            let _infallible = write!(report, "\n- {}\n  {event}", misses.join("; "));
+        }
+        report
+    }
+}
+
+fn alternatives(values: &[Value]) -> String {
+    values.iter().map(Value::to_string).collect::<Vec<_>>().join(" or ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn drop_line() -> Event {
+        Event(json!({
+            "kind": "drop",
+            "reason": {"name": "NO_SOCKET"},
+            "packet": {"family": "ipv4", "protocol": "tcp",
+                       "source": {"address": "10.0.0.1", "port": 4000},
+                       "destination": {"address": "10.0.0.2", "port": 81}}
+        }))
+    }
+
+    fn flow(port: u16) -> Flow {
+        let destination = std::net::SocketAddr::from(([10, 0, 0, 2], port));
+        Flow { protocol: "tcp", source: ([10, 0, 0, 1], 4000).into(), destination }
+    }
+
+    #[test]
+    fn a_flow_is_matched_in_all_its_parts() {
+        assert!(Expect::drop("NO_SOCKET").flow(&flow(81)).accepts(&drop_line()));
+        assert!(!Expect::drop("NO_SOCKET").flow(&flow(82)).accepts(&drop_line()));
+        assert!(!Expect::drop("NETFILTER_DROP").flow(&flow(81)).accepts(&drop_line()));
+    }
+
+    #[test]
+    fn an_absent_key_is_no_match() {
+        assert!(!Expect::any().interface("eth0").accepts(&drop_line()));
+    }
+
+    #[test]
+    fn a_miss_names_what_was_wrong_with_the_nearest_line_first() {
+        let far = Event(json!({"kind": "stats"}));
+        let report = Expect::drop("NO_SOCKET").flow(&flow(82)).miss_report(&[far, drop_line()]);
+        let nearest = report.lines().nth(2).unwrap();
+        assert_eq!(nearest, "- /packet/destination/port is 81, not 82");
+    }
+}
