@@ -27,9 +27,9 @@ pub struct Flow<T> {
     counted: Tally,
     printed: Tally,
     last_tick: u64,
-    /// The last packet that came as an event with its stack, or, failing that, as any event.
-    pub sample: Option<Box<Dropped>>,
-    pub known: Option<T>,
+    /// The last packet that came as an event, with the last stack.
+    sample: Option<Box<Dropped>>,
+    known: Option<T>,
 }
 
 impl<T> Flow<T> {
@@ -42,10 +42,21 @@ impl<T> Flow<T> {
         self.printed
     }
 
-    fn keep(&mut self, dropped: Dropped) {
-        if !dropped.stack.is_empty() || self.sample.as_ref().is_none_or(|sample| sample.stack.is_empty()) {
-            self.sample = Some(Box::new(dropped));
+    /// The last packet, and the place for what the next stages work out.
+    pub fn parts(&mut self) -> (Option<&Dropped>, &mut Option<T>) {
+        (self.sample.as_deref(), &mut self.known)
+    }
+
+    fn keep(&mut self, mut dropped: Dropped) {
+        let old = self.sample.take();
+        let had_stack = old.as_ref().is_some_and(|old| !old.stack.is_empty());
+        if dropped.stack.is_empty() {
+            dropped.stack = old.map(|old| old.stack).unwrap_or_default();
+        } else if !had_stack {
+            // With the first stack more can be said.
+            self.known = None;
         }
+        self.sample = Some(Box::new(dropped));
     }
 }
 
@@ -67,7 +78,7 @@ impl<T> Flows<T> {
     pub fn seen(&mut self, dropped: Dropped) -> Option<Due> {
         let key = dropped.event.flow;
         let one = Tally { packets: 1, bytes: u64::from(dropped.event.length) };
-        let (mode, tick) = (self.mode, self.tick);
+        let (mode, tick, time) = (self.mode, self.tick, Some(dropped.event.time));
         // With no room it stays unprinted: the drained count will say it.
         let flow = self.flow(key)?;
         flow.keep(dropped);
@@ -77,7 +88,7 @@ impl<T> Flows<T> {
             return None;
         }
         flow.printed = add(flow.printed, one);
-        Some(Due { key, since_last: one })
+        Some(Due { key, since_last: one, time })
     }
 
     /// Takes a drained count; says what is due of it.
@@ -85,7 +96,7 @@ impl<T> Flows<T> {
         let tick = self.tick;
         let Some(flow) = self.flow(key) else {
             self.evicted += 1;
-            return Some(Due { key, since_last: tally });
+            return Some(Due { key, since_last: tally, time: None });
         };
         flow.last_tick = tick;
         flow.counted = add(flow.counted, tally);
@@ -97,7 +108,7 @@ impl<T> Flows<T> {
             return None;
         }
         flow.printed = flow.counted;
-        Some(Due { key, since_last })
+        Some(Due { key, since_last, time: None })
     }
 
     /// Starts the next tick.

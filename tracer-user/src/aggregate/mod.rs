@@ -21,4 +21,6 @@ pub(crate) fn add(a: Tally, b: Tally) -> Tally {
 pub struct Due {
     pub key: FlowKey,
     pub since_last: Tally,
+    /// When the packet was dropped, `CLOCK_MONOTONIC` ns; `None` for a count.
+    pub time: Option<u64>,
 }

@@ -13,7 +13,7 @@ use tracer_common::{
 };
 
 pub use headers::{Headers, parse};
-pub use transport::{IcmpKind, TcpFlags};
+pub use transport::{IcmpKind, TcpFlags, protocol};
 
 /// What is wrong with an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]

@@ -5,8 +5,7 @@ use aya::programs::raw_trace_point::RawTracePointLink;
 use aya::programs::tp_btf::BtfTracePointLink;
 use aya::programs::{BtfTracePoint, ProgramError, ProgramFd, RawTracePoint};
 
-use super::LoadError;
-use crate::btf::Resolved;
+use super::{Kernel, LoadError};
 
 /// The kernel's tracepoint for dropped packets (include/trace/events/skb.h).
 const TRACEPOINT: &str = "kfree_skb";
@@ -33,7 +32,7 @@ enum Link {
     Raw { _link: RawTracePointLink },
 }
 
-pub(super) fn attach(object: &mut Ebpf, kernel: &Resolved) -> Result<Attached, LoadError> {
+pub(super) fn attach(object: &mut Ebpf, kernel: &Kernel) -> Result<Attached, LoadError> {
     match typed(object, kernel) {
         Ok((program, link)) => {
             let hook = Hook { name: "tp_btf/kfree_skb", reason: "preferred".into() };
@@ -47,10 +46,10 @@ pub(super) fn attach(object: &mut Ebpf, kernel: &Resolved) -> Result<Attached, L
     }
 }
 
-fn typed(object: &mut Ebpf, kernel: &Resolved) -> Result<(ProgramFd, BtfTracePointLink), ProgramError> {
+fn typed(object: &mut Ebpf, kernel: &Kernel) -> Result<(ProgramFd, BtfTracePointLink), ProgramError> {
     let program: &mut BtfTracePoint =
         object.program_mut("drop").ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(TRACEPOINT, &kernel.tracepoint_btf()?)?;
+    program.load(TRACEPOINT, &kernel.for_aya()?)?;
     let id = program.attach()?;
     Ok((program.fd()?.try_clone()?, program.take_link(id)?))
 }

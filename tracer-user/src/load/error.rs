@@ -9,6 +9,8 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum LoadError {
+    #[error(transparent)]
+    Btf(#[from] crate::btf::ResolveError),
     #[error("this binary was built without its kernel programs: build it with `cargo xtask build --release`")]
     NotBuilt,
     #[error("the embedded kernel programs are damaged ({0}): install whydrop again")]

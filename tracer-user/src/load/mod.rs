@@ -6,6 +6,7 @@
 
 mod attach;
 mod error;
+mod kernel;
 mod object;
 mod size;
 
@@ -13,14 +14,14 @@ use std::collections::BTreeMap;
 
 use aya::maps::{Map, MapData, RingBuf};
 use aya::{Ebpf, EbpfLoader};
-use tracer_common::{BY_SUBNET, Settings};
+use tracer_common::{ABSENT, BY_SUBNET, Settings};
 
 pub use attach::{Attached, Hook};
 pub use error::LoadError;
+pub use kernel::Kernel;
 pub use object::embedded;
 pub use size::Sizes;
 
-use crate::btf::Resolved;
 use crate::settings::KernelFilter;
 
 /// What the programs shall do, decided before the load.
@@ -37,7 +38,7 @@ pub struct Programs {
     pub attached: Attached,
     pub maps: Maps,
     /// Owns what is not taken out below; closing it unloads the programs.
-    _object: Ebpf,
+    pub object: Ebpf,
 }
 
 /// The maps, by the names that the kernel side gives them.
@@ -54,7 +55,7 @@ pub struct Maps {
 ///
 /// # Errors
 /// [`LoadError`] says what is missing and how to get it; nothing stays attached.
-pub fn load(object: &[u8], kernel: &Resolved, plan: &Plan) -> Result<Programs, LoadError> {
+pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, LoadError> {
     object::check(object)?;
     let mut loader = EbpfLoader::new();
     let globals = globals(kernel, plan);
@@ -77,14 +78,15 @@ pub fn load(object: &[u8], kernel: &Resolved, plan: &Plan) -> Result<Programs, L
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
             .map_err(|source| LoadError::Map { map: "EVENTS", source })?,
     };
-    Ok(Programs { attached, maps, _object: object })
+    Ok(Programs { attached, maps, object })
 }
 
 /// Every read-only global with its value.
-fn globals(kernel: &Resolved, plan: &Plan) -> BTreeMap<&'static str, u32> {
-    let mut globals: BTreeMap<&'static str, u32> = kernel.offsets.iter().copied().collect();
-    globals.insert(Settings::ARG_REASON, kernel.argument_reason);
-    globals.insert(Settings::ARG_RX_SK, kernel.argument_rx_sk);
+fn globals(kernel: &Kernel, plan: &Plan) -> BTreeMap<&'static str, u32> {
+    let mut globals: BTreeMap<&'static str, u32> = kernel.resolved.offsets.iter().copied().collect();
+    let arguments = kernel.resolved.arguments;
+    globals.insert(Settings::ARG_REASON, arguments.reason.unwrap_or(ABSENT));
+    globals.insert(Settings::ARG_RX_SK, arguments.rx_sk.unwrap_or(ABSENT));
     globals.insert(Settings::EVERY, u32::from(plan.every));
     globals.insert(Settings::EVENT_BUDGET, if plan.every { u32::MAX } else { plan.sizes.event_budget });
     globals.insert(Settings::WAKE_AT, plan.sizes.ring_bytes / 8);

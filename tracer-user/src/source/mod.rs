@@ -16,7 +16,7 @@ use tracer_common::{Counter, CpuState, FlowKey, Tally, TotalKey, read_plain};
 use batch::{After, Batch};
 pub use error::SourceError;
 
-use crate::load::{Attached, Maps};
+use crate::load::{Attached, Programs};
 
 /// Events read before other work gets its turn.
 const EVENTS_A_TURN: usize = 4096;
@@ -32,6 +32,8 @@ pub struct Source {
     generation: u64,
     /// Dropped to detach.
     attached: Option<Attached>,
+    /// Owns the loaded object.
+    _object: aya::Ebpf,
     /// Runs that the kernel skipped, remembered when the program is gone.
     missed: u64,
 }
@@ -62,7 +64,8 @@ impl Source {
     ///
     /// # Errors
     /// [`SourceError`] if a map is not what it should be.
-    pub fn start(maps: Maps, attached: Attached) -> Result<Self, SourceError> {
+    pub fn start(programs: Programs) -> Result<Self, SourceError> {
+        let Programs { maps, attached, object } = programs;
         let mut source = Self {
             control: Map::Array(maps.control).try_into()?,
             cpu_state: Map::PerCpuArray(maps.cpu_state).try_into()?,
@@ -72,6 +75,7 @@ impl Source {
             batch: Batch::new(aya::util::nr_cpus().map_err(|(_, error)| SourceError::Cpus(error))?),
             generation: 2,
             attached: Some(attached),
+            _object: object,
             missed: 0,
         };
         source.control.set(0, source.generation, 0)?;
@@ -86,14 +90,16 @@ impl Source {
     }
 
     /// Calls `each` with the events that are there, a bounded number of them.
-    pub fn events(&mut self, mut each: impl FnMut(&[u8])) -> Progress {
+    /// # Errors
+    /// The first of `each`.
+    pub fn events<E>(&mut self, mut each: impl FnMut(&[u8]) -> Result<(), E>) -> Result<Progress, E> {
         for _ in 0..EVENTS_A_TURN {
             match self.events.get_mut().next() {
-                Some(event) => each(&event),
-                None => return Progress::Idle,
+                Some(event) => each(&event)?,
+                None => return Ok(Progress::Idle),
             }
         }
-        Progress::More
+        Ok(Progress::More)
     }
 
     /// Turns to the other flow map: afterwards all events of the old one are in the ring buffer, and

@@ -1,0 +1,83 @@
+//! The command line: clap only, and what each command's end means for the exit status.
+//!
+//! Rule: every failure is one sentence on standard error. Exit status 0: done; 1: it could not be done; 2: the command
+//! line is wrong; with `-- CMD`, the command's own.
+
+mod doctor;
+mod output;
+mod watch;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::Output;
+
+/// Tells why a packet was dropped on this node: every drop with its reason, place and ends.
+#[derive(Debug, Parser)]
+#[command(name = "whydrop", version, args_conflicts_with_subcommands = true, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    watch: watch::WatchArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show drops as they happen (what `whydrop` alone does)
+    Watch(watch::WatchArgs),
+    /// Say what works on this node, what does not, and how to mend it
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Parses, runs and reports.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    start_log();
+    let result = match cli.command.unwrap_or(Command::Watch(cli.watch)) {
+        Command::Watch(args) => watch::run(args),
+        Command::Doctor(args) => doctor::run(&args),
+    };
+    match result {
+        Ok(status) => status,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            use std::io::Write;
+            // Standard error may be closed too: then there is nobody to tell.
+            let _ = writeln!(std::io::stderr(), "whydrop: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// clap's message, shortened: a wrong value can be megabytes long.
+fn usage(error: &clap::Error) -> ExitCode {
+    use std::io::Write;
+    const MOST: usize = 2000;
+    let text = error.render().to_string();
+    if !error.use_stderr() {
+        let _ = std::io::stdout().write_all(text.as_bytes());
+        return ExitCode::SUCCESS;
+    }
+    let short: String = text.chars().take(MOST).collect();
+    let _ = writeln!(std::io::stderr(), "{}", short.trim_end());
+    ExitCode::from(2)
+}
+
+/// The reader of standard output went away: a clean end.
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// Log on standard error, as `WHYDROP_LOG` asks (`debug`, `whydrop::source=trace`); warnings by default.
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WHYDROP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+}

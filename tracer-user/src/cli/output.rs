@@ -1,0 +1,51 @@
+//! `-o`, and where text goes: plain lines, or a live table on a terminal.
+
+use std::io::{BufWriter, IsTerminal, Write, stdout};
+
+use clap::ValueEnum;
+
+use crate::sink::{JsonLines, Live, Sink, Style, Text};
+
+/// Bytes buffered before a write.
+const BUFFER: usize = 64 << 10;
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// Aligned lines; on a terminal a table that follows the counts
+    #[default]
+    Text,
+    /// One JSON object a line, as docs/events.md says
+    Json,
+}
+
+impl Output {
+    /// The sink for standard output; `in_place` if nothing else writes there.
+    pub(super) fn sink(self, in_place: bool) -> Box<dyn Sink> {
+        let out = BufWriter::with_capacity(BUFFER, stdout());
+        match self {
+            Self::Json => Box::new(JsonLines::new(out)),
+            Self::Text if in_place && stdout().is_terminal() => Box::new(Live::new(out, style())),
+            Self::Text => Box::new(Text::new(out, style())),
+        }
+    }
+
+    /// Writes `text` to standard output, or `value` as JSON.
+    pub(super) fn print(self, text: &str, value: &impl serde::Serialize) -> std::io::Result<()> {
+        let mut out = stdout().lock();
+        match self {
+            Self::Text => out.write_all(text.as_bytes())?,
+            Self::Json => {
+                serde_json::to_writer(&mut out, value)?;
+                out.write_all(b"\n")?;
+            }
+        }
+        out.flush()
+    }
+}
+
+/// Colour where the terminal wants it (`NO_COLOR`, no-color.org).
+pub(super) fn style() -> Style {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    Style { colour: stdout().is_terminal() && !no_colour && !dumb }
+}

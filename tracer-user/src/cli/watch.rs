@@ -1,0 +1,84 @@
+//! `whydrop watch`: show drops as they happen.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::Output;
+use crate::load::{self, Kernel, Plan, Sizes};
+use crate::pipeline::{self, Watch};
+use crate::settings::{FilterArgs, KernelFilter};
+
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct WatchArgs {
+    /// How to print
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    output: Output,
+    /// Also show drops that are expected or mere bookkeeping
+    #[arg(long)]
+    all: bool,
+    /// Show the kernel stack of each drop
+    #[arg(long)]
+    stack: bool,
+    /// A line for each packet, not for each flow (lossless to some 200,000 a second)
+    #[arg(long)]
+    every: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
+    /// End after N lines
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// End after this time: 30s, 5m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    duration: Option<Duration>,
+    /// How often counts are refreshed
+    #[arg(long, value_name = "TIME", value_parser = interval, default_value = "1s")]
+    interval: Duration,
+    /// Most lines in an interval, the largest first; the rest is counted
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    lines: u64,
+    /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
+    /// Run a command, watch while it runs, and end with its exit status
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the event loop")?;
+    runtime.block_on(async {
+        // First of all, so that a signal that comes during the start ends it cleanly.
+        let signals = pipeline::Signals::new().context("can't handle signals")?;
+        let kernel = Kernel::read(args.btf.as_deref())?;
+        let filter = KernelFilter::new(&args.filter, &kernel.reasons)?;
+        let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
+        let plan = Plan { filter, every: args.every, sizes: Sizes::new(u32::try_from(cpus)?, args.every) };
+        let programs = load::load(load::embedded(), &kernel, &plan)?;
+        let sink = args.output.sink(args.command.is_empty());
+        let watch = Watch {
+            all: args.all,
+            stack: args.stack,
+            every: args.every,
+            count: args.count,
+            duration: args.duration,
+            interval: args.interval,
+            lines: args.lines,
+            command: args.command,
+        };
+        pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s or 5m"))
+}
+
+fn interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
+    if (least..=most).contains(&interval) { Ok(interval) } else { Err("from 100ms to 60s".into()) }
+}

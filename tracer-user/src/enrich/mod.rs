@@ -1,0 +1,82 @@
+//! From numbers to names: a dropped packet becomes the `drop` event, all but its explanation.
+//!
+//! Rule: functions of an event and [`Facts`]; no input or output. What has no name is shown by its number, and asked for
+//! through [`Facts::unknown`].
+
+mod packet;
+mod symbol;
+
+use tracer_common::{FlowKey, NO_REASON};
+
+use crate::btf::ReasonNames;
+use crate::decode::Dropped;
+use crate::event::{Conntrack, ConntrackState, Interface, Location, Netns, Reason, Socket};
+use crate::host::{self, Symbols, Unknown};
+
+pub use packet::packet;
+pub use symbol::{location, stack};
+
+/// Everything that names come from, at one moment.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    pub host: &'a host::Facts,
+    pub reasons: &'a ReasonNames,
+    /// `None` where the kernel hides its symbols.
+    pub symbols: Option<&'a Symbols>,
+}
+
+impl Facts<'_> {
+    /// What the host readers should look up for this flow.
+    pub fn unknown(&self, flow: &FlowKey) -> Option<Unknown> {
+        let unknown = Unknown { netns: flow.netns, ifindex: flow.ifindex };
+        (flow.netns != 0 && !self.host.knows(unknown)).then_some(unknown)
+    }
+}
+
+/// The kernel's reason, by name where it has one.
+pub fn reason(code: u32, reasons: &ReasonNames) -> Reason {
+    if code == NO_REASON {
+        return Reason { name: "UNKNOWN".into(), code: None, subsystem: None, derived: None };
+    }
+    let name = reasons.name(code).map_or_else(|| format!("REASON_{code}"), str::to_owned);
+    Reason { name, code: Some(code), subsystem: Some(reasons.subsystem(code).to_owned()), derived: None }
+}
+
+pub fn netns(inode: u32, host: &host::Facts) -> Netns {
+    Netns { inode, name: host.netns(inode).map(|netns| netns.name.to_string()) }
+}
+
+pub fn interface(netns: u32, index: u32, host: &host::Facts) -> Interface {
+    Interface { index, name: host.interface(netns, index).map(|interface| interface.name.to_string()) }
+}
+
+/// The interface by which the packet came in, if it is another than the one it was on.
+pub fn in_interface(dropped: &Dropped, host: &host::Facts) -> Option<Interface> {
+    let (index, flow) = (dropped.event.in_ifindex, &dropped.event.flow);
+    (index != 0 && index != flow.ifindex).then(|| interface(flow.netns, index, host))
+}
+
+/// `enum ip_conntrack_info` (include/uapi/linux/netfilter/nf_conntrack_common.h): 0 established, 1 related, 2 new, 3 and 4
+/// the same for replies, 7 untracked. Without an entry nothing is known.
+pub fn conntrack(dropped: &Dropped) -> Option<Conntrack> {
+    const ENTRY: u32 = 8;
+    let state = match (dropped.event.conntrack & 7, dropped.event.conntrack & ENTRY != 0) {
+        (7, _) => ConntrackState::Untracked,
+        (0 | 3, true) => ConntrackState::Established,
+        (1 | 4, true) => ConntrackState::Related,
+        (2, true) => ConntrackState::New,
+        _ => return None,
+    };
+    Some(Conntrack { state })
+}
+
+pub fn socket(dropped: &Dropped) -> Option<Socket> {
+    let known = |number| (number != 0).then_some(number);
+    let socket = Socket { cookie: known(dropped.event.socket_cookie), cgroup: known(dropped.event.cgroup) };
+    (socket.cookie.is_some() || socket.cgroup.is_some()).then_some(socket)
+}
+
+/// Where the packet was freed.
+pub fn place(flow: &FlowKey, facts: &Facts<'_>) -> Location {
+    location(flow.location, facts.symbols)
+}

@@ -1,0 +1,45 @@
+//! The running kernel's own description, read once at the start: offsets, argument positions, reason names.
+
+use std::path::{Path, PathBuf};
+
+use crate::btf::{self, Btf, BtfError, ReasonNames, Resolved};
+
+use super::LoadError;
+
+/// Where the kernel describes itself (Linux 5.4, `CONFIG_DEBUG_INFO_BTF`).
+const BTF_DIR: &str = "/sys/kernel/btf";
+
+/// What is needed of BTF.
+pub struct Kernel {
+    pub resolved: Resolved,
+    pub reasons: ReasonNames,
+    /// Modules whose reasons could not be read: these stay numbers.
+    pub unusable: Vec<BtfError>,
+    path: PathBuf,
+}
+
+impl Kernel {
+    /// Reads the BTF in `file`, or the running kernel's.
+    ///
+    /// # Errors
+    /// [`LoadError::Btf`] if there is none, or it lacks what whydrop cannot work without.
+    pub fn read(file: Option<&Path>) -> Result<Self, LoadError> {
+        let path = file.map_or_else(|| Path::new(BTF_DIR).join("vmlinux"), Path::to_path_buf);
+        let btf = Btf::from_kernel(&path).map_err(btf::ResolveError::from)?;
+        let resolved = btf::resolve(&btf)?;
+        let (reasons, unusable) =
+            ReasonNames::from_kernel(&btf, Path::new(BTF_DIR)).map_err(btf::ResolveError::from)?;
+        Ok(Self { resolved, reasons, unusable, path })
+    }
+
+    /// What this kernel does not tell, a sentence each.
+    pub fn gaps(&self) -> Vec<String> {
+        let missing = self.resolved.missing.iter().map(ToString::to_string);
+        missing.chain(self.unusable.iter().map(ToString::to_string)).collect()
+    }
+
+    /// aya's own view of the same file, wanted to load a typed tracepoint. Large: drop it soon.
+    pub(super) fn for_aya(&self) -> Result<aya::Btf, aya_obj::btf::BtfError> {
+        aya::Btf::parse_file(&self.path, aya::Endianness::default())
+    }
+}

@@ -1,0 +1,157 @@
+//! From what is due to the event that is printed: names, then the explanation, kept until names change.
+//!
+//! Rule: this is where facts are held for the line; the functions that use them are in [`crate::enrich`] and
+//! [`crate::explain`] and do no input or output.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tracer_common::TotalKey;
+
+use crate::aggregate::{Due, PlaceTally};
+use crate::btf::ReasonNames;
+use crate::decode::Dropped;
+use crate::enrich::{self, Facts};
+use crate::event::{Drop, Header, PlaceTotal, SCHEMA, SourceLine};
+use crate::explain;
+use crate::host::{self, Clock, HostHandle, Symbols};
+use crate::load::{Hook, Kernel};
+
+use super::PipelineError;
+
+/// Facts, and the readers that renew them.
+pub(super) struct Describer {
+    reasons: ReasonNames,
+    symbols: Option<Symbols>,
+    host: HostHandle,
+    facts: Arc<host::Facts>,
+    clock: Clock,
+    /// What this kernel or node does not show.
+    coverage: Vec<String>,
+    with_stack: bool,
+}
+
+impl Describer {
+    pub(super) fn new(kernel: Kernel, with_stack: bool) -> Result<Self, PipelineError> {
+        let host = host::spawn(host::Reader::default())?;
+        let mut coverage = kernel.gaps();
+        let symbols = Symbols::load().map_err(|error| coverage.push(error.to_string())).ok();
+        Ok(Self {
+            reasons: kernel.reasons,
+            symbols,
+            facts: host.facts(),
+            host,
+            clock: Clock::measure(),
+            coverage,
+            with_stack,
+        })
+    }
+
+    pub(super) fn header(&self, hook: &Hook) -> Header {
+        let kernel = host::Kernel::read();
+        Header {
+            schema: SCHEMA,
+            version: env!("CARGO_PKG_VERSION").into(),
+            host: kernel.hostname,
+            kernel: kernel.release,
+            started: self.now(),
+            boot_id: kernel.boot_id.unwrap_or_default(),
+            sources: vec![SourceLine { name: "drop".into(), hook: hook.name.into(), reason: hook.reason.clone() }],
+            coverage: self.coverage.clone(),
+        }
+    }
+
+    /// Takes up what the readers have found; true if names may have changed.
+    pub(super) fn refresh(&mut self) -> bool {
+        self.clock = Clock::measure();
+        let facts = self.host.facts();
+        let changed = !Arc::ptr_eq(&facts, &self.facts);
+        self.facts = facts;
+        changed
+    }
+
+    /// The event for what is due of a flow, made once and kept in `known` until names change.
+    pub(super) fn describe<'a>(
+        &mut self,
+        due: &Due,
+        sample: Option<&Dropped>,
+        known: &'a mut Option<Drop>,
+    ) -> &'a Drop {
+        if known.is_none() {
+            self.learn(due);
+        }
+        let drop = known.get_or_insert_with(|| self.build(due, sample));
+        drop.time = match due.time {
+            Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
+            None => self.now(),
+        };
+        drop.count = due.since_last.packets;
+        drop.bytes = due.since_last.bytes;
+        drop.packet = enrich::packet(&due.key, sample);
+        drop
+    }
+
+    /// Uses the newest names, and asks for those that are still missing.
+    fn learn(&mut self, due: &Due) {
+        self.facts = self.host.facts();
+        if let Some(unknown) = self.facts().unknown(&due.key) {
+            // A full queue is no loss: the flow's next line asks again.
+            self.host.ask(unknown);
+        }
+    }
+
+    fn build(&self, due: &Due, sample: Option<&Dropped>) -> Drop {
+        let (facts, key) = (self.facts(), &due.key);
+        let stack = sample.map_or_else(Vec::new, |sample| enrich::stack(&sample.stack, facts.symbols));
+        let mut reason = enrich::reason(key.reason, facts.reasons);
+        let location = enrich::place(key, &facts);
+        let packet = enrich::packet(key, sample);
+        let verdict = explain::explain(&explain::Observation::new(key, sample, &reason, &location, &stack, &packet, &facts));
+        reason.derived = verdict.derived_reason;
+        Drop {
+            time: String::new(),
+            count: 0,
+            bytes: 0,
+            severity: verdict.severity,
+            severity_why: verdict.severity_why,
+            reason,
+            location,
+            stack: self.with_stack.then_some(stack),
+            hook: verdict.hook,
+            netns: enrich::netns(key.netns, facts.host),
+            interface: enrich::interface(key.netns, key.ifindex, facts.host),
+            in_interface: sample.and_then(|sample| enrich::in_interface(sample, facts.host)),
+            packet,
+            conntrack: sample.and_then(enrich::conntrack),
+            socket: sample.and_then(enrich::socket),
+            explanation: verdict.explanation,
+        }
+    }
+
+    /// A row of the totals.
+    pub(super) fn place_total(&self, key: &TotalKey, tally: &PlaceTally) -> PlaceTotal {
+        let facts = self.facts();
+        let all = tally.all();
+        PlaceTotal {
+            netns: enrich::netns(key.netns, facts.host),
+            interface: enrich::interface(key.netns, key.ifindex, facts.host),
+            reason: enrich::reason(key.reason, facts.reasons),
+            location: enrich::location(key.location, facts.symbols),
+            packets: all.packets,
+            bytes: all.bytes,
+            other_flows: tally.other.packets,
+        }
+    }
+
+    pub(super) fn now(&self) -> String {
+        rfc3339(SystemTime::now())
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.as_ref() }
+    }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    humantime::format_rfc3339_nanos(time).to_string()
+}

@@ -1,0 +1,153 @@
+//! The line, top to bottom: source -> decode -> aggregate -> enrich -> explain -> sink.
+//!
+//! Rule: one task runs it; nothing here waits for anything but the ring buffer, the clock, a signal or the command.
+
+mod child;
+mod describe;
+mod error;
+mod signals;
+mod stages;
+mod stats;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+
+use crate::load::{Kernel, Programs};
+use crate::sink::Sink;
+use crate::source::{Progress, Source};
+
+use child::Child;
+use describe::Describer;
+pub use error::PipelineError;
+pub use signals::Signals;
+use stages::Stages;
+
+/// How long an event may wait in the ring buffer: the kernel wakes the reader only when it fills up.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Batches of events read in a drain: together more than the largest ring buffer holds.
+const MOST_TURNS: usize = 64;
+
+/// What `whydrop watch` was asked for.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    pub all: bool,
+    pub stack: bool,
+    pub every: bool,
+    pub count: Option<u64>,
+    pub duration: Option<Duration>,
+    pub interval: Duration,
+    /// Most lines in an interval.
+    pub lines: u64,
+    pub command: Vec<OsString>,
+}
+
+/// Why the line ends.
+enum End {
+    /// Count, duration or signal.
+    Asked,
+    Command(ExitCode),
+}
+
+/// Runs until asked to end; everything is detached afterwards.
+///
+/// # Errors
+/// [`PipelineError`] if the kernel or the sink fails; a closed pipe is `PipelineError::Sink` with `BrokenPipe`.
+pub async fn run(
+    watch: Watch,
+    programs: Programs,
+    kernel: Kernel,
+    mut signals: Signals,
+    sink: Box<dyn Sink>,
+) -> Result<ExitCode, PipelineError> {
+    let mut line = Pipeline::start(&watch, programs, kernel, sink)?;
+    let mut child = Child::spawn(&watch.command)?;
+    let deadline = watch.duration.map(|duration| Instant::now() + duration);
+    let mut poll = interval_at(Instant::now() + POLL, POLL);
+    let mut tick = interval_at(Instant::now() + watch.interval, watch.interval);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let end = loop {
+        if line.stages.is_done() {
+            break End::Asked;
+        }
+        tokio::select! {
+            biased;
+            () = signals.any() => break End::Asked,
+            status = child.wait() => break End::Command(status?),
+            () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
+            _ = tick.tick() => line.tick()?,
+            _ = poll.tick() => {}
+            () = line.source.filling() => {}
+        }
+        line.events()?;
+    };
+    line.finish()?;
+    Ok(match end {
+        End::Asked => ExitCode::SUCCESS,
+        End::Command(status) => status,
+    })
+}
+
+/// The kernel side and the stages behind it.
+struct Pipeline {
+    source: Source,
+    stages: Stages,
+}
+
+impl Pipeline {
+    fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
+        let describer = Describer::new(kernel, watch.stack)?;
+        let header = describer.header(&programs.attached.hook);
+        let source = Source::start(programs)?;
+        let mut stages = Stages::new(watch, describer, sink);
+        stages.sink.header(&header).map_err(PipelineError::Sink)?;
+        Ok(Self { source, stages })
+    }
+
+    /// Passes on the events that are there.
+    fn events(&mut self) -> Result<Progress, PipelineError> {
+        let progress = self.source.events(|bytes| self.stages.event(bytes))?;
+        self.stages.flush()?;
+        Ok(progress)
+    }
+
+    /// Turns to the other flow map, and passes on what was counted in the old one.
+    fn tick(&mut self) -> Result<(), PipelineError> {
+        self.source.turn()?;
+        self.drain()?;
+        self.stages.refresh();
+        self.stats(false)
+    }
+
+    /// All events before the counts that include them, so that a flow's first packet is printed with its headers.
+    fn drain(&mut self) -> Result<(), PipelineError> {
+        self.stages.next_tick();
+        for _ in 0..MOST_TURNS {
+            if self.events()? == Progress::Idle {
+                break;
+            }
+        }
+        let mut due = Vec::new();
+        self.source.take_flows(|key, tally| due.extend(self.stages.counted(key, tally)))?;
+        self.source.other_flows(|key, tally| self.stages.totals.set_other(key, tally))?;
+        due.sort_unstable_by_key(|due| std::cmp::Reverse(due.since_last.packets));
+        due.iter().try_for_each(|due| self.stages.print(due))?;
+        self.stages.flush()
+    }
+
+    /// Detaches, takes what is left, and says the final counts.
+    fn finish(&mut self) -> Result<(), PipelineError> {
+        self.source.stop()?;
+        self.drain()?;
+        self.stats(true)
+    }
+
+    fn stats(&mut self, last: bool) -> Result<(), PipelineError> {
+        let stats = self.stages.stats(&self.source.self_counters()?, last);
+        self.stages.sink.stats(&stats).map_err(PipelineError::Sink)
+    }
+}
