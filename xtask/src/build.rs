@@ -30,14 +30,15 @@ pub(crate) fn binary(workspace: &Workspace, release: bool) -> Result<PathBuf> {
 }
 
 fn kernel_programs(workspace: &Workspace, compiler: &Compiler) -> Result<()> {
-    run(ebpf_cargo(workspace, compiler)?.args(["build", "--release"])).context("the kernel programs were not built")?;
+    run(for_kernel(workspace, compiler, &compiler.cargo)?.args(["build", "--release"]))
+        .context("the kernel programs were not built")?;
     let built = workspace.ebpf_target().join("bpfel-unknown-none/release/whydrop");
     copy_if_changed(&built, &workspace.ebpf_object())
 }
 
-/// The cargo of the kernel programs, in their crate, whose own configuration has target and flags.
-pub(crate) fn ebpf_cargo(workspace: &Workspace, compiler: &Compiler) -> Result<Command> {
-    let mut command = foreign(&compiler.cargo);
+/// A program of the kernel programs' toolchain, in their crate, whose own configuration has target and flags.
+pub(crate) fn for_kernel(workspace: &Workspace, compiler: &Compiler, program: &Path) -> Result<Command> {
+    let mut command = foreign(program);
     command
         .current_dir(workspace.ebpf_crate())
         .env("RUSTC", &compiler.rustc)

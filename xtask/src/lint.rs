@@ -38,23 +38,29 @@ pub(crate) fn lint(workspace: &Workspace) -> Result<()> {
 /// Clippy of the compiler that builds the kernel programs. Gives what was not checked.
 fn kernel_programs(workspace: &Workspace) -> Result<Option<&'static str>> {
     let compiler = setup::toolchain(workspace)?;
-    if !has_clippy(&compiler) {
+    let Some(clippy) = its_clippy(&compiler) else {
         return Ok(Some("kernel programs (their compiler has no clippy)"));
-    }
-    let clippy = ["clippy", "--release", "--", "-D", "warnings"];
-    run(build::ebpf_cargo(workspace, &compiler)?.args(clippy))?;
+    };
+    // Started directly: `cargo clippy` would take whichever clippy comes first in PATH, which is rustup's.
+    run(build::for_kernel(workspace, &compiler, &clippy)?.env("CARGO", &compiler.cargo).args([
+        "clippy",
+        "--release",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     Ok(None)
 }
 
-fn has_clippy(compiler: &Compiler) -> bool {
-    let present = || compiler.rustc.with_file_name("cargo-clippy").is_file();
-    if !present() && compiler.rustc.starts_with("/usr") && packages::can_install() {
+fn its_clippy(compiler: &Compiler) -> Option<PathBuf> {
+    let clippy = compiler.rustc.with_file_name("cargo-clippy");
+    if !clippy.is_file() && clippy.starts_with("/usr") && packages::can_install() {
         // It comes from the same source package as the compiler, so where both exist they fit.
         if let Err(error) = packages::install(&["rust-web-clippy"]) {
             eprintln!("warning: {error:#}");
         }
     }
-    present()
+    clippy.is_file().then_some(clippy)
 }
 
 /// Licences, duplicates and sources by `deny.toml`. Gives what was not checked.
@@ -65,7 +71,7 @@ fn dependencies(workspace: &Workspace) -> Result<Option<&'static str>> {
     for crate_file in ["Cargo.toml", "tracer-ebpf/Cargo.toml"] {
         run(Command::new(&deny)
             .current_dir(&workspace.root)
-            .args(["--all-features", "--manifest-path", crate_file, "check", "--config", "deny.toml"])
+            .args(["--config", "deny.toml", "--manifest-path", crate_file, "check", "--hide-inclusion-graph"])
             // The advisories need a download; they are no property of this source.
             .args(["bans", "licenses", "sources"]))?;
     }
