@@ -1,0 +1,117 @@
+//! Debian and Ubuntu packages: what they provide, and installing them.
+//!
+//! Rule: a program that is there is never installed again, and nothing is ever removed to make room. Where `xtask` may not
+//! install, the error holds the command that would.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process::{self, find, is_root};
+
+/// A program and the Debian package that has it.
+pub(crate) struct Provided {
+    program: &'static str,
+    package: &'static str,
+}
+
+/// What the network lab runs.
+pub(crate) const LAB: [Provided; 9] = [
+    Provided { program: "ip", package: "iproute2" },
+    Provided { program: "tc", package: "iproute2" },
+    Provided { program: "iptables", package: "iptables" },
+    Provided { program: "nft", package: "nftables" },
+    Provided { program: "ipset", package: "ipset" },
+    Provided { program: "ping", package: "iputils-ping" },
+    Provided { program: "sysctl", package: "procps" },
+    Provided { program: "capsh", package: "libcap2-bin" },
+    Provided { program: "unshare", package: "util-linux" },
+];
+
+/// Compilers with the sources of `core`, in the order to try: `-web` is the newer one that Debian keeps for browsers.
+pub(crate) const COMPILERS: [[&str; 3]; 2] =
+    [["rustc-web", "cargo-web", "rust-web-src"], ["rustc", "cargo", "rust-src"]];
+
+/// Makes sure that every program of a table is there.
+pub(crate) fn ensure(table: &[Provided], purpose: &str) -> Result<()> {
+    let (programs, packages) = missing(table, |program| find(program).is_some());
+    if packages.is_empty() {
+        return Ok(());
+    }
+    let programs = programs.join(", ");
+    if !can_install() {
+        bail!("{purpose} needs {programs}; run\n  {}", advice(&packages));
+    }
+    install(&packages).with_context(|| format!("{purpose} needs {programs}"))
+}
+
+fn missing(table: &[Provided], present: impl Fn(&str) -> bool) -> (Vec<&'static str>, Vec<&'static str>) {
+    let absent: Vec<&Provided> = table.iter().filter(|row| !present(row.program)).collect();
+    let mut packages: Vec<_> = absent.iter().map(|row| row.package).collect();
+    packages.dedup();
+    (absent.iter().map(|row| row.program).collect(), packages)
+}
+
+/// Whether `install` may be tried: root on a distribution with apt.
+pub(crate) fn can_install() -> bool {
+    is_root() && has_apt()
+}
+
+fn has_apt() -> bool {
+    Path::new("/etc/debian_version").exists() && find("apt-get").is_some()
+}
+
+/// Installs packages with apt, as root.
+pub(crate) fn install(packages: &[&str]) -> Result<()> {
+    let apt = || {
+        let mut apt = Command::new("apt-get");
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300", "-qq"]);
+        apt
+    };
+    // A source of the user's that is out of order must not stop us; whether the lists are good enough, the install tells.
+    if let Err(error) = process::run(apt().arg("update")) {
+        eprintln!("warning: {error:#}");
+    }
+    process::run(apt().args(["install", "-y", "--no-install-recommends", "--no-remove"]).args(packages))
+}
+
+/// The command that installs packages, for somebody to type.
+pub(crate) fn advice(packages: &[&str]) -> String {
+    let packages = packages.join(" ");
+    if has_apt() {
+        let sudo = if is_root() { "" } else { "sudo " };
+        format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}")
+    } else {
+        format!("your package manager, for what Debian calls: {packages}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_missing_is_installed_and_each_package_once() {
+        assert_eq!(missing(&LAB, |_| true), (vec![], vec![]));
+        let (programs, packages) = missing(&LAB, |program| !["ip", "tc", "nft"].contains(&program));
+        assert_eq!(programs, ["ip", "tc", "nft"]);
+        assert_eq!(packages, ["iproute2", "nftables"]);
+    }
+
+    #[test]
+    fn rows_of_one_package_stand_together() {
+        let mut packages: Vec<_> = LAB.iter().map(|row| row.package).collect();
+        packages.dedup();
+        let once = packages.len();
+        packages.sort_unstable();
+        packages.dedup();
+        assert_eq!(packages.len(), once, "a package in two places of the table would be named twice");
+    }
+
+    #[test]
+    fn advice_names_every_package() {
+        let advice = advice(&COMPILERS[0]);
+        assert!(COMPILERS[0].iter().all(|package| advice.contains(package)), "{advice}");
+    }
+}

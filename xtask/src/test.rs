@@ -1,0 +1,147 @@
+//! `cargo xtask test`: the unit tests, then the network lab with the real binary, then one line that says how it went.
+//!
+//! Rule: what did not run is never passed over in silence. A lab that could not run, and a filter that met no test, are failures.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::ops::AddAssign;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail};
+
+use crate::build;
+use crate::compiler;
+use crate::packages;
+use crate::process::{cargo, is_root, rendered};
+use crate::workspace::Workspace;
+
+pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) -> Result<()> {
+    let start = Instant::now();
+    if !no_lab {
+        packages::ensure(&packages::LAB, "the network lab")?;
+    }
+    let binary = build::binary(workspace, true)?;
+    // The lab is no default member of the workspace, so this leaves it out.
+    let mut unit = cargo();
+    unit.current_dir(&workspace.root).arg("test").args(filter);
+    let unit = counted(&mut unit, io::stdout()).context("the unit tests failed")?;
+    let mut lab = cargo();
+    lab.current_dir(&workspace.root).env("WHYDROP_BINARY", &binary);
+    lab.args(["test", "--package", "tracer-tests"]).args(filter).args(["--", "--test-threads=1"]);
+    let lab = match (no_lab, is_root()) {
+        (true, _) => None,
+        (false, true) => Some(counted(&mut lab, io::stdout()).context("the network lab failed")?),
+        (false, false) => {
+            // Cargo builds as the user; only the test programs are started by sudo.
+            let host = compiler::host()?.to_uppercase().replace(['-', '.'], "_");
+            lab.env(format!("CARGO_TARGET_{host}_RUNNER"), "sudo --preserve-env=WHYDROP_BINARY");
+            let (passed, command) = (unit.passed, rendered(&lab));
+            bail!(
+                "the {passed} unit tests passed, but the network lab did not run because it needs root; run\n  {command}"
+            );
+        }
+    };
+    println!("{}", verdict(unit, lab, filter.is_some())? + &format!(" in {} s", start.elapsed().as_secs()));
+    Ok(())
+}
+
+/// What the test harness said at the end of each test program.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Count {
+    passed: u64,
+    ignored: u64,
+}
+
+impl AddAssign for Count {
+    fn add_assign(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.ignored += other.ignored;
+    }
+}
+
+/// Runs tests, passing their output on, and counts them.
+fn counted(command: &mut Command, mut out: impl Write) -> Result<Count> {
+    eprintln!("  {}", rendered(command));
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().with_context(|| format!("cannot start `{}`", rendered(command)))?;
+    let mut count = Count::default();
+    for line in child.stdout.take().into_iter().flat_map(|stdout| BufReader::new(stdout).split(b'\n')) {
+        let line = line.context("the output of the tests cannot be read")?;
+        let line = String::from_utf8_lossy(&line);
+        writeln!(out, "{line}")?;
+        count += summary(&line).unwrap_or_default();
+    }
+    let status = child.wait()?;
+    if !status.success() {
+        bail!("see above; `{}` ended with {status}", rendered(command));
+    }
+    Ok(count)
+}
+
+/// Reads `test result: ok. 12 passed; 0 failed; 1 ignored; …`.
+fn summary(line: &str) -> Option<Count> {
+    let (_, numbers) = line.strip_prefix("test result: ")?.split_once(". ")?;
+    let number = |word: &str| {
+        numbers.split("; ").find_map(|part| part.strip_suffix(word)).and_then(|number| number.trim().parse().ok())
+    };
+    Some(Count { passed: number("passed")?, ignored: number("ignored")? })
+}
+
+/// The closing line, or why so few tests are a failure.
+fn verdict(unit: Count, lab: Option<Count>, filtered: bool) -> Result<String> {
+    let mut total = unit;
+    total += lab.unwrap_or_default();
+    if filtered && total.passed == 0 {
+        bail!("no test has that in its name");
+    }
+    if !filtered && (unit.passed == 0 || lab.is_some_and(|lab| lab.passed == 0)) {
+        bail!("a whole group of tests is empty ({} unit, {} lab)", unit.passed, lab.unwrap_or_default().passed);
+    }
+    let lab = lab.map_or("no lab tests (--no-lab)".into(), |lab| format!("{} lab tests", lab.passed));
+    let ignored = if total.ignored == 0 { String::new() } else { format!(", {} ignored", total.ignored) };
+    Ok(format!("passed: {} unit tests, {lab}{ignored}", unit.passed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn count(passed: u64, ignored: u64) -> Count {
+        Count { passed, ignored }
+    }
+
+    #[test]
+    fn the_harness_summary_is_read() {
+        let line = "test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 3 filtered out; finished in 0.01s";
+        assert_eq!(summary(line), Some(count(12, 1)));
+        for other in ["", "test a::b ... ok", "test result: ok", "test result: ok. many passed; 0 ignored"] {
+            assert_eq!(summary(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn tests_are_counted_over_all_programs_and_a_failure_is_one() {
+        let script = "echo 'test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured'; echo noise;\
+                      echo 'test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured'";
+        let mut passed_on = Vec::new();
+        assert_eq!(counted(Command::new("sh").args(["-c", script]), &mut passed_on).unwrap(), count(5, 1));
+        assert!(String::from_utf8(passed_on).unwrap().contains("\nnoise\n"));
+        let failure = counted(Command::new("sh").args(["-c", "exit 101"]), io::sink()).unwrap_err();
+        assert!(failure.to_string().contains("101"), "{failure}");
+    }
+
+    #[test]
+    fn nothing_tested_is_a_failure() {
+        assert!(verdict(count(0, 0), Some(count(0, 0)), true).is_err());
+        assert!(verdict(count(5, 0), Some(count(0, 0)), false).is_err());
+        assert!(verdict(count(0, 0), Some(count(5, 0)), false).is_err());
+        assert!(verdict(count(0, 0), Some(count(1, 0)), true).is_ok());
+    }
+
+    #[test]
+    fn the_closing_line_tells_what_ran_and_what_did_not() {
+        let line = verdict(count(5, 0), Some(count(3, 1)), false).unwrap();
+        assert_eq!(line, "passed: 5 unit tests, 3 lab tests, 1 ignored");
+        assert_eq!(verdict(count(5, 0), None, false).unwrap(), "passed: 5 unit tests, no lab tests (--no-lab)");
+    }
+}
