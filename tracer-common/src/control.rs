@@ -30,8 +30,16 @@ impl Settings {
     pub const WAKE_AT: &str = "WAKE_AT";
     /// Which [`crate::filter`] dimensions are in use: bit n is dimension n.
     pub const FILTERS: &str = "FILTERS";
-    /// Position of `reason` among the tracepoint's arguments, or [`crate::ABSENT`].
+    /// [`REASON_POSITION`], or [`crate::ABSENT`] on a kernel without reasons.
     pub const ARG_REASON: &str = "ARG_REASON";
-    /// Position of `rx_sk` among the tracepoint's arguments, or [`crate::ABSENT`].
+    /// [`RX_SK_POSITION`], or [`crate::ABSENT`] on a kernel that does not tell the receiving socket.
     pub const ARG_RX_SK: &str = "ARG_RX_SK";
 }
+
+/// Positions of the `kfree_skb` tracepoint's arguments (include/trace/events/skb.h, 5.10 to 7.2), counted from 0.
+pub const SKB_POSITION: u32 = 0;
+pub const LOCATION_POSITION: u32 = 1;
+/// Since Linux 5.17.
+pub const REASON_POSITION: u32 = 2;
+/// Since Linux 6.11.
+pub const RX_SK_POSITION: u32 = 3;

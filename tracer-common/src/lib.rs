@@ -13,7 +13,7 @@ mod filter;
 mod flow;
 mod plain;
 
-pub use control::{Control, Settings};
+pub use control::{Control, LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION, Settings};
 pub use counter::{Counter, CpuState};
 pub use event::{
     DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK, HEAD_LENGTH, HEAD_MAC,

@@ -6,16 +6,16 @@
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{btf_tracepoint, raw_tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, RawTracePointContext};
-use tracer_common::{Counter, CpuState, FlowKey, NO_REASON};
+use tracer_common::{Counter, CpuState, FlowKey, NO_REASON, REASON_POSITION, RX_SK_POSITION};
 
 use crate::count::{bump, count};
 use crate::emit::{Drop, emit};
+use crate::filter;
 use crate::globals::{self, ARG_REASON, ARG_RX_SK};
 use crate::maps::{CONTROL, CPU_STATE};
 use crate::packet::Packet;
 use crate::read::{Direct, Probe, Read};
 use crate::skb::Skb;
-use crate::filter;
 
 /// The tracepoint's arguments, wherever this kernel has them.
 struct Arguments {
@@ -25,25 +25,15 @@ struct Arguments {
     receiver: *const u8,
 }
 
-/// Reads the argument at a position known only at load. One load per position, as the verifier wants the offset into
-/// the context in the instruction; those of other positions are removed at load.
-macro_rules! argument {
-    ($context:ident, $position:ident, $absent:expr) => {
-        match globals::get(&$position) {
-            2 => $context.arg::<u64>(2),
-            3 => $context.arg::<u64>(3),
-            _ => $absent,
-        }
-    };
-}
-
+/// Reads the arguments. Which of them this kernel has is known only at load, but not where they would be: the verifier
+/// wants the offset into the context in the instruction, so the loader refuses other positions than these.
 macro_rules! arguments {
     ($context:ident) => {
         Arguments {
             skb: $context.arg(0),
             location: $context.arg(1),
-            reason: argument!($context, ARG_REASON, u64::from(NO_REASON)) as u32,
-            receiver: argument!($context, ARG_RX_SK, 0) as *const u8,
+            reason: if globals::get(&ARG_REASON) == REASON_POSITION { $context.arg(2) } else { NO_REASON },
+            receiver: if globals::get(&ARG_RX_SK) == RX_SK_POSITION { $context.arg(3) } else { core::ptr::null() },
         }
     };
 }

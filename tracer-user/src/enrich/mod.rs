@@ -3,6 +3,7 @@
 //! Rule: functions of an event and [`Facts`]; no input or output. What has no name is shown by its number, and asked for
 //! through [`Facts::unknown`].
 
+mod observation;
 mod packet;
 mod symbol;
 
@@ -13,6 +14,7 @@ use crate::decode::Dropped;
 use crate::event::{Conntrack, ConntrackState, Interface, Location, Netns, Reason, Socket};
 use crate::host::{self, Symbols, Unknown};
 
+pub use observation::observation;
 pub use packet::packet;
 pub use symbol::{location, stack};
 

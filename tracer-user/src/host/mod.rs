@@ -17,6 +17,7 @@ pub mod mountinfo;
 pub mod netlink;
 pub mod netns;
 pub mod reader;
+pub mod symbol;
 
 pub use error::HostError;
 pub use facts::{Facts, Unknown};
@@ -24,3 +25,6 @@ pub use handle::{HostHandle, spawn};
 pub use interface::{Interface, InterfaceTable};
 pub use netns::{Netns, NetnsName};
 pub use reader::Reader;
+pub use clock::Clock;
+pub use kernel::Kernel;
+pub use symbol::Symbols;

@@ -54,6 +54,18 @@ pub struct Netns {
     pub doors: Vec<PathBuf>,
 }
 
+impl Netns {
+    /// How a user runs a command in it: `nsenter --net=PATH`; none without a way in, or when it is the host's.
+    pub fn entry_command(&self) -> Option<String> {
+        if self.name == NetnsName::Host {
+            return None;
+        }
+        let door = self.doors.first()?.to_str()?;
+        let is_plain = door.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:@+".contains(&byte));
+        Some(if is_plain { format!("nsenter --net={door}") } else { format!("nsenter --net='{}'", door.replace('\'', r"'\''")) })
+    }
+}
+
 /// How sure it is that a namespace is the host's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostProof {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use tracer_common::{LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION};
+
 use crate::btf::{self, Btf, BtfError, ReasonNames, Resolved};
 
 use super::LoadError;
@@ -27,6 +29,7 @@ impl Kernel {
         let path = file.map_or_else(|| Path::new(BTF_DIR).join("vmlinux"), Path::to_path_buf);
         let btf = Btf::from_kernel(&path).map_err(btf::ResolveError::from)?;
         let resolved = btf::resolve(&btf)?;
+        check_positions(&resolved)?;
         let (reasons, unusable) =
             ReasonNames::from_kernel(&btf, Path::new(BTF_DIR)).map_err(btf::ResolveError::from)?;
         Ok(Self { resolved, reasons, unusable, path })
@@ -42,4 +45,13 @@ impl Kernel {
     pub(super) fn for_aya(&self) -> Result<aya::Btf, aya_obj::btf::BtfError> {
         aya::Btf::parse_file(&self.path, aya::Endianness::default())
     }
+}
+
+/// The programs read the arguments at fixed positions.
+fn check_positions(resolved: &Resolved) -> Result<(), LoadError> {
+    let arguments = resolved.arguments;
+    let is_expected = (arguments.skb, arguments.location) == (SKB_POSITION, LOCATION_POSITION)
+        && arguments.reason.is_none_or(|position| position == REASON_POSITION)
+        && arguments.rx_sk.is_none_or(|position| position == RX_SK_POSITION);
+    if is_expected { Ok(()) } else { Err(LoadError::Arguments(arguments)) }
 }

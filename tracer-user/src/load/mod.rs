@@ -61,7 +61,7 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
     let globals = globals(kernel, plan);
     loader.btf(None);
     for (name, value) in &globals {
-        loader.override_global(*name, *value, true);
+        loader.override_global(name, value, true);
     }
     for (map, entries) in plan.sizes.entries(&plan.filter) {
         loader.map_max_entries(map, entries);

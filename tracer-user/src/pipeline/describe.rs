@@ -106,7 +106,17 @@ impl Describer {
         let mut reason = enrich::reason(key.reason, facts.reasons);
         let location = enrich::place(key, &facts);
         let packet = enrich::packet(key, sample);
-        let verdict = explain::explain(&explain::Observation::new(key, sample, &reason, &location, &stack, &packet, &facts));
+        let stack_symbols: Vec<&str> = stack.iter().map(String::as_str).collect();
+        let interface = enrich::interface(key.netns, key.ifindex, facts.host);
+        let entry = facts.host.netns(key.netns).and_then(host::Netns::entry_command);
+        let verdict = explain::explain(&explain::Observation {
+            reason: reason.code.map(|_| reason.name.as_str()),
+            location: Some(&location.symbol),
+            stack: &stack_symbols,
+            interface: interface.name.as_deref(),
+            netns_entry: entry.as_deref(),
+            ..enrich::observation(key, sample)
+        });
         reason.derived = verdict.derived_reason;
         Drop {
             time: String::new(),
@@ -119,7 +129,7 @@ impl Describer {
             stack: self.with_stack.then_some(stack),
             hook: verdict.hook,
             netns: enrich::netns(key.netns, facts.host),
-            interface: enrich::interface(key.netns, key.ifindex, facts.host),
+            interface,
             in_interface: sample.and_then(|sample| enrich::in_interface(sample, facts.host)),
             packet,
             conntrack: sample.and_then(enrich::conntrack),

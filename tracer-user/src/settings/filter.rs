@@ -139,7 +139,7 @@ fn reason(name: &str, reasons: &ReasonNames) -> Result<u32, SettingsError> {
     reasons.code(name).ok_or_else(|| {
         let hint = if reasons.is_empty() { "; it gives none at all (Linux 5.17 and newer do)" } else { "" };
         let wanted = name.to_ascii_uppercase();
-        let near = reasons.names().find(|known| !wanted.is_empty() && known.contains(&wanted));
+        let near = reasons.iter().map(|(_, known)| known).find(|known| !wanted.is_empty() && known.contains(&wanted));
         let near = near.map(|known| format!("; did you mean {known}?"));
         SettingsError::Reason(shortened(name), near.unwrap_or_else(|| hint.to_owned()))
     })
