@@ -1,1 +1,2 @@
 //! whydrop
+pub mod btf;

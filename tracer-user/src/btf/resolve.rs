@@ -1,0 +1,87 @@
+//! Everything the kernel programs need from BTF, in one step: [`FIELDS`] to offsets and the drop tracepoint to argument
+//! positions. Rule: what is required and missing ends the start with a sentence; what is optional and missing switches
+//! its code off and is reported.
+
+use std::fmt;
+
+use tracer_common::{ABSENT, FIELDS, Field, Need};
+
+use super::{Btf, BtfError, DropArguments};
+
+/// The programs read a bit field as the low bits of one byte; `sk_buff.pkt_type`, the only one, has three in every
+/// kernel from 5.10 to 7.2.
+const BIT_FIELD_BITS: u8 = 3;
+
+/// What the loader passes to the programs.
+#[derive(Debug)]
+pub struct Resolved {
+    /// Globals of the object and their values, in the order of [`FIELDS`]: byte offsets, or [`ABSENT`].
+    pub offsets: Vec<(&'static str, u32)>,
+    pub arguments: DropArguments,
+    /// What this kernel lacks, for the user to see.
+    pub missing: Vec<Missing>,
+}
+
+/// A member or argument that this kernel lacks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    why: String,
+    lost: &'static str,
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.why, self.lost)
+    }
+}
+
+/// Why the programs cannot work on this kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    #[error(
+        "{source}, without which whydrop cannot work; it knows kernels from 5.10 on: if this is one, check that --btf \
+         names the BTF of this very kernel"
+    )]
+    Required { source: BtfError },
+}
+
+/// Finds everything at once.
+pub fn resolve(btf: &Btf<'_>) -> Result<Resolved, ResolveError> {
+    let mut missing = Vec::new();
+    let mut offsets = Vec::with_capacity(FIELDS.len());
+    for field in FIELDS {
+        offsets.push((field.global, offset(btf, field, &mut missing)?));
+    }
+    let arguments = btf.drop_arguments().map_err(required)?;
+    let optional = [
+        (arguments.reason, "reasons", "the cause is told from the place of the drop and the stack"),
+        (arguments.rx_sk, "receiving sockets", "only a packet's own socket is shown"),
+    ];
+    for (_, what, lost) in optional.into_iter().filter(|(position, ..)| position.is_none()) {
+        missing.push(Missing { why: format!("this kernel's drop tracepoint has no {what}"), lost });
+    }
+    Ok(Resolved { offsets, arguments, missing })
+}
+
+fn offset(btf: &Btf<'_>, field: &Field, missing: &mut Vec<Missing>) -> Result<u32, ResolveError> {
+    match (byte_offset(btf, field.path), field.need) {
+        (Ok(offset), _) => Ok(offset),
+        (Err(error), Need::Optional(lost)) if !error.is_fatal() => {
+            missing.push(Missing { why: error.to_string(), lost });
+            Ok(ABSENT)
+        }
+        (Err(error), _) => Err(required(error)),
+    }
+}
+
+fn byte_offset(btf: &Btf<'_>, path: &str) -> Result<u32, BtfError> {
+    let member = btf.member(path)?;
+    let is_readable = member.bit_size.is_none_or(|bits| bits == BIT_FIELD_BITS && member.bit_shift == 0);
+    if is_readable { Ok(member.byte_offset) } else { Err(BtfError::OddBitField { path: path.to_owned() }) }
+}
+
+fn required(source: BtfError) -> ResolveError {
+    if source.is_fatal() { source.into() } else { ResolveError::Required { source } }
+}
