@@ -40,11 +40,11 @@ impl ReasonNames {
         let mut unusable = Vec::new();
         reasons.read_core(kernel)?;
         for (name, module) in SUBSYSTEMS {
-            let module = module.map(|module| modules.join(module)).filter(|file| file.exists());
-            match (reasons.read_subsystem(kernel, name)?, module) {
-                (false, Some(file)) => unusable.extend(reasons.read_module(kernel, name, &file).err()),
-                _ => {}
+            if reasons.read_subsystem(kernel, name)? {
+                continue;
             }
+            let file = module.map(|module| modules.join(module)).filter(|file| file.exists());
+            unusable.extend(file.and_then(|file| reasons.read_module(kernel, name, &file).err()));
         }
         reasons.names.sort_by_key(|&(code, _)| code);
         reasons.names.dedup_by_key(|&mut (code, _)| code);
@@ -57,11 +57,13 @@ impl ReasonNames {
         self.names.get(at).map(|(_, name)| &**name)
     }
 
-    /// The code of a name, in any case, with or without the prefix `SKB_DROP_REASON_`.
+    /// The code of a name, in any case, with or without the kernel's prefix.
     pub fn code(&self, name: &str) -> Option<u32> {
         let name = name.to_ascii_uppercase();
-        let name = without_prefix(&name);
-        self.names.iter().find_map(|(code, known)| (**known == *name).then_some(*code))
+        // Some names begin with a prefix of their own: SKB_DROP_REASON_SKB_CSUM is called SKB_CSUM.
+        [&name, without_prefix(&name)]
+            .into_iter()
+            .find_map(|name| self.iter().find_map(|(code, known)| (known == name).then_some(code)))
     }
 
     /// Who defines a reason: `core`, `mac80211`, `openvswitch`, `qdisc`, or `unknown`.
