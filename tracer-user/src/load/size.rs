@@ -7,7 +7,8 @@ use crate::settings::KernelFilter;
 /// Bytes of kernel memory for all maps by default.
 pub const BUDGET: u64 = 32 << 20;
 
-/// Bytes for the two flow maps together.
+/// Bytes for the two flow maps together. More than 16,384 entries each would take longer to set up (a per-CPU allocation
+/// for each) than to find the first drop, and nobody reads that many flows in a tick.
 const FLOWS_BUDGET: u64 = 22 << 20;
 /// Bytes for "other flows".
 const OTHER_BUDGET: u64 = 4 << 20;
@@ -41,7 +42,7 @@ impl Sizes {
     pub fn new(cpus: u32, every: bool) -> Self {
         let entry = ENTRY_BYTES + VALUE_BYTES * u64::from(cpus.max(1));
         Self {
-            flow_entries: power_of_two_below(FLOWS_BUDGET / 2 / entry, 65_536),
+            flow_entries: power_of_two_below(FLOWS_BUDGET / 2 / entry, 16_384),
             other_entries: power_of_two_below(OTHER_BUDGET / entry, 4096),
             ring_bytes: if every { EVERY_RING_BYTES } else { RING_BYTES },
             event_budget: (SLOT_EVENTS / cpus.max(1)).max(16),
@@ -86,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_small_machine_holds_many_flows() {
-        assert_eq!(Sizes::new(2, false).flow_entries, 65_536);
+        assert_eq!(Sizes::new(2, false).flow_entries, 16_384);
         assert!(Sizes::new(128, false).flow_entries >= 4096);
     }
 }
