@@ -1,3 +1,4 @@
 //! whydrop
 
+pub mod doctor;
 pub mod host;
