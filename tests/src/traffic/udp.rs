@@ -17,7 +17,6 @@ pub struct Sent {
     pub accepted: u64,
     /// Why it did not take the last of the others.
     pub refused: Option<io::Error>,
-    _socket: UdpSocket,
 }
 
 /// Sends `count` datagrams of `size` bytes from one socket. It is not connected, so an ICMP error that comes back
@@ -26,7 +25,7 @@ pub fn send(to: SocketAddr, count: u64, size: usize) -> Result<Sent> {
     let socket = UdpSocket::bind((source_for(to.ip())?, 0))?;
     let flow = Flow { protocol: "udp", source: socket.local_addr()?, destination: to };
     let payload = vec![b'w'; size];
-    let mut sent = Sent { flow, accepted: 0, refused: None, _socket: socket.try_clone()? };
+    let mut sent = Sent { flow, accepted: 0, refused: None };
     for _ in 0..count {
         match socket.send_to(&payload, to) {
             Ok(_) => sent.accepted += 1,
