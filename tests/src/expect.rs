@@ -12,7 +12,7 @@ use crate::netns::NetNs;
 use crate::traffic::Flow;
 
 /// How many near misses a report shows.
-const SHOWN: usize = 5;
+const SHOWN: usize = 3;
 
 #[derive(Clone, Debug, Default)]
 pub struct Expect {

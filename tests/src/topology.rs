@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::DEADLINE;
 use crate::family::{Dual, Family};
 use crate::netns::NetNs;
+use crate::patience;
 use crate::sysctl;
 use crate::traffic::{Mac, echo};
 
@@ -157,11 +157,11 @@ pub fn ip(namespace: &NetNs, lines: &str) -> Result<()> {
 
 /// Waits until `to` answers in both families; the neighbour tables are warm afterwards.
 fn reach(from: &NetNs, to: Dual) -> Result<()> {
-    let deadline = Instant::now() + DEADLINE;
+    let deadline = Instant::now() + patience();
     for family in Family::BOTH {
         while !from.run(|| echo::answered(to.ip(family), Duration::from_millis(50)))? {
             if Instant::now() > deadline {
-                bail!("{} is still not reached from {} after {DEADLINE:?}", to.ip(family), from.name());
+                bail!("{} is still not reached from {}", to.ip(family), from.name());
             }
         }
     }

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 
 use super::{Flow, source_for};
-use crate::DEADLINE;
 use crate::netns::NetNs;
+use crate::patience;
 
 /// Sends one SYN. The socket is closed at once, so no retry follows and no answer finds it.
 pub fn attempt(to: SocketAddr) -> Result<Flow> {
@@ -31,7 +31,7 @@ pub struct Connection {
 /// Connects `client` to a listener at `to` inside `server`.
 pub fn connect(client: &NetNs, server: &NetNs, to: SocketAddr) -> Result<Connection> {
     let listener = server.run(|| TcpListener::bind(to).with_context(|| format!("cannot listen on {to}")))?;
-    let stream = client.run(|| Ok(TcpStream::connect_timeout(&to, DEADLINE)?)).with_context(|| format!("to {to}"))?;
+    let stream = client.run(|| Ok(TcpStream::connect_timeout(&to, patience())?)).with_context(|| format!("to {to}"))?;
     let (accepted, source) = listener.accept()?;
     Ok(Connection { flow: Flow { protocol: "tcp", source, destination: to }, client: stream, server: accepted })
 }

@@ -6,8 +6,8 @@ use std::net::{SocketAddr, UdpSocket};
 use anyhow::{Context, Result, ensure};
 
 use super::{Flow, source_for};
-use crate::DEADLINE;
 use crate::netns::NetNs;
+use crate::patience;
 
 /// What became of a number of datagrams.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub fn send(to: SocketAddr, count: u64, size: usize) -> Result<Sent> {
 /// Sends one datagram and returns when the other end has it: the control that a story needs.
 pub fn deliver(from: &NetNs, into: &NetNs, to: SocketAddr) -> Result<Flow> {
     let receiver = into.run(|| UdpSocket::bind(to).with_context(|| format!("cannot bind {to}")))?;
-    receiver.set_read_timeout(Some(DEADLINE))?;
+    receiver.set_read_timeout(Some(patience()))?;
     let flow = from.run(|| Ok(send(to, 1, 16)?.flow))?;
     let (_, source) = receiver.recv_from(&mut [0; 64]).with_context(|| format!("{flow:?} did not arrive"))?;
     ensure!(source.port() == flow.source.port(), "a datagram from {source} instead of {flow:?}");

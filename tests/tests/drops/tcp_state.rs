@@ -9,7 +9,7 @@ use tracer_tests::topology::{self, C0_MAC, CLIENT, NEIGHBOUR, S0_MAC};
 use tracer_tests::traffic::frame::{self, ACK, Ipv4, Ipv6, SYN, Segment};
 use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, tcp};
-use tracer_tests::{DEADLINE, Expect, Family, Story};
+use tracer_tests::{Expect, Family, Story, patience};
 
 const FIN: u8 = 1;
 const RST: u8 = 4;
@@ -103,7 +103,7 @@ struct State {
 fn learn(wire: &mut Interface, family: Family, source_port: u16, data: &[u8]) -> Result<State> {
     let tcp = 14 + family.pick(20, 40);
     let is_it = |frame: &[u8]| frame.get(tcp..tcp + 2) == Some(&source_port.to_be_bytes()[..]) && frame.ends_with(data);
-    let frame = wire.receive(DEADLINE, is_it)?.context("no data on the wire")?;
+    let frame = wire.receive(patience(), is_it)?.context("no data on the wire")?;
     let number = |at: usize| u32::from_be_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
     let timestamps = frame[tcp + 20..tcp + 32].try_into()?;
     Ok(State { next: number(tcp + 4).wrapping_add(data.len() as u32), acknowledged: number(tcp + 8), timestamps })
