@@ -109,7 +109,7 @@ impl Describer {
         let stack_symbols: Vec<&str> = stack.iter().map(String::as_str).collect();
         let interface = enrich::interface(key.netns, key.ifindex, facts.host);
         let entry = facts.host.netns(key.netns).and_then(host::Netns::entry_command);
-        let verdict = explain::explain(&explain::Observation {
+        let verdict = explain::judge(&explain::Observation {
             reason: reason.code.map(|_| reason.name.as_str()),
             location: Some(&location.symbol),
             stack: &stack_symbols,
@@ -117,13 +117,13 @@ impl Describer {
             netns_entry: entry.as_deref(),
             ..enrich::observation(key, sample)
         });
-        reason.derived = verdict.derived_reason;
+        reason.derived = verdict.derived.map(str::to_owned);
         Drop {
             time: String::new(),
             count: 0,
             bytes: 0,
             severity: verdict.severity,
-            severity_why: verdict.severity_why,
+            severity_why: verdict.severity_why.to_owned(),
             reason,
             location,
             stack: self.with_stack.then_some(stack),

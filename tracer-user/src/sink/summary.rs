@@ -36,7 +36,11 @@ fn headline(stats: &Stats) -> String {
 }
 
 fn place(total: &PlaceTotal) -> String {
-    let netns = total.netns.name.as_deref().map_or_else(|| format!("netns {}", total.netns.inode), |name| printable(name).into_owned());
+    let netns = total
+        .netns
+        .name
+        .as_deref()
+        .map_or_else(|| format!("netns {}", total.netns.inode), |name| printable(name).into_owned());
     let interface = match (&total.interface.name, total.interface.index) {
         (Some(name), _) => printable(name).into_owned(),
         (None, 0) => "local".into(),
@@ -62,5 +66,8 @@ fn gaps(stats: &Stats) -> Vec<String> {
         (stats.undecodable, "events made no sense (please report this)"),
         (stats.filtered, "packets were dropped outside the filter"),
     ];
-    gaps.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{:>12}  {what}", thousands(count))).collect()
+    gaps.into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{:>12}  {what}", thousands(count)))
+        .collect()
 }

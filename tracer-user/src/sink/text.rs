@@ -21,14 +21,17 @@ impl<W: Write> Text<W> {
 }
 
 /// The column titles, aligned with [`columns`].
-pub(super) const TITLE: &str =
-    "TIME          COUNT     REASON               HOOK         PACKET, PLACE AND WHY";
+pub(super) const TITLE: &str = "TIME          COUNT     REASON               HOOK         PACKET, PLACE AND WHY";
 
 /// The aligned columns of a line, without its end.
 pub(super) fn columns(drop: &Drop, count: &str, style: Style) -> String {
     // RFC 3339: the time of day with milliseconds is bytes 11 to 23.
     let time = drop.time.get(11..23).unwrap_or(&drop.time);
-    let reason = drop.reason.derived.as_ref().map_or_else(|| printable(&drop.reason.name).into_owned(), |name| format!("~{}", printable(name)));
+    let reason = drop
+        .reason
+        .derived
+        .as_ref()
+        .map_or_else(|| printable(&drop.reason.name).into_owned(), |name| format!("~{}", printable(name)));
     format!(
         "{}  {count:<8}  {} {:<12} {}  {}  {}",
         style.dim(time),
@@ -43,8 +46,18 @@ pub(super) fn columns(drop: &Drop, count: &str, style: Style) -> String {
 impl<W: Write> Sink for Text<W> {
     fn header(&mut self, header: &Header) -> io::Result<()> {
         for source in &header.sources {
-            let note = if source.reason == "preferred" { String::new() } else { format!(" ({})", printable(&source.reason)) };
-            writeln!(self.out, "{}", self.style.dim(&format!("watching {} on {} {}{note}", source.hook, printable(&header.host), header.kernel)))?;
+            let note =
+                if source.reason == "preferred" { String::new() } else { format!(" ({})", printable(&source.reason)) };
+            writeln!(
+                self.out,
+                "{}",
+                self.style.dim(&format!(
+                    "watching {} on {} {}{note}",
+                    source.hook,
+                    printable(&header.host),
+                    header.kernel
+                ))
+            )?;
         }
         for gap in &header.coverage {
             writeln!(self.out, "{}", self.style.dim(&format!("note: {}", printable(gap))))?;
@@ -57,7 +70,11 @@ impl<W: Write> Sink for Text<W> {
             self.titled = true;
             writeln!(self.out, "{}", self.style.bold(TITLE))?;
         }
-        let count = if line.drop.count == line.total.packets { thousands(line.drop.count) } else { format!("+{}", thousands(line.drop.count)) };
+        let count = if line.drop.count == line.total.packets {
+            thousands(line.drop.count)
+        } else {
+            format!("+{}", thousands(line.drop.count))
+        };
         writeln!(self.out, "{}", columns(line.drop, &count, self.style))?;
         for symbol in line.drop.stack.iter().flatten() {
             writeln!(self.out, "{:>24}  {}", "", printable(symbol))?;
