@@ -7,6 +7,8 @@
 mod attach;
 mod error;
 mod kernel;
+#[cfg(feature = "kernel-log")]
+mod log;
 mod object;
 mod size;
 
@@ -37,6 +39,8 @@ pub struct Plan {
 pub struct Programs {
     pub attached: Attached,
     pub maps: Maps,
+    /// Kernel memory that the maps take.
+    pub map_bytes: u64,
     /// Owns what is not taken out below; closing it unloads the programs.
     pub object: Ebpf,
 }
@@ -66,9 +70,12 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
     for (map, entries) in plan.sizes.entries(&plan.filter) {
         loader.map_max_entries(map, entries);
     }
+    raise_memlock();
     let mut object = loader.load(object).map_err(LoadError::of_object)?;
     fill_filters(&mut object, &plan.filter)?;
     let attached = attach::attach(&mut object, kernel)?;
+    #[cfg(feature = "kernel-log")]
+    log::start(&mut object);
     let maps = Maps {
         control: take(&mut object, "CONTROL")?,
         cpu_state: take(&mut object, "CPU_STATE")?,
@@ -78,7 +85,17 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
             .map_err(|source| LoadError::Map { map: "EVENTS", source })?,
     };
-    Ok(Programs { attached, maps, object })
+    Ok(Programs { attached, maps, map_bytes: plan.sizes.bytes(), object })
+}
+
+/// Kernels before 5.11 count map memory against the limit of locked memory. Refused without CAP_SYS_RESOURCE, and not
+/// needed since: a map that does not fit then says so itself.
+fn raise_memlock() {
+    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: reads a complete `rlimit`.
+    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } != 0 {
+        tracing::debug!("locked memory stays limited: {}", std::io::Error::last_os_error());
+    }
 }
 
 /// Every read-only global with its value.

@@ -47,15 +47,16 @@ impl Describer {
         })
     }
 
-    pub(super) fn header(&self, hook: &Hook) -> Header {
+    pub(super) fn header(&self, hook: &Hook, map_bytes: u64) -> Header {
         let kernel = host::Kernel::read();
         Header {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
             host: kernel.hostname,
             kernel: kernel.release,
-            started: self.now(),
+            started: Self::now(),
             boot_id: kernel.boot_id.unwrap_or_default(),
+            map_bytes,
             sources: vec![SourceLine { name: "drop".into(), hook: hook.name.into(), reason: hook.reason.clone() }],
             coverage: self.coverage.clone(),
         }
@@ -83,7 +84,7 @@ impl Describer {
         let drop = known.get_or_insert_with(|| self.build(due, sample));
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
-            None => self.now(),
+            None => Self::now(),
         };
         drop.count = due.since_last.packets;
         drop.bytes = due.since_last.bytes;
@@ -153,7 +154,7 @@ impl Describer {
         }
     }
 
-    pub(super) fn now(&self) -> String {
+    pub(super) fn now() -> String {
         rfc3339(SystemTime::now())
     }
 
