@@ -1,3 +1,4 @@
 //! whydrop
 
 pub mod event;
+pub mod explain;
