@@ -41,6 +41,7 @@ pub(super) fn generic(template: &str) -> String {
             "family" => "ipv4".to_owned(),
             "interface" | "conf" => "INTERFACE".to_owned(),
             "dport" => "PORT".to_owned(),
+            "to" => "DESTINATION".to_owned(),
             other => other.to_uppercase(),
         })
     });

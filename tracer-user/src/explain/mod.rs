@@ -37,16 +37,22 @@ pub struct Judgement {
 
 /// Judges one drop.
 pub fn judge(drop: &Observation<'_>) -> Judgement {
+    let drop = &Observation { reason: drop.reason.and_then(plain_reason), ..*drop };
     let case = Case::of(drop);
     let hook = hook::hook(drop.stack, drop.symbol(), case.name());
     let (severity, severity_why) = severity::class(case.effective(), case.place, case.entry(), drop);
-    Judgement {
-        severity,
-        severity_why,
-        hook,
-        derived: case.derived.map(|derived| derived.reason),
-        explanation: explain(&case, hook, drop),
+    let mut explanation = explain(&case, hook, drop);
+    if case.entry().is_some_and(|entry| severity > entry.severity) && explanation.unknown.is_none() {
+        // What to try against the reason is of no use for a packet that makes it harmless.
+        explanation.remedy.clear();
     }
+    Judgement { severity, severity_why, hook, derived: case.derived.map(|derived| derived.reason), explanation }
+}
+
+/// A reason without the enum's prefix; `None` if there is none.
+fn plain_reason(name: &str) -> Option<&str> {
+    let name = name.strip_prefix("SKB_DROP_REASON_").unwrap_or(name);
+    (!name.is_empty() && name != UNKNOWN).then_some(name)
 }
 
 /// What the catalogue and the places say about a drop.
@@ -59,7 +65,7 @@ struct Case<'a> {
 
 impl<'a> Case<'a> {
     fn of(drop: &Observation<'a>) -> Self {
-        let reason = drop.reason.map(|name| name.strip_prefix("SKB_DROP_REASON_").unwrap_or(name));
+        let reason = drop.reason;
         if let Some(name) = reason {
             return Self { reason, derived: None, place: location::place(name, drop) };
         }
@@ -81,6 +87,13 @@ impl<'a> Case<'a> {
 
     fn entry(&self) -> Option<&'static ReasonEntry> {
         self.effective().and_then(catalogue::reason)
+    }
+
+    /// What to try; a row that is like no reason has only its own.
+    fn remedy(&self) -> &'static [&'static str] {
+        let own = self.place.and_then(|place| place.remedy);
+        let inherits = self.place.is_none_or(|place| place.like.is_some());
+        own.or(self.entry().filter(|_| inherits).map(|entry| entry.remedy)).unwrap_or_default()
     }
 
     /// How sure the reason is, where the kernel did not give it.
@@ -120,8 +133,7 @@ fn from_catalogue(case: &Case<'_>, drop: &Observation<'_>) -> Explanation {
         None => Confidence::Unknown,
     };
     let mut explanation = Explanation::new(cause_of, confidence, summary);
-    let remedy = case.place.and_then(|place| place.remedy).or(entry.map(|entry| entry.remedy)).unwrap_or_default();
-    explanation.remedy = filled(remedy.iter().copied(), drop);
+    explanation.remedy = filled(case.remedy().iter().copied(), drop);
     explanation.unknown = (!decided).then(|| undecided(case));
     explanation
 }

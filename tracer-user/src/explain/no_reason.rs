@@ -92,6 +92,20 @@ fn the_prefix_of_the_enum_does_not_matter() {
 }
 
 #[test]
+fn unknown_is_no_reason() {
+    for reason in [Some("UNKNOWN"), Some(""), None] {
+        assert_eq!(seen(reason, "nf_hook_slow", "ip_rcv", "tcp").derived, Some("NETFILTER_DROP"));
+    }
+}
+
+#[test]
+fn a_harmless_packet_gets_no_advice() {
+    assert!(!seen(Some("NO_SOCKET"), "tcp_v4_rcv", "", "tcp").explanation.remedy.is_empty());
+    assert!(seen(Some("NO_SOCKET"), "tcp_v4_rcv", "", "tcp rst").explanation.remedy.is_empty());
+    assert!(seen(Some("NOT_SPECIFIED"), "icmpv6_rcv", "", "icmp6").explanation.remedy.is_empty());
+}
+
+#[test]
 fn neighbour_discovery_and_arp_behind_a_firewall_are_problems() {
     for (kind, severity) in [
         ("ns", Severity::Problem),

@@ -92,7 +92,7 @@ fn place(page: &mut String, row: &Place) {
     let reasons = quoted(row.reasons.iter().copied());
     let locations = quoted(row.locations.split_ascii_whitespace());
     let packets = if row.only.is_empty() { "all" } else { row.only };
-    let says = generic(row.says).replace("TO", "DESTINATION");
+    let says = generic(row.says);
     let cause = row.cause.or_else(|| row.like.and_then(super::catalogue::reason).map(|entry| entry.cause));
     let cause = cause.map(|cause| format!("[`{cause}`](causes.md#{cause})")).unwrap_or_default();
     line(page, format_args!("| {reasons} | {locations} | {packets} | {says} | {cause} |"));

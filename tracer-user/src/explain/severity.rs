@@ -118,3 +118,16 @@ fn is_late_answer(drop: &Observation<'_>) -> bool {
         && drop.source_port.is_some_and(|port| port != 0 && port < 1024)
         && drop.destination_port.is_some_and(|port| port >= EPHEMERAL)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::catalogue::reason;
+
+    #[test]
+    fn lists_name_reasons_that_exist() {
+        for name in MULTICAST_ENDS.iter().chain(MULTICAST_REFUSED).chain(LOCAL) {
+            assert!(reason(name).is_some(), "{name}");
+        }
+    }
+}

@@ -87,7 +87,7 @@ pub(super) const GROUP: Group = Group {
             severity_why: "packets that should be forwarded end here",
             cause: Cause::NoRoute,
             remedy: &[
-                "{ns}sysctl net.ipv4.ip_forward net.{family}.conf.{conf}.forwarding",
+                "{ns}sysctl net.{family}.conf.all.forwarding net.{family}.conf.{conf}.forwarding",
                 "{ns}ip -br addr show",
                 ROUTE_THERE,
             ],

@@ -91,3 +91,15 @@ pub(crate) fn derive(drop: &Observation<'_>) -> Option<Derived> {
     let row = ROWS.iter().find(|row| is_one_of(symbol, row.locations) && (row.when)(drop))?;
     Some(Derived { reason: row.reason, confidence: row.confidence })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::catalogue::reason;
+
+    #[test]
+    fn only_reasons_of_the_catalogue_are_derived() {
+        assert!(ROWS.iter().all(|row| reason(row.reason).is_some()));
+        assert!(ROWS.iter().all(|row| matches!(row.confidence, Sure | Likely)));
+    }
+}

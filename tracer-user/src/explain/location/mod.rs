@@ -66,3 +66,47 @@ fn is_one_of(symbol: &str, locations: &str) -> bool {
         None => symbol == location,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::explain::catalogue::{GROUPS, reason};
+    use crate::explain::fill;
+    use crate::explain::scenarios::packet;
+
+    #[test]
+    fn rows_name_reasons_that_exist_and_say_something() {
+        for place in places() {
+            for name in place.reasons.iter().chain(&place.like).filter(|name| **name != UNKNOWN) {
+                assert!(reason(name).is_some(), "{name}");
+            }
+            assert!(!place.locations.is_empty() && !place.says.is_empty() && !place.says.ends_with('.'));
+            assert!(place.cause.is_some() || place.like.is_some(), "{}", place.says);
+            assert!(
+                place.severity.is_some() || place.like.is_some() || place.reasons != [NOT_SPECIFIED],
+                "{}",
+                place.says
+            );
+        }
+    }
+
+    #[test]
+    fn every_placeholder_is_known() {
+        let drop = packet("tcp6");
+        let of_places = places().filter_map(|place| place.remedy);
+        let of_reasons = GROUPS.iter().flat_map(|group| group.entries).map(|entry| entry.remedy);
+        for template in of_places.chain(of_reasons).flatten() {
+            let line = fill::remedy(template, &drop);
+            assert!(line.is_some_and(|line| !line.contains('{')), "{template}");
+        }
+        for place in places() {
+            assert!(!fill::sentence(place.says, &drop).contains('{'), "{}", place.says);
+        }
+    }
+
+    #[test]
+    fn a_star_stands_for_any_ending() {
+        assert!(is_one_of("br_handle_frame", "ip_rcv br_*") && is_one_of("ip_rcv", "ip_rcv br_*"));
+        assert!(!is_one_of("ip_rcv_core", "ip_rcv br_*") && !is_one_of("", "ip_rcv br_*"));
+    }
+}
