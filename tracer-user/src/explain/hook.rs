@@ -125,8 +125,10 @@ const SOCKET_REASONS: &[(Hook, &str)] = &[(Hook::Socket, "TCP_ SOCKET_ UDP_ UNIX
 pub fn netfilter_hook<'a>(frames: impl Iterator<Item = &'a str>) -> Option<(Hook, &'a str)> {
     let mut frames = frames.map(bare);
     let (hook, frame) = frames.find_map(|frame| listed(NETFILTER, frame).map(|hook| (hook, frame)))?;
-    // A bridge runs the same function for what it forwards and for what its own machine sends.
-    if frame == "__br_forward" && frames.any(|outer| outer == "br_dev_xmit") {
+    // A bridge runs the same function for what it forwards and for what its own machine sends. The first of the two
+    // frames decides: a receive path often stands on top of an unrelated transmit path (softirq after veth).
+    let from = |outer: &&str| *outer == "br_dev_xmit" || outer.starts_with("br_handle_frame");
+    if frame == "__br_forward" && frames.find(from) == Some("br_dev_xmit") {
         return Some((Hook::Output, frame));
     }
     Some((hook, frame))

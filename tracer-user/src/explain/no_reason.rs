@@ -122,6 +122,8 @@ fn neighbour_discovery_and_arp_behind_a_firewall_are_problems() {
 fn a_bridge_that_sends_its_own_packet_is_at_output() {
     let own = seen(Some("NETFILTER_DROP"), "nft_do_chain", "__br_forward br_dev_xmit dev_hard_start_xmit", "udp");
     assert_eq!(own.hook, Hook::Output);
+    let passing = "__br_forward br_handle_frame_finish br_handle_frame __dev_queue_xmit br_dev_xmit";
+    assert_eq!(seen(Some("NETFILTER_DROP"), "nft_do_chain", passing, "udp").hook, Hook::Forward);
 }
 
 #[test]

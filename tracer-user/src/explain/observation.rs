@@ -58,15 +58,6 @@ impl<'a> Observation<'a> {
         self.location.map_or("", bare)
     }
 
-    /// The location and the stack, innermost first, without suffixes.
-    pub(super) fn frames(&self) -> impl Iterator<Item = &'a str> + use<'a> {
-        self.location.into_iter().chain(self.stack.iter().copied()).map(bare)
-    }
-
-    pub(super) fn passed(&self, function: &str) -> bool {
-        self.frames().any(|frame| frame == function)
-    }
-
     pub(super) const fn is_arp(&self) -> bool {
         self.ethertype == ETH_P_ARP
     }

@@ -274,6 +274,23 @@ fn drops_of_the_lab_are_understood() {
     }
 }
 
+/// Whole stacks of a real kernel: a receive path stands on top of the transmit path of the sender.
+#[test]
+fn recorded_stacks_give_their_hook() {
+    let lines = include_str!("../../fixtures/stacks-6.18.txt").lines().filter(|line| !line.starts_with('#'));
+    let mut count = 0;
+    for line in lines {
+        let parts: Vec<&str> = line.split(" | ").collect();
+        let [what, kind, reason, location, hook, class, stack] = parts[..] else { panic!("{line}") };
+        let stack: Vec<&str> = stack.split(' ').collect();
+        let drop = Observation { reason: Some(reason), location: Some(location), stack: &stack, ..packet(kind) };
+        let seen = judge(&drop);
+        assert_eq!((seen.hook.as_str(), seen.severity.as_str()), (hook, class), "{what}");
+        count += 1;
+    }
+    assert_eq!(count, 22);
+}
+
 #[test]
 fn a_healthy_machine_has_no_problems() {
     for (reason, location, callers, kind) in BACKGROUND {

@@ -111,8 +111,8 @@ pub(super) const PLACES: &[Place] = &[
     Place {
         reasons: &["QDISC_DROP"],
         locations: "__dev_queue_xmit __tcf_kfree_skb_list kfree_skb_list kfree_skb_list_reason",
-        only: "a question for the next hop's address",
-        when: |drop| drop.passed("neigh_probe"),
+        only: "ARP and neighbour discovery",
+        when: |drop| drop.is_arp() || drop.is_neighbour_discovery(),
         says: "the question for the next hop's address could not leave {interface}: its link or its peer is down",
         like: Some("QDISC_DROP"),
         ..ROW
