@@ -1,2 +1,3 @@
 //! whydrop
 pub mod btf;
+pub mod host;
