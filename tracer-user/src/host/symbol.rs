@@ -6,7 +6,8 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::time::{Duration, Instant};
 
-/// Every symbol of the kernel and its modules, a line each: `ADDRESS TYPE NAME[<tab>[MODULE]]` (kernel/kallsyms.c, 6.12).
+/// Every symbol of the kernel and its modules, a line each: `ADDRESS TYPE NAME`, and for a module a tab and `[MODULE]`
+/// (kernel/kallsyms.c, 6.12).
 const KALLSYMS: &str = "/proc/kallsyms";
 const KPTR_RESTRICT: &str = "/proc/sys/kernel/kptr_restrict";
 
@@ -31,12 +32,11 @@ const MARKS: [&[u8]; 2] = [b"__pfx_", b"__cfi_"];
 pub enum SymbolError {
     #[error("cannot read the kernel's symbols from {KALLSYMS}: {0}; mount /proc, or functions are shown as addresses")]
     Unreadable(#[from] io::Error),
-    #[error(
-        "the kernel has no symbols of functions in {KALLSYMS} (it needs CONFIG_KALLSYMS=y): functions are shown as addresses"
-    )]
+    #[error("the kernel has no functions in {KALLSYMS}: without CONFIG_KALLSYMS=y they are shown as addresses")]
     Absent,
     #[error(
-        "the kernel hides its symbols (kernel.kptr_restrict is {kptr_restrict}): {}, or functions are shown as addresses",
+        "the kernel hides its symbols (kernel.kptr_restrict is {kptr_restrict}), so functions are shown as addresses: \
+         {}",
         fix(kptr_restrict)
     )]
     Hidden {
@@ -190,7 +190,7 @@ fn without_suffixes(name: &str) -> &str {
 mod tests {
     use super::*;
 
-    /// Lines of real kernels, in the kernel's order: functions, aliases of one address, marks, data, parts of functions,
+    /// Lines as kernels write them, in their order: functions, aliases of one address, marks, data, parts of functions,
     /// modules behind the kernel and out of order, BPF programs.
     const RECORDED: &str = "\
 ffffffff81000000 T _stext
@@ -265,8 +265,12 @@ ffffffffc0500000 t bpf_prog_6deef7357e7b4530_sd_fw_egress\t[bpf]
         let error = Symbols::read(hidden.as_bytes()).err().unwrap();
         assert!(matches!(error, SymbolError::Hidden { .. }));
         let message = |setting: &str| SymbolError::Hidden { kptr_restrict: setting.into() }.to_string();
-        assert!(message("2").contains("(kernel.kptr_restrict is 2): run `sysctl -w kernel.kptr_restrict=1`"));
-        assert!(message("1").contains("(kernel.kptr_restrict is 1): start whydrop as root or with CAP_SYSLOG"));
+        assert!(message("2").contains(
+            "(kernel.kptr_restrict is 2), so functions are shown as addresses: run `sysctl -w kernel.kptr_restrict=1`"
+        ));
+        assert!(message("1").contains(
+            "(kernel.kptr_restrict is 1), so functions are shown as addresses: start whydrop as root or with CAP_SYSLOG"
+        ));
     }
 
     #[test]
