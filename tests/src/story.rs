@@ -41,6 +41,7 @@ impl Story {
     pub fn end(self) -> Result<Report> {
         let report = self.tracer.stop()?;
         report.ensure_clean()?;
+        report.ensure_lossless()?;
         for (wanted, packets) in &self.named {
             let counted = report.count(wanted)?;
             let lines = || wanted.miss_report(&report.events);

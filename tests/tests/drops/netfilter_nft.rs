@@ -27,7 +27,7 @@ fn chain(family: &str, hook: &str, rule: &str) -> String {
 }
 
 fn drop_at(hook: &str) -> Expect {
-    Expect::drop("NETFILTER_DROP").hook(hook)
+    Expect::drop("NETFILTER_DROP").problem().hook(hook)
 }
 
 #[test]
