@@ -132,3 +132,17 @@ fn a_rule_drops_each_of_many_packets() -> Result<()> {
     }
     story.end().map(drop)
 }
+
+#[test]
+fn a_queue_that_no_program_reads() -> Result<()> {
+    let lab = topology::router()?;
+    let mut story = Story::of(&lab.server)?;
+    for ((backend, port), family) in PORTS.into_iter().flat_map(|port| Family::BOTH.map(|family| (port, family))) {
+        let chain = Chain::filter(&lab.server, backend, family, "INPUT");
+        let _rule = chain.append(&format!("-p tcp --dport {port} -j NFQUEUE --queue-num 5"))?;
+        let flow = lab.client.run(|| tcp::attempt(SERVER.port(family, port)))?;
+        let wanted = Expect::drop("NOT_SPECIFIED").cause("netfilter_rule").problem().hook("input").interface("s0");
+        story.names(wanted.netns(&lab.server)?.flow(&flow).freed_in(&["nf_queue"]), 1)?;
+    }
+    story.end().map(drop)
+}

@@ -1,13 +1,14 @@
 //! The routing table says no.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use anyhow::Result;
 use tracer_tests::event::key;
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, SERVER};
-use tracer_tests::traffic::udp;
-use tracer_tests::{Dual, Expect, Family, Story, sysctl};
+use tracer_tests::traffic::{tcp, udp};
+use tracer_tests::{Dual, Expect, Family, Story, Tracer, sysctl};
 
 /// Nobody; the client's default route leads to the router.
 const NOWHERE: Dual = Dual { v4: Ipv4Addr::new(10, 99, 3, 5), v6: Ipv6Addr::new(0xfd99, 3, 0, 0, 0, 0, 0, 5) };
@@ -95,4 +96,18 @@ fn one_interface_does_not_forward() -> Result<()> {
         Expect::drop("IP_INADDRERRORS").cause("no_route").problem().hook("route").interface("r1").netns(&lab.router)?;
     story.names(wanted.flow(&sent.flow).freed_in(&["ip_error"]), 1)?;
     story.end().map(drop)
+}
+
+#[test]
+fn the_route_of_a_connection_is_gone() -> Result<()> {
+    let lab = topology::router()?;
+    let mut connection = tcp::connect(&lab.client, &lab.server, SERVER.port(Family::V4, 8080))?;
+    let mut tracer = Tracer::watch(&lab.client)?;
+    lab.client.exec("ip route del default")?;
+    connection.client.write_all(b"lost")?;
+    let wanted = Expect::drop("IP_OUTNOROUTES").cause("no_route").problem().hook("route").netns(&lab.client)?;
+    let wanted = wanted.flow(&connection.flow).freed_in(&["__ip_queue_xmit"]);
+    // And again with each retry: how many there will be is the connection's affair.
+    tracer.wait_for(&wanted)?;
+    tracer.stop()?.ensure_clean()
 }
