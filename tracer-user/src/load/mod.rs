@@ -14,8 +14,8 @@ mod size;
 
 use std::collections::BTreeMap;
 
+use aya::Ebpf;
 use aya::maps::{Map, MapData, RingBuf};
-use aya::{Ebpf, EbpfLoader};
 use tracer_common::{ABSENT, BY_SUBNET, Settings};
 
 pub use attach::{Attached, Hook};
@@ -24,6 +24,7 @@ pub use kernel::Kernel;
 pub use object::embedded;
 pub use size::Sizes;
 
+use crate::btf;
 use crate::settings::KernelFilter;
 
 /// What the programs shall do, decided before the load.
@@ -55,15 +56,15 @@ pub struct Maps {
     pub events: RingBuf<MapData>,
 }
 
-/// Loads `object`, attaches it and leaves it switched off.
+/// Loads `object`, attaches it and leaves it switched off. Call it before there are other threads (see
+/// [`btf::bare_loader`]).
 ///
 /// # Errors
 /// [`LoadError`] says what is missing and how to get it; nothing stays attached.
 pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, LoadError> {
     object::check(object)?;
-    let mut loader = EbpfLoader::new();
+    let mut loader = btf::bare_loader();
     let globals = globals(kernel, plan);
-    loader.btf(None);
     for (name, value) in &globals {
         loader.override_global(name, value, true);
     }
@@ -85,7 +86,17 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
             .map_err(|source| LoadError::Map { map: "EVENTS", source })?,
     };
+    give_back_memory();
     Ok(Programs { attached, maps, map_bytes: plan.sizes.bytes(), object })
+}
+
+/// Gives what the start took and freed back to the kernel: the allocator would keep some 20 MB for later.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: touches no live allocation.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// Kernels before 5.11 count map memory against the limit of locked memory. Refused without CAP_SYS_RESOURCE, and not

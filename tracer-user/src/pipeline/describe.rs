@@ -14,15 +14,16 @@ use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
 use crate::event::{Drop, Header, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
-use crate::host::{self, Clock, HostHandle, Symbols};
+use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
 
 use super::PipelineError;
+use super::symbols::SymbolTable;
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
     reasons: ReasonNames,
-    symbols: Option<Symbols>,
+    symbols: SymbolTable,
     host: HostHandle,
     facts: Arc<host::Facts>,
     clock: Clock,
@@ -35,7 +36,8 @@ impl Describer {
     pub(super) fn new(kernel: Kernel, with_stack: bool) -> Result<Self, PipelineError> {
         let host = host::spawn(host::Reader::default())?;
         let mut coverage = kernel.gaps();
-        let symbols = Symbols::load().map_err(|error| coverage.push(error.to_string())).ok();
+        let (symbols, hidden) = SymbolTable::start();
+        coverage.extend(hidden);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
@@ -94,6 +96,7 @@ impl Describer {
 
     /// Uses the newest names, and asks for those that are still missing.
     fn learn(&mut self, due: &Due) {
+        self.symbols.learn(due.key.location);
         self.facts = self.host.facts();
         if let Some(unknown) = self.facts().unknown(&due.key) {
             // A full queue is no loss: the flow's next line asks again.
@@ -159,7 +162,7 @@ impl Describer {
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.as_ref() }
+        Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.get() }
     }
 }
 

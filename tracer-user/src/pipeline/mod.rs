@@ -8,6 +8,7 @@ mod error;
 mod signals;
 mod stages;
 mod stats;
+mod symbols;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
