@@ -39,6 +39,10 @@ impl Case {
         Self { expect: self.expect.hook(hook), ..self }
     }
 
+    pub(crate) fn cause(self, cause: &str) -> Self {
+        Self { expect: self.expect.cause(cause), ..self }
+    }
+
     /// As many cases of this story look the same.
     pub(crate) fn times(self, packets: u64) -> Self {
         Self { packets, ..self }
