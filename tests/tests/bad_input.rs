@@ -135,6 +135,25 @@ fn not_root() -> Result<()> {
 }
 
 #[test]
+fn no_description_of_the_kernels_types() -> Result<()> {
+    // An empty folder hides it, in a mount namespace of this command's own.
+    let script = "mount -t tmpfs none /sys/kernel/btf && exec \"$0\" watch --duration 1s";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script]).arg(tracer::binary()?);
+    refuses(&mut command, 1, &["BTF"])
+}
+
+#[test]
+fn no_memory_may_be_locked() -> Result<()> {
+    // Since 5.11 the limit is not asked for.
+    let mut command = Command::new("prlimit");
+    command.arg("--memlock=0:0").arg(tracer::binary()?).args(["watch", "-o", "json", "--netns", "1"]);
+    let output = run(command.args(["--duration", "200ms"]))?;
+    ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
 fn nowhere_to_print() -> Result<()> {
     for output in ["text", "json"] {
         let full = std::fs::File::options().write(true).open("/dev/full")?;

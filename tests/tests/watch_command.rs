@@ -1,5 +1,6 @@
 //! `whydrop watch` as a command among commands: what it runs, when it ends, and how.
 
+use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use anyhow::{Result, ensure};
 use tracer_tests::event::key;
 use tracer_tests::topology::{self, NEIGHBOUR};
 use tracer_tests::traffic::udp;
-use tracer_tests::{Dual, Expect, Family, NetNs, Tracer, tracer};
+use tracer_tests::{Expect, Family, NetNs, Tracer, tracer};
 
 /// Runs `whydrop watch -o json` to its end.
 fn run(arguments: &[&str]) -> Result<tracer_tests::Report> {
@@ -141,14 +142,13 @@ fn the_stack_is_shown_on_request() -> Result<()> {
 
 #[test]
 fn what_is_expected_is_shown_only_on_request() -> Result<()> {
-    const GROUP: Dual =
-        Dual { v4: std::net::Ipv4Addr::new(239, 1, 1, 1), v6: std::net::Ipv6Addr::new(0xff0e, 0, 0, 0, 0, 0, 0, 0x99) };
+    // A multicast group that the server did not join.
+    let group = SocketAddr::from(([239, 1, 1, 1], 9));
     let lab = topology::pair()?;
     lab.client.exec("ip route add 239.1.1.1/32 dev c0")?;
     let inode = lab.server.inode()?.to_string();
     let tracer = Tracer::start(&["--netns", &inode])?;
-    lab.server.exec("ip link set s0 promisc on")?;
-    let sent = lab.client.run(|| udp::send(GROUP.port(Family::V4, 9), 1, 20))?;
+    let sent = lab.client.run(|| udp::send(group, 1, 20))?;
     let report = tracer.stop()?;
     report.ensure_clean()?;
     report.ensure_silent(&Expect::any().with(key::KIND, "drop").flow(&sent.flow))?;

@@ -39,9 +39,7 @@ fn header_fields() -> Result<()> {
         Case::new(ethernet4(&option), &["IP_INHDR"], finish).of(&udp(5)),
         Case::new(ethernet4(&source_route), &["NOT_SPECIFIED"], finish).between(&udp(6)),
         // What these three are cannot be told from their headers, so they are one kind of drop.
-        Case::new(ethernet4(&version), &["IP_INHDR"], core).times(3),
-        Case::new(ethernet4(&words), &["IP_INHDR"], core).times(3),
-        Case::new(ethernet4(&[0x45, 0, 0, 20]), &["IP_INHDR"], core).times(3),
+        Case::new(ethernet4(&version), &["IP_INHDR"], core).also(ethernet4(&words)).also(ethernet4(&[0x45, 0, 0, 20])),
     ];
     names_each(&topology::pair()?, &cases)
 }

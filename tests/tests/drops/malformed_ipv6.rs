@@ -100,7 +100,7 @@ fn icmp() -> Result<()> {
     let flow = flow("icmpv6", Family::V6, (0, 0));
     let echo = frame::icmp(source, destination, 128, 0, &[0, 1, 0, 1]);
     let bad = header(ICMPV6).build(&frame::corrupt(echo, frame::ICMP_CHECKSUM));
-    // 100 is for private experimentation, and as an error message goes unanswered.
+    // For private experimentation (RFC 4443 section 2.1).
     let unknown = header(ICMPV6).build(&frame::icmp(source, destination, 200, 0, &[0; 4]));
     let cases = [
         Case::new(ethernet6(&bad), &["ICMP_CSUM"], &["icmpv6_rcv"]).of(&flow).cause("checksum"),

@@ -111,7 +111,7 @@ impl Describer {
         let location = enrich::place(key, &facts);
         let packet = enrich::packet(key, sample);
         let stack_symbols: Vec<&str> = stack.iter().map(String::as_str).collect();
-        let interface = enrich::interface(key.netns, key.ifindex, facts.host);
+        let interface = enrich::interface_of(key, sample, facts.host);
         let entry = facts.host.netns(key.netns).and_then(host::Netns::entry_command);
         let verdict = explain::judge(&explain::Observation {
             reason: reason.code.map(|_| reason.name.as_str()),

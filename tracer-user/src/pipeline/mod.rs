@@ -77,7 +77,7 @@ pub async fn run(
         }
         tokio::select! {
             biased;
-            () = signals.any() => break End::Asked,
+            signal = signals.any() => break child.end_by(signal).await?.map_or(End::Asked, End::Command),
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
