@@ -3,6 +3,7 @@
 //! Rule: every failure is one sentence on standard error. Exit status 0: done; 1: it could not be done; 2: the command
 //! line is wrong; with `-- CMD`, the command's own.
 
+mod demo;
 mod doctor;
 mod output;
 mod watch;
@@ -29,6 +30,8 @@ enum Command {
     Watch(watch::WatchArgs),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
+    /// See it work: a throw-away client, node and pod, and some typical drops between them
+    Demo(demo::DemoArgs),
 }
 
 /// Parses, runs and reports.
@@ -41,6 +44,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Watch(cli.watch)) {
         Command::Watch(args) => watch::run(args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Demo(args) => demo::run(&args),
     };
     match result {
         Ok(status) => status,

@@ -17,7 +17,7 @@ use crate::explain;
 use crate::host::{self, Clock, HostHandle, Symbols};
 use crate::load::{Hook, Kernel};
 
-use super::PipelineError;
+use super::{PipelineError, Watch};
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
@@ -32,8 +32,8 @@ pub(super) struct Describer {
 }
 
 impl Describer {
-    pub(super) fn new(kernel: Kernel, with_stack: bool) -> Result<Self, PipelineError> {
-        let host = host::spawn(host::Reader::default())?;
+    pub(super) fn new(kernel: Kernel, watch: &Watch) -> Result<Self, PipelineError> {
+        let host = host::spawn(host::Reader::default().knowing(watch.namespaces.clone()))?;
         let mut coverage = kernel.gaps();
         let symbols = Symbols::load().map_err(|error| coverage.push(error.to_string())).ok();
         Ok(Self {
@@ -43,7 +43,7 @@ impl Describer {
             host,
             clock: Clock::measure(),
             coverage,
-            with_stack,
+            with_stack: watch.stack,
         })
     }
 

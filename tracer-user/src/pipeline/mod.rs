@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use crate::host::Netns;
 use crate::load::{Kernel, Programs};
 use crate::sink::Sink;
 use crate::source::{Progress, Source};
@@ -43,6 +44,25 @@ pub struct Watch {
     /// Most lines in an interval.
     pub lines: u64,
     pub command: Vec<OsString>,
+    /// Network namespaces that nothing leads to but this process, with what to call them.
+    pub namespaces: Vec<Netns>,
+}
+
+impl Default for Watch {
+    /// What `whydrop watch` does without flags.
+    fn default() -> Self {
+        Self {
+            all: false,
+            stack: false,
+            every: false,
+            count: None,
+            duration: None,
+            interval: Duration::from_secs(1),
+            lines: 1000,
+            command: Vec::new(),
+            namespaces: Vec::new(),
+        }
+    }
 }
 
 /// Why the line ends.
@@ -100,7 +120,7 @@ struct Pipeline {
 
 impl Pipeline {
     fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
-        let describer = Describer::new(kernel, watch.stack)?;
+        let describer = Describer::new(kernel, watch)?;
         let header = describer.header(&programs.attached.hook);
         let source = Source::start(programs)?;
         let mut stages = Stages::new(watch, describer, sink);

@@ -1,14 +1,17 @@
 //! The signals that end a run cleanly.
 
 use std::io;
+use std::sync::Arc;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// Handlers for SIGINT, SIGTERM and SIGHUP; a signal that comes before anybody waits is remembered.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    end: Arc<Notify>,
 }
 
 impl Signals {
@@ -19,7 +22,13 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            end: Arc::default(),
         })
+    }
+
+    /// Notified, it ends the run as a signal does.
+    pub fn end(&self) -> Arc<Notify> {
+        self.end.clone()
     }
 
     /// Ends when one of them comes.
@@ -28,6 +37,7 @@ impl Signals {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
             _ = self.hangup.recv() => {}
+            () = self.end.notified() => {}
         }
     }
 }
