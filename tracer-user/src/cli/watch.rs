@@ -65,7 +65,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             interval: args.interval,
             lines: args.lines,
             command: args.command,
-            namespaces: Vec::new(),
+            ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)
     })
@@ -88,6 +88,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
-    let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
+    let (least, most) = (Duration::from_millis(100), Duration::from_mins(1));
     if (least..=most).contains(&interval) { Ok(interval) } else { Err("from 100ms to 60s".into()) }
 }

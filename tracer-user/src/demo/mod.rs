@@ -56,7 +56,7 @@ pub async fn run(
     let watch = Watch { interval: INTERVAL, namespaces: lab.netns(), ..Watch::default() };
     let (tell, shown) = channel();
     let sink = Witness::new(Text::new(BufWriter::new(stdout()), style), tell);
-    let narrator = Narrator { lab, shown, end: signals.end(), style, pause };
+    let narrator = Narrator { lab, shown, end: watch.end.clone(), style, pause };
     let narrator = std::thread::Builder::new()
         .name("narrator".to_owned())
         .spawn(move || narrator.tell())

@@ -8,11 +8,14 @@ mod error;
 mod signals;
 mod stages;
 mod stats;
+mod symbols;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::host::Netns;
@@ -46,6 +49,8 @@ pub struct Watch {
     pub command: Vec<OsString>,
     /// Network namespaces that nothing leads to but this process, with what to call them.
     pub namespaces: Vec<Netns>,
+    /// Notified, it ends the run.
+    pub end: Arc<Notify>,
 }
 
 impl Default for Watch {
@@ -61,13 +66,14 @@ impl Default for Watch {
             lines: 1000,
             command: Vec::new(),
             namespaces: Vec::new(),
+            end: Arc::default(),
         }
     }
 }
 
 /// Why the line ends.
 enum End {
-    /// Count, duration or signal.
+    /// Count, duration, signal or notice.
     Asked,
     Command(ExitCode),
 }
@@ -96,7 +102,8 @@ pub async fn run(
         }
         tokio::select! {
             biased;
-            () = signals.any() => break End::Asked,
+            signal = signals.any() => break child.end_by(signal).await?.map_or(End::Asked, End::Command),
+            () = watch.end.notified() => break End::Asked,
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
@@ -121,7 +128,7 @@ struct Pipeline {
 impl Pipeline {
     fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let describer = Describer::new(kernel, watch)?;
-        let header = describer.header(&programs.attached.hook);
+        let header = describer.header(&programs.attached.hook, programs.map_bytes);
         let source = Source::start(programs)?;
         let mut stages = Stages::new(watch, describer, sink);
         stages.sink.header(&header).map_err(PipelineError::Sink)?;
