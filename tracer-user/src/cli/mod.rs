@@ -3,6 +3,7 @@
 //! Rule: every failure is one sentence on standard error. Exit status 0: done; 1: it could not be done; 2: the command
 //! line is wrong; with `-- CMD`, the command's own, or 127 (not found) or 126 (can't be run).
 
+mod demo;
 mod doctor;
 mod output;
 mod watch;
@@ -32,6 +33,8 @@ enum Command {
     Watch(Box<watch::WatchArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
+    /// See it work: a throw-away client, node and pod, and some typical drops between them
+    Demo(demo::DemoArgs),
 }
 
 /// Parses, runs and reports.
@@ -44,6 +47,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command.unwrap_or_else(|| Command::Watch(Box::new(cli.watch))) {
         Command::Watch(args) => watch::run(*args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Demo(args) => demo::run(&args),
     };
     match result {
         Ok(status) => status,
