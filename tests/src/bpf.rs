@@ -94,6 +94,14 @@ impl Object {
         let end = name.iter().position(|byte| *byte == 0).unwrap_or(NAME_LENGTH);
         Ok(String::from_utf8_lossy(&name[..end]).into_owned())
     }
+
+    /// Kernel memory that a map takes, bytes, as its `fdinfo` has it.
+    pub fn memory(self) -> Result<u64> {
+        let fd = self.open().with_context(|| format!("{self:?} is gone"))?;
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_raw_fd()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("memlock:"));
+        Ok(line.with_context(|| format!("no memory in {text}"))?.trim().parse()?)
+    }
 }
 
 /// Everything of a kind that the kernel has now.

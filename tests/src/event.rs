@@ -11,6 +11,8 @@ use crate::expect::Expect;
 /// JSON pointers of what the lab looks at.
 pub mod key {
     pub const KIND: &str = "/kind";
+    pub const TIME: &str = "/time";
+    pub const STARTED: &str = "/started";
     pub const COUNT: &str = "/count";
     pub const BYTES: &str = "/bytes";
     pub const SEVERITY: &str = "/severity";
@@ -42,6 +44,10 @@ pub mod key {
     /// An array of rows, each with `netns`, `interface`, `reason`, `location`, `packets`, `bytes`, `other_flows`.
     pub const TOTALS: &str = "/totals";
     pub const OTHER_FLOWS: &str = "/other_flows";
+    pub const NOT_SHOWN: &str = "/not_shown";
+    pub const HIDDEN: &str = "/hidden";
+    pub const MISSED: &str = "/missed";
+    pub const EVICTED: &str = "/evicted";
 }
 
 /// One line of output.
@@ -150,7 +156,7 @@ impl Report {
     pub fn ensure_clean(&self) -> Result<()> {
         ensure!(self.status.success(), "ended with {}: {}", self.status, self.stderr);
         let stats = self.stats()?;
-        for counter in [key::LOST, key::UNDECODABLE] {
+        for counter in [key::LOST, key::MISSED, key::UNDECODABLE] {
             ensure!(stats.number(counter)? == 0, "{counter} is not 0: {stats}");
         }
         Ok(())

@@ -11,6 +11,7 @@ pub mod firewall;
 pub mod kernel;
 pub mod netns;
 pub mod require;
+pub mod story;
 pub mod sysctl;
 pub mod topology;
 pub mod tracer;
@@ -20,9 +21,14 @@ pub use event::{Event, Report};
 pub use expect::Expect;
 pub use family::{Dual, Family};
 pub use netns::NetNs;
+pub use story::Story;
 pub use tracer::Tracer;
 
 use std::time::Duration;
 
-/// How long anything may take that should be instant: generous, as emulated machines run the lab too.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+/// How long anything may take that should be instant: 20 seconds, or what `WHYDROP_LAB_DEADLINE` says (whole seconds,
+/// for emulated machines).
+pub fn patience() -> Duration {
+    let seconds = std::env::var("WHYDROP_LAB_DEADLINE").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(20))
+}

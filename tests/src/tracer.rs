@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::DEADLINE;
 use crate::event::{Event, Report, key};
 use crate::expect::Expect;
 use crate::netns::NetNs;
+use crate::patience;
 
 /// How often the end of a process is asked for: there is no wait with a deadline.
 const POLL: Duration = Duration::from_millis(2);
@@ -66,7 +66,7 @@ impl Tracer {
     /// Starts a prepared command and returns when it has printed its header.
     pub fn spawn(command: &mut Command) -> Result<Self> {
         let mut tracer = Self::launch(command)?;
-        let header = tracer.next_line(Instant::now() + DEADLINE).context("it never printed a header line")?;
+        let header = tracer.next_line(Instant::now() + patience()).context("it never printed a header line")?;
         ensure!(header.is("header"), "the first line is no header: {header}");
         tracer.header = header;
         Ok(tracer)
@@ -131,7 +131,7 @@ impl Tracer {
     }
 
     fn wait_until<T>(&mut self, wanted: &Expect, done: impl Fn(&[Event]) -> Option<T>) -> Result<T> {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + patience();
         loop {
             if let Some(found) = done(&self.events) {
                 return Ok(found);
@@ -159,7 +159,7 @@ impl Tracer {
 
     /// Takes everything it still says and waits for its end, which must come by itself.
     pub fn finish(mut self) -> Result<Report> {
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + patience();
         while let Some(event) = self.next_or_end(deadline)? {
             self.events.push(event);
         }
@@ -184,7 +184,7 @@ impl Tracer {
             Ok(Err(line)) => bail!("not a line of JSON: {line}"),
             Err(RecvTimeoutError::Disconnected) => Ok(None),
             Err(RecvTimeoutError::Timeout) => {
-                bail!("nothing more within {DEADLINE:?}; stderr: {}", self.stderr().trim())
+                bail!("nothing more within {:?}; stderr: {}", patience(), self.stderr().trim())
             }
         }
     }

@@ -8,7 +8,7 @@ use tracer_tests::firewall::{self, Backend, Chain, Counter};
 use tracer_tests::topology::{self, C0_MAC, CLIENT, NEIGHBOUR, S0_MAC, SERVER};
 use tracer_tests::traffic::raw::{self, Interface};
 use tracer_tests::traffic::{echo, flood, frame, tcp, udp};
-use tracer_tests::{DEADLINE, Family, NetNs, bpf, kernel, require, sysctl};
+use tracer_tests::{Family, NetNs, bpf, kernel, patience, require, sysctl};
 
 #[test]
 fn a_namespace_ends_with_its_guard() -> Result<()> {
@@ -54,9 +54,9 @@ fn an_nft_counter_is_read() -> Result<()> {
     let lab = topology::pair()?;
     let chain = "type filter hook input priority 0; udp dport 9999 counter drop;";
     firewall::nft(&lab.server, &format!("table inet t {{ chain c {{ {chain} }}; }}"))?;
-    let cpus =
-        flood::on_every_cpu(&lab.client, |_| flood::datagrams(NEIGHBOUR.port(Family::V6, 9999), 1000, 10).map(drop))?;
-    assert_eq!(firewall::nft_counter(&lab.server, "inet t c")?.packets, 1000 * cpus.len() as u64);
+    let to = NEIGHBOUR.port(Family::V6, 9999);
+    flood::from_every_cpu(&lab.client, 1001, |share| flood::datagrams(to, share, 10).map(drop))?;
+    assert_eq!(firewall::nft_counter(&lab.server, "inet t c")?.packets, 1001);
     Ok(())
 }
 
@@ -68,7 +68,7 @@ fn a_raw_frame_arrives_as_it_was_made() -> Result<()> {
     let packet = frame::Ipv4::new(CLIENT.v4, NEIGHBOUR.v4, frame::UDP).build(&datagram);
     let sent = frame::ethernet(S0_MAC, C0_MAC, frame::ETHERTYPE_IPV4, &packet);
     lab.client.run(|| Interface::sender("c0")?.send(&sent))?;
-    let received = listener.receive(DEADLINE, |frame| frame == sent)?;
+    let received = listener.receive(patience(), |frame| frame == sent)?;
     ensure!(received.is_some(), "the frame did not arrive");
     Ok(())
 }
@@ -96,7 +96,7 @@ fn hand_made_packets_are_good_enough_for_the_kernel() -> Result<()> {
         };
         wire.send(&frame::ethernet(S0_MAC, C0_MAC, ethertype, &packet))?;
         let answered = |frame: &[u8]| frame.get(flags) == Some(&(frame::SYN | frame::ACK));
-        wire.receive(DEADLINE, answered)?.with_context(|| format!("no SYN-ACK over {family:?}"))?;
+        wire.receive(patience(), answered)?.with_context(|| format!("no SYN-ACK over {family:?}"))?;
     }
     Ok(())
 }
@@ -134,7 +134,7 @@ fn a_verdict_program_is_seen_held_and_gone() -> Result<()> {
     assert!(held.iter().all(|object| object.exists()));
     assert!(!lab.client.run(|| echo::answered(NEIGHBOUR.ip(Family::V4), Duration::from_millis(20)))?);
     drop(link);
-    assert!(lab.client.run(|| echo::answered(NEIGHBOUR.ip(Family::V4), DEADLINE))?);
+    assert!(lab.client.run(|| echo::answered(NEIGHBOUR.ip(Family::V4), patience()))?);
     assert!(mine().is_empty());
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsRawFd, RawFd};
+use std::panic::resume_unwind;
 use std::thread;
 
 use anyhow::{Context, Result, ensure};
@@ -30,23 +31,24 @@ pub fn frames(interface: &Interface, template: &[u8], count: u64, each: impl Fn(
     Batch::new(template).send(interface.as_raw_fd(), count, each)
 }
 
-/// Runs `work` in the namespace on every CPU at once, each thread bound to its own; gives it the CPU's number.
-pub fn on_every_cpu<T: Send>(namespace: &NetNs, work: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
-    let work = &work;
+/// Splits a number of packets among all CPUs and sends their shares at once from inside the namespace, each thread
+/// bound to its own CPU.
+pub fn from_every_cpu(namespace: &NetNs, packets: u64, send: impl Fn(u64) -> Result<()> + Sync) -> Result<()> {
+    let send = &send;
+    let cpus = allowed_cpus()?;
+    let (each, rest) = (packets / cpus.len() as u64, packets % cpus.len() as u64);
     thread::scope(|scope| {
-        let bound = |cpu| {
+        let bound = |(number, cpu)| {
+            let share = each + u64::from((number as u64) < rest);
             scope.spawn(move || {
                 namespace.run(|| {
                     bind_to(cpu).with_context(|| format!("cannot run on CPU {cpu}"))?;
-                    work(cpu)
+                    send(share)
                 })
             })
         };
-        let threads: Vec<_> = allowed_cpus()?.into_iter().map(bound).collect();
-        threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-            .collect()
+        let threads: Vec<_> = cpus.into_iter().enumerate().map(bound).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
 }
 

@@ -6,25 +6,18 @@ use anyhow::{Context, Result};
 use socket2::{Domain, Socket, Type};
 
 use super::{Flow, source_for};
-use crate::DEADLINE;
 use crate::netns::NetNs;
+use crate::patience;
 
-/// A connection attempt: one SYN now, retries after a second. They end with the value.
-#[derive(Debug)]
-pub struct Attempt {
-    pub flow: Flow,
-    _socket: Socket,
-}
-
-/// Sends a SYN and does not wait for what becomes of it.
-pub fn attempt(to: SocketAddr) -> Result<Attempt> {
+/// Sends one SYN. The socket is closed at once, so no retry follows and no answer finds it.
+pub fn attempt(to: SocketAddr) -> Result<Flow> {
     let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
     socket.set_nonblocking(true)?;
     socket.bind(&SocketAddr::new(source_for(to.ip())?, 0).into())?;
     let source = socket.local_addr()?.as_socket().context("a TCP socket without an address")?;
     // Refused, unreachable, in progress: an attempt was made, and the event under test says how it ended.
     let _outcome = socket.connect(&to.into());
-    Ok(Attempt { flow: Flow { protocol: "tcp", source, destination: to }, _socket: socket })
+    Ok(Flow { protocol: "tcp", source, destination: to })
 }
 
 /// Both ends of a connection and its flow from client to server.
@@ -38,7 +31,7 @@ pub struct Connection {
 /// Connects `client` to a listener at `to` inside `server`.
 pub fn connect(client: &NetNs, server: &NetNs, to: SocketAddr) -> Result<Connection> {
     let listener = server.run(|| TcpListener::bind(to).with_context(|| format!("cannot listen on {to}")))?;
-    let stream = client.run(|| Ok(TcpStream::connect_timeout(&to, DEADLINE)?)).with_context(|| format!("to {to}"))?;
+    let stream = client.run(|| Ok(TcpStream::connect_timeout(&to, patience())?)).with_context(|| format!("to {to}"))?;
     let (accepted, source) = listener.accept()?;
     Ok(Connection { flow: Flow { protocol: "tcp", source, destination: to }, client: stream, server: accepted })
 }

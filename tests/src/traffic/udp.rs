@@ -6,8 +6,8 @@ use std::net::{SocketAddr, UdpSocket};
 use anyhow::{Context, Result, ensure};
 
 use super::{Flow, source_for};
-use crate::DEADLINE;
 use crate::netns::NetNs;
+use crate::patience;
 
 /// What became of a number of datagrams.
 #[derive(Debug)]
@@ -17,7 +17,6 @@ pub struct Sent {
     pub accepted: u64,
     /// Why it did not take the last of the others.
     pub refused: Option<io::Error>,
-    _socket: UdpSocket,
 }
 
 /// Sends `count` datagrams of `size` bytes from one socket. It is not connected, so an ICMP error that comes back
@@ -26,7 +25,7 @@ pub fn send(to: SocketAddr, count: u64, size: usize) -> Result<Sent> {
     let socket = UdpSocket::bind((source_for(to.ip())?, 0))?;
     let flow = Flow { protocol: "udp", source: socket.local_addr()?, destination: to };
     let payload = vec![b'w'; size];
-    let mut sent = Sent { flow, accepted: 0, refused: None, _socket: socket.try_clone()? };
+    let mut sent = Sent { flow, accepted: 0, refused: None };
     for _ in 0..count {
         match socket.send_to(&payload, to) {
             Ok(_) => sent.accepted += 1,
@@ -39,7 +38,7 @@ pub fn send(to: SocketAddr, count: u64, size: usize) -> Result<Sent> {
 /// Sends one datagram and returns when the other end has it: the control that a story needs.
 pub fn deliver(from: &NetNs, into: &NetNs, to: SocketAddr) -> Result<Flow> {
     let receiver = into.run(|| UdpSocket::bind(to).with_context(|| format!("cannot bind {to}")))?;
-    receiver.set_read_timeout(Some(DEADLINE))?;
+    receiver.set_read_timeout(Some(patience()))?;
     let flow = from.run(|| Ok(send(to, 1, 16)?.flow))?;
     let (_, source) = receiver.recv_from(&mut [0; 64]).with_context(|| format!("{flow:?} did not arrive"))?;
     ensure!(source.port() == flow.source.port(), "a datagram from {source} instead of {flow:?}");
