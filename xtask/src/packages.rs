@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Once;
 
 use anyhow::{Context, Result, bail};
 
@@ -32,6 +33,9 @@ pub(crate) const LAB: [Provided; 9] = [
 /// Compilers with the sources of `core`, in the order to try: `-web` is the newer one that Debian keeps for browsers.
 pub(crate) const COMPILERS: [[&str; 3]; 2] =
     [["rustc-web", "cargo-web", "rust-web-src"], ["rustc", "cargo", "rust-src"]];
+
+/// The package lists are brought up to date once, and only if something is installed at all.
+static UPDATE: Once = Once::new();
 
 /// Makes sure that every program of a table is there.
 pub(crate) fn ensure(table: &[Provided], purpose: &str) -> Result<()> {
@@ -66,13 +70,21 @@ fn has_apt() -> bool {
 pub(crate) fn install(packages: &[&str]) -> Result<()> {
     let apt = || {
         let mut apt = Command::new("apt-get");
-        apt.env("DEBIAN_FRONTEND", "noninteractive").args(["-o", "DPkg::Lock::Timeout=300", "-qq"]);
+        apt.env("DEBIAN_FRONTEND", "noninteractive").args([
+            "-qq",
+            "-o",
+            "DPkg::Lock::Timeout=300",
+            "-o",
+            "Dpkg::Use-Pty=0",
+        ]);
         apt
     };
-    // A source of the user's that is out of order must not stop us; whether the lists are good enough, the install tells.
-    if let Err(error) = process::run(apt().arg("update")) {
-        eprintln!("warning: {error:#}");
-    }
+    UPDATE.call_once(|| {
+        // A source of the user's that is out of order must not stop us; whether the lists are good enough, the install tells.
+        if let Err(error) = process::run(apt().arg("update")) {
+            eprintln!("warning: {error:#}");
+        }
+    });
     process::run(apt().args(["install", "-y", "--no-install-recommends", "--no-remove"]).args(packages))
 }
 
@@ -83,7 +95,7 @@ pub(crate) fn advice(packages: &[&str]) -> String {
         let sudo = if is_root() { "" } else { "sudo " };
         format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}")
     } else {
-        format!("your package manager, for what Debian calls: {packages}")
+        format!("(with your package manager) install {packages}, as Debian calls them")
     }
 }
 

@@ -205,7 +205,9 @@ mod tests {
     fn a_full_table_forgets_silent_flows_and_still_says_every_count() {
         let mut flows = Flows::<()>::new(Mode::Flows);
         let all = MOST_FLOWS as u64 + 100;
-        let said = |flows: &mut Flows<()>| (0..all).map(|port| packets(flows.counted(key(port as u16), tally(2)))).sum::<u64>();
+        let said = |flows: &mut Flows<()>| {
+            (0..all).map(|port| packets(flows.counted(key(port as u16), tally(2)))).sum::<u64>()
+        };
         assert_eq!(said(&mut flows), 2 * all);
         assert_eq!(flows.evicted(), 100);
         (0..IDLE_TICKS).for_each(|_| flows.next_tick());

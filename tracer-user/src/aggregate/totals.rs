@@ -57,7 +57,9 @@ impl Totals {
     /// Places with their drops, largest first.
     pub fn largest_first(&self) -> Vec<(TotalKey, PlaceTally)> {
         let mut places: Vec<_> = self.places.iter().map(|(key, place)| (*key, *place)).collect();
-        places.sort_unstable_by_key(|(key, place)| (std::cmp::Reverse(place.all().packets), key.location, key.netns, key.ifindex));
+        places.sort_unstable_by_key(|(key, place)| {
+            (std::cmp::Reverse(place.all().packets), key.location, key.netns, key.ifindex)
+        });
         places
     }
 

@@ -14,6 +14,7 @@ mod reader;
 mod reasons;
 mod record;
 mod resolve;
+mod stand_in;
 
 pub use error::BtfError;
 pub use member::Member;
@@ -21,3 +22,4 @@ pub use prototype::DropArguments;
 pub use reader::Btf;
 pub use reasons::ReasonNames;
 pub use resolve::{Missing, ResolveError, Resolved, resolve};
+pub use stand_in::bare_loader;

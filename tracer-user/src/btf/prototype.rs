@@ -5,7 +5,7 @@ use super::error::malformed;
 use super::record::Kind;
 use super::{Btf, BtfError};
 
-/// More arguments than any tracepoint can have: a BPF context holds 12 (`MAX_BPF_FUNC_ARGS`, include/linux/bpf.h, 6.12).
+/// Most arguments that a tracepoint can have for BPF (`MAX_BPF_FUNC_ARGS`, include/linux/bpf.h, 6.12).
 const MAX_ARGUMENTS: usize = 12;
 
 /// Where the drop tracepoint's arguments stand, counted from 0 as in the context that a raw or BTF-typed tracepoint
@@ -26,19 +26,25 @@ impl Btf<'_> {
     ///
     /// They come from `typedef void (*btf_trace_NAME)(void *__data, …)`; the kernel's own `__data` is left out.
     pub fn tracepoint_arguments(&self, tracepoint: &str) -> Result<Vec<String>, BtfError> {
-        let name = format!("btf_trace_{tracepoint}");
-        let Some(&id) = self.named(&name, &[Kind::Typedef]).first() else {
-            return Err(BtfError::UnknownType { kind: "tracepoint", name: tracepoint.to_owned() });
-        };
+        let (id, _) = self.tracepoint_typedef(tracepoint)?;
         let pointer = self.resolve(id)?;
         let prototype = self.resolve(pointer.head.size_or_type)?;
         if pointer.kind != Kind::Pointer || prototype.kind != Kind::Prototype || prototype.head.count() == 0 {
             return Err(malformed("a tracepoint is not a function"));
         }
-        if prototype.head.count() > MAX_ARGUMENTS {
+        if prototype.head.count() > MAX_ARGUMENTS + 1 {
             return Err(malformed("a tracepoint has too many arguments"));
         }
         prototype.elements().skip(1).map(|[_, type_id]| self.type_name(type_id)).collect()
+    }
+
+    /// Number and name of a tracepoint's typedef.
+    pub(super) fn tracepoint_typedef(&self, tracepoint: &str) -> Result<(u32, String), BtfError> {
+        let name = format!("btf_trace_{tracepoint}");
+        match self.named(&name, &[Kind::Typedef]).first() {
+            Some(&id) => Ok((id, name)),
+            None => Err(BtfError::UnknownType { kind: "tracepoint", name: tracepoint.to_owned() }),
+        }
     }
 
     /// Where to find what the drop program reads in the arguments of `skb:kfree_skb`.

@@ -26,7 +26,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show drops as they happen (what `whydrop` alone does)
-    Watch(watch::WatchArgs),
+    Watch(Box<watch::WatchArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
 }
@@ -38,9 +38,9 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     start_log();
-    let result = match cli.command.unwrap_or(Command::Watch(cli.watch)) {
-        Command::Watch(args) => watch::run(args),
-        Command::Doctor(args) => doctor::run(&args),
+    let result = match cli.command.unwrap_or_else(|| Command::Watch(Box::new(cli.watch))) {
+        Command::Watch(args) => watch::run(*args),
+        Command::Doctor(args) => doctor::run(args),
     };
     match result {
         Ok(status) => status,

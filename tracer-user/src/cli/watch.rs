@@ -49,13 +49,15 @@ pub(super) struct WatchArgs {
 }
 
 pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the event loop")?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the event loop")?;
     runtime.block_on(async {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
         let kernel = Kernel::read(args.btf.as_deref())?;
         let filter = KernelFilter::new(&args.filter, &kernel.reasons)?;
-        let cpus = aya::util::nr_cpus().map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
+        let cpus = aya::util::nr_cpus()
+            .map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
         let plan = Plan { filter, every: args.every, sizes: Sizes::new(u32::try_from(cpus)?, args.every) };
         let programs = load::load(load::embedded(), &kernel, &plan)?;
         let sink = args.output.sink(args.command.is_empty());
@@ -79,6 +81,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
-    let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
+    let (least, most) = (Duration::from_millis(100), Duration::from_mins(1));
     if (least..=most).contains(&interval) { Ok(interval) } else { Err("from 100ms to 60s".into()) }
 }

@@ -22,7 +22,8 @@ pub struct TcpFlags(pub u8);
 impl fmt::Display for TcpFlags {
     /// Letters as tcpdump's, SYN first: `S`, `SA`, `FA`, `R`; `none` for no flag.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = [(0x02, 'S'), (0x01, 'F'), (0x04, 'R'), (0x08, 'P'), (0x10, 'A'), (0x20, 'U'), (0x40, 'E'), (0x80, 'W')];
+        let letters =
+            [(0x02, 'S'), (0x01, 'F'), (0x04, 'R'), (0x08, 'P'), (0x10, 'A'), (0x20, 'U'), (0x40, 'E'), (0x80, 'W')];
         if self.0 == 0 {
             return f.write_str("none");
         }

@@ -49,7 +49,7 @@ pub fn netns(inode: u32, host: &host::Facts) -> Netns {
 }
 
 pub fn interface(netns: u32, index: u32, host: &host::Facts) -> Interface {
-    Interface { index, name: host.interface(netns, index).map(|interface| interface.name.to_string()) }
+    Interface { index, name: host.interface(netns, index).map(|interface| interface.name.clone()) }
 }
 
 /// The interface by which the packet came in, if it is another than the one it was on.

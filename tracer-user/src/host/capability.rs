@@ -78,6 +78,9 @@ const NAMES: [&str; 41] = [
 pub struct Capabilities(u64);
 
 impl Capabilities {
+    /// Every capability there can be.
+    pub const ALL: Self = Self(u64::MAX);
+
     /// The effective set of this process.
     pub fn effective() -> Result<Self, HostError> {
         let failed = |errno| HostError::Procfs { path: STATUS.to_owned(), errno };

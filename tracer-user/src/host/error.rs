@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-/// An `errno` value, shown as the system's text for it.
+/// An `errno` value, shown as the system's text for it and its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Errno(pub i32);
 
@@ -17,7 +17,9 @@ impl Errno {
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        std::io::Error::from_raw_os_error(self.0).fmt(f)
+        let text = std::io::Error::from_raw_os_error(self.0).to_string();
+        let (words, _) = text.split_once(" (os error").unwrap_or((&text, ""));
+        write!(f, "{words}, errno {}", self.0)
     }
 }
 

@@ -19,12 +19,12 @@ pub mod netns;
 pub mod reader;
 pub mod symbol;
 
+pub use clock::Clock;
 pub use error::HostError;
 pub use facts::{Facts, Unknown};
 pub use handle::{HostHandle, spawn};
 pub use interface::{Interface, InterfaceTable};
+pub use kernel::Kernel;
 pub use netns::{Netns, NetnsName};
 pub use reader::Reader;
-pub use clock::Clock;
-pub use kernel::Kernel;
 pub use symbol::Symbols;

@@ -62,7 +62,11 @@ impl Netns {
         }
         let door = self.doors.first()?.to_str()?;
         let is_plain = door.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:@+".contains(&byte));
-        Some(if is_plain { format!("nsenter --net={door}") } else { format!("nsenter --net='{}'", door.replace('\'', r"'\''")) })
+        Some(if is_plain {
+            format!("nsenter --net={door}")
+        } else {
+            format!("nsenter --net='{}'", door.replace('\'', r"'\''"))
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use aya::programs::{BtfTracePoint, ProgramError, ProgramFd, RawTracePoint};
 use super::{Kernel, LoadError};
 
 /// The kernel's tracepoint for dropped packets (include/trace/events/skb.h).
-const TRACEPOINT: &str = "kfree_skb";
+pub(super) const TRACEPOINT: &str = "kfree_skb";
 
 /// Which hook is in use, and why not a better one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,16 +47,17 @@ pub(super) fn attach(object: &mut Ebpf, kernel: &Kernel) -> Result<Attached, Loa
 }
 
 fn typed(object: &mut Ebpf, kernel: &Kernel) -> Result<(ProgramFd, BtfTracePointLink), ProgramError> {
-    let program: &mut BtfTracePoint =
-        object.program_mut("drop").ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(TRACEPOINT, &kernel.for_aya()?)?;
+    let program: &mut BtfTracePoint = object.program_mut("drop").ok_or(ProgramError::NotLoaded)?.try_into()?;
+    let Some(btf) = &kernel.tracepoint else {
+        return Err(std::io::Error::other("the kernel itself has no BTF").into());
+    };
+    program.load(TRACEPOINT, btf)?;
     let id = program.attach()?;
     Ok((program.fd()?.try_clone()?, program.take_link(id)?))
 }
 
 fn raw(object: &mut Ebpf) -> Result<(ProgramFd, RawTracePointLink), ProgramError> {
-    let program: &mut RawTracePoint =
-        object.program_mut("drop_raw").ok_or(ProgramError::NotLoaded)?.try_into()?;
+    let program: &mut RawTracePoint = object.program_mut("drop_raw").ok_or(ProgramError::NotLoaded)?.try_into()?;
     program.load()?;
     let id = program.attach(TRACEPOINT)?;
     Ok((program.fd()?.try_clone()?, program.take_link(id)?))

@@ -11,7 +11,9 @@ use thiserror::Error;
 pub enum LoadError {
     #[error(transparent)]
     Btf(#[from] crate::btf::ResolveError),
-    #[error("this kernel orders the arguments of its drop tracepoint as whydrop does not know ({0:?}): use a newer whydrop")]
+    #[error(
+        "this kernel orders the arguments of its drop tracepoint as whydrop does not know ({0:?}): use a newer whydrop"
+    )]
     Arguments(crate::btf::DropArguments),
     #[error("this binary was built without its kernel programs: build it with `cargo xtask build --release`")]
     NotBuilt,
@@ -56,7 +58,9 @@ impl LoadError {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
                 let log = verifier_log.to_string();
-                if log.is_empty() { Self::of_call("loading the program".into(), io_error) } else {
+                if log.is_empty() {
+                    Self::of_call("loading the program".into(), io_error)
+                } else {
                     tracing::debug!("verifier: {log}");
                     let reason = format!("{io_error}; {}", log.lines().rev().nth(1).unwrap_or_default());
                     Self::Refused { reason, log }

@@ -1,12 +1,13 @@
 //! The running kernel's own description, read once at the start: offsets, argument positions, reason names.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use tracer_common::{LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION};
 
 use crate::btf::{self, Btf, BtfError, ReasonNames, Resolved};
 
 use super::LoadError;
+use super::attach::TRACEPOINT;
 
 /// Where the kernel describes itself (Linux 5.4, `CONFIG_DEBUG_INFO_BTF`).
 const BTF_DIR: &str = "/sys/kernel/btf";
@@ -15,9 +16,10 @@ const BTF_DIR: &str = "/sys/kernel/btf";
 pub struct Kernel {
     pub resolved: Resolved,
     pub reasons: ReasonNames,
+    /// What aya wants to load a typed tracepoint; none where the kernel itself has no BTF, only the given file.
+    pub(super) tracepoint: Option<aya::Btf>,
     /// Modules whose reasons could not be read: these stay numbers.
     pub unusable: Vec<BtfError>,
-    path: PathBuf,
 }
 
 impl Kernel {
@@ -26,24 +28,24 @@ impl Kernel {
     /// # Errors
     /// [`LoadError::Btf`] if there is none, or it lacks what whydrop cannot work without.
     pub fn read(file: Option<&Path>) -> Result<Self, LoadError> {
-        let path = file.map_or_else(|| Path::new(BTF_DIR).join("vmlinux"), Path::to_path_buf);
-        let btf = Btf::from_kernel(&path).map_err(btf::ResolveError::from)?;
+        let path = file.unwrap_or(Path::new(Btf::KERNEL));
+        let btf = Btf::from_kernel(path).map_err(btf::ResolveError::from)?;
         let resolved = btf::resolve(&btf)?;
         check_positions(&resolved)?;
         let (reasons, unusable) =
             ReasonNames::from_kernel(&btf, Path::new(BTF_DIR)).map_err(btf::ResolveError::from)?;
-        Ok(Self { resolved, reasons, unusable, path })
+        let tracepoint = match file {
+            None => Some(btf.stand_in(TRACEPOINT).map_err(btf::ResolveError::from)?),
+            // The kernel wants its own type numbers, not those of the file.
+            Some(_) => Btf::from_kernel(Path::new(Btf::KERNEL)).and_then(|own| own.stand_in(TRACEPOINT)).ok(),
+        };
+        Ok(Self { resolved, reasons, tracepoint, unusable })
     }
 
     /// What this kernel does not tell, a sentence each.
     pub fn gaps(&self) -> Vec<String> {
         let missing = self.resolved.missing.iter().map(ToString::to_string);
         missing.chain(self.unusable.iter().map(ToString::to_string)).collect()
-    }
-
-    /// aya's own view of the same file, wanted to load a typed tracepoint. Large: drop it soon.
-    pub(super) fn for_aya(&self) -> Result<aya::Btf, aya_obj::btf::BtfError> {
-        aya::Btf::parse_file(&self.path, aya::Endianness::default())
     }
 }
 

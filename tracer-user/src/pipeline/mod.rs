@@ -8,6 +8,7 @@ mod error;
 mod signals;
 mod stages;
 mod stats;
+mod symbols;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -101,7 +102,7 @@ struct Pipeline {
 impl Pipeline {
     fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let describer = Describer::new(kernel, watch.stack)?;
-        let header = describer.header(&programs.attached.hook);
+        let header = describer.header(&programs.attached.hook, programs.map_bytes);
         let source = Source::start(programs)?;
         let mut stages = Stages::new(watch, describer, sink);
         stages.sink.header(&header).map_err(PipelineError::Sink)?;

@@ -7,6 +7,7 @@ use tracer_common::Counter;
 use crate::event::{PlaceTotal, Reason, ReasonTotal, Stats};
 use crate::source::SelfCounters;
 
+use super::describe::Describer;
 use super::stages::Stages;
 
 impl Stages {
@@ -15,7 +16,7 @@ impl Stages {
             self.totals.largest_first().iter().map(|(key, tally)| self.describer.place_total(key, tally)).collect();
         let all = self.totals.all();
         Stats {
-            time: self.describer.now(),
+            time: Describer::now(),
             last,
             packets: all.packets,
             bytes: all.bytes,
@@ -57,5 +58,6 @@ fn cpu_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, writable timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
-    std::time::Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0)).as_secs_f64()
+    std::time::Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+        .as_secs_f64()
 }

@@ -39,18 +39,24 @@ impl Style {
 
 /// `text` with control characters and bidirectional overrides escaped: names come from the host and the network.
 pub fn printable(text: &str) -> Cow<'_, str> {
-    let harmful = |c: char| c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let harmful = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if !text.contains(harmful) {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if harmful(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if harmful(c) {
+            out.extend(c.escape_unicode())
+        } else {
+            out.push(c)
+        }
         out
     }))
 }
 
 /// `tcp 10.99.1.2:41022 → 10.99.2.2:10250 [S]`.
-pub fn packet(packet: &Packet) -> String {
+pub(super) fn packet(packet: &Packet) -> String {
     let mut text = printable(&packet.protocol).into_owned();
     if packet.source.address.is_some() || packet.destination.address.is_some() {
         let _ = write!(text, " {} → {}", endpoint(&packet.source), endpoint(&packet.destination));
@@ -92,7 +98,7 @@ pub fn place(drop: &Drop) -> String {
 }
 
 /// `1,234,567`.
-pub fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

@@ -1,5 +1,7 @@
 //! The last lines of text output: what was dropped where, and what the tool itself did not see.
 
+use std::fmt::Write;
+
 use crate::event::{PlaceTotal, Stats};
 
 use super::style::{Style, printable, thousands};
@@ -15,10 +17,10 @@ pub(super) fn summary(stats: &Stats, style: Style) -> String {
     }
     if let Some(rest) = stats.totals.get(MOST_PLACES..).filter(|rest| !rest.is_empty()) {
         let packets = rest.iter().map(|total| total.packets).sum();
-        out.push_str(&format!("{:>12}  at {} other places\n", thousands(packets), rest.len()));
+        let _ = writeln!(out, "{:>12}  at {} other places", thousands(packets), rest.len());
     }
     for gap in gaps(stats) {
-        out.push_str(&format!("{gap}\n"));
+        let _ = writeln!(out, "{gap}");
     }
     out
 }
@@ -30,13 +32,17 @@ fn headline(stats: &Stats) -> String {
         packets => format!("{} packets were dropped", thousands(packets)),
     };
     if stats.hidden > 0 {
-        text.push_str(&format!("; {} of them are expected or noise (--all shows them)", thousands(stats.hidden)));
+        let _ = write!(text, "; {} expected or mere noise (--all shows these)", thousands(stats.hidden));
     }
     text
 }
 
 fn place(total: &PlaceTotal) -> String {
-    let netns = total.netns.name.as_deref().map_or_else(|| format!("netns {}", total.netns.inode), |name| printable(name).into_owned());
+    let netns = total
+        .netns
+        .name
+        .as_deref()
+        .map_or_else(|| format!("netns {}", total.netns.inode), |name| printable(name).into_owned());
     let interface = match (&total.interface.name, total.interface.index) {
         (Some(name), _) => printable(name).into_owned(),
         (None, 0) => "local".into(),
@@ -62,5 +68,8 @@ fn gaps(stats: &Stats) -> Vec<String> {
         (stats.undecodable, "events made no sense (please report this)"),
         (stats.filtered, "packets were dropped outside the filter"),
     ];
-    gaps.into_iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{:>12}  {what}", thousands(count))).collect()
+    gaps.into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{:>12}  {what}", thousands(count)))
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::findings::Findings;
 use super::style::{Style, packet, place, printable, thousands};
 use super::summary::summary;
 use super::{Line, Sink};
@@ -12,23 +13,27 @@ pub struct Text<W> {
     out: W,
     style: Style,
     titled: bool,
+    findings: Findings,
 }
 
 impl<W: Write> Text<W> {
     pub fn new(out: W, style: Style) -> Self {
-        Self { out, style, titled: false }
+        Self { out, style, titled: false, findings: Findings::default() }
     }
 }
 
 /// The column titles, aligned with [`columns`].
-pub(super) const TITLE: &str =
-    "TIME          COUNT     REASON               HOOK         PACKET, PLACE AND WHY";
+pub(super) const TITLE: &str = "TIME          COUNT     REASON               HOOK         PACKET, PLACE AND WHY";
 
 /// The aligned columns of a line, without its end.
 pub(super) fn columns(drop: &Drop, count: &str, style: Style) -> String {
     // RFC 3339: the time of day with milliseconds is bytes 11 to 23.
     let time = drop.time.get(11..23).unwrap_or(&drop.time);
-    let reason = drop.reason.derived.as_ref().map_or_else(|| printable(&drop.reason.name).into_owned(), |name| format!("~{}", printable(name)));
+    let reason = drop
+        .reason
+        .derived
+        .as_ref()
+        .map_or_else(|| printable(&drop.reason.name).into_owned(), |name| format!("~{}", printable(name)));
     format!(
         "{}  {count:<8}  {} {:<12} {}  {}  {}",
         style.dim(time),
@@ -43,8 +48,19 @@ pub(super) fn columns(drop: &Drop, count: &str, style: Style) -> String {
 impl<W: Write> Sink for Text<W> {
     fn header(&mut self, header: &Header) -> io::Result<()> {
         for source in &header.sources {
-            let note = if source.reason == "preferred" { String::new() } else { format!(" ({})", printable(&source.reason)) };
-            writeln!(self.out, "{}", self.style.dim(&format!("watching {} on {} {}{note}", source.hook, printable(&header.host), header.kernel)))?;
+            let note =
+                if source.reason == "preferred" { String::new() } else { format!(" ({})", printable(&source.reason)) };
+            writeln!(
+                self.out,
+                "{}",
+                self.style.dim(&format!(
+                    "watching {} on {} {}, maps {} KiB{note}",
+                    source.hook,
+                    printable(&header.host),
+                    header.kernel,
+                    header.map_bytes / 1024
+                ))
+            )?;
         }
         for gap in &header.coverage {
             writeln!(self.out, "{}", self.style.dim(&format!("note: {}", printable(gap))))?;
@@ -57,11 +73,16 @@ impl<W: Write> Sink for Text<W> {
             self.titled = true;
             writeln!(self.out, "{}", self.style.bold(TITLE))?;
         }
-        let count = if line.drop.count == line.total.packets { thousands(line.drop.count) } else { format!("+{}", thousands(line.drop.count)) };
+        let count = if line.drop.count == line.total.packets {
+            thousands(line.drop.count)
+        } else {
+            format!("+{}", thousands(line.drop.count))
+        };
         writeln!(self.out, "{}", columns(line.drop, &count, self.style))?;
         for symbol in line.drop.stack.iter().flatten() {
             writeln!(self.out, "{:>24}  {}", "", printable(symbol))?;
         }
+        self.findings.add(line.drop);
         Ok(())
     }
 
@@ -71,7 +92,7 @@ impl<W: Write> Sink for Text<W> {
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
         if stats.last {
-            write!(self.out, "{}", summary(stats, self.style))?;
+            write!(self.out, "{}{}", summary(stats, self.style), self.findings.print(self.style))?;
         }
         self.out.flush()
     }

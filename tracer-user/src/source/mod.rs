@@ -10,6 +10,7 @@ use std::io::BufRead;
 use std::os::fd::{AsFd, AsRawFd};
 
 use aya::maps::{Array, Map, MapData, RingBuf};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tracer_common::{Counter, CpuState, FlowKey, Tally, TotalKey, read_plain};
 
@@ -65,13 +66,16 @@ impl Source {
     /// # Errors
     /// [`SourceError`] if a map is not what it should be.
     pub fn start(programs: Programs) -> Result<Self, SourceError> {
-        let Programs { maps, attached, object } = programs;
+        let Programs { maps, attached, object, .. } = programs;
+        // SAFETY: the ring buffer owns its descriptor and keeps it until it is dropped.
+        let events = unsafe { AsyncFd::register_with_interest(maps.events, Interest::READABLE) }
+            .map_err(|error| SourceError::Poll(error.into()))?;
         let mut source = Self {
             control: Map::Array(maps.control).try_into()?,
             cpu_state: Map::PerCpuArray(maps.cpu_state).try_into()?,
             flows: [maps.flows_even, maps.flows_odd],
             other_flows: maps.other_flows,
-            events: AsyncFd::new(maps.events).map_err(SourceError::Poll)?,
+            events,
             batch: Batch::new(aya::util::nr_cpus().map_err(|(_, error)| SourceError::Cpus(error))?),
             generation: 2,
             attached: Some(attached),
@@ -147,7 +151,8 @@ impl Source {
     /// # Errors
     /// [`SourceError`] if the kernel does not give it.
     pub fn self_counters(&self) -> Result<SelfCounters, SourceError> {
-        let mut sum = SelfCounters { missed: self.attached.as_ref().map_or(self.missed, missed_runs), ..Default::default() };
+        let mut sum =
+            SelfCounters { missed: self.attached.as_ref().map_or(self.missed, missed_runs), ..Default::default() };
         for state in self.cpu_state.get(&0, 0)?.iter().filter_map(|bytes| read_plain::<CpuState>(bytes)) {
             for (sum, value) in sum.counters.iter_mut().zip(state.counters) {
                 *sum += value;

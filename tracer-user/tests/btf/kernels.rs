@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use aya_obj::btf::BtfKind;
 use whydrop::btf::{Btf, BtfError, DropArguments, ReasonNames, resolve};
 
 /// Debian's cloud kernels 5.10.262, 6.1.192, 6.12.117, 6.18.15 and 7.2.12, and a 6.18.44 without modules.
@@ -173,6 +174,18 @@ fn subsystems_are_named_by_the_kernel() {
     assert_eq!(subsystem("7.2", 0x4_0000), "unknown");
     assert_eq!((subsystem("6.1", 7), subsystem("5.10", 0)), ("core".to_owned(), "core".to_owned()));
     assert_eq!(subsystem("6.1", 0x1_0001), "unknown");
+}
+
+#[test]
+fn aya_finds_the_tracepoint_at_the_kernels_number() {
+    for (version, bytes) in KERNELS {
+        let whole = aya::Btf::parse(bytes, aya::Endianness::default()).expect("intact BTF");
+        let stand_in = kernel(version).stand_in("kfree_skb").expect(version);
+        let id =
+            |btf: &aya::Btf| btf.id_by_type_name_kind("btf_trace_kfree_skb", BtfKind::Typedef).expect("the typedef");
+        assert_eq!(id(&stand_in), id(&whole), "{version}");
+    }
+    assert!(matches!(kernel("6.1").stand_in("no_such"), Err(BtfError::UnknownType { .. })));
 }
 
 /// The kernel that runs the test is one more recorded kernel, if it shows its BTF.
