@@ -43,7 +43,8 @@ fn every_flag_has_its_row_and_every_row_its_flag() {
 
 #[test]
 fn flags_are_found_in_help() {
-    let help = "Options:\n  -o, --output <FORMAT>\n          How --to print\n\n          [default: text]\n\n      --all\n";
+    let help =
+        "Options:\n  -o, --output <FORMAT>\n          How --to print\n\n          [default: text]\n\n      --all\n";
     let found: Vec<_> = flags(help).into_iter().collect();
     assert_eq!(found, [("--all".to_owned(), None), ("--output".to_owned(), Some("text".to_owned()))]);
 }
