@@ -65,17 +65,15 @@ impl Skb {
         Probe::member(Probe::pointer(receiver, &SOCK_NET), &NET_INODE)
     }
 
-    /// The interface's name, NUL-padded; empty without a device.
+    /// The interface's name, NUL-padded, in two halves; empty without a device.
     #[inline(always)]
-    pub fn interface_name<R: Read>(&self) -> [u8; 16] {
+    pub fn interface_name<R: Read>(&self) -> [u64; 2] {
         let offset = globals::get(&DEV_NAME);
         if offset == ABSENT || self.device.is_null() {
-            return [0; 16];
+            return [0; 2];
         }
         let name = self.device.wrapping_add(offset as usize);
-        let halves: [u64; 2] = [R::at(name), R::at(name.wrapping_add(8))];
-        // SAFETY: both are sixteen bytes, and any bytes are a valid value of either.
-        unsafe { core::mem::transmute(halves) }
+        [R::at(name), R::at(name.wrapping_add(8))]
     }
 }
 

@@ -127,12 +127,14 @@ fn is_namespace(file: &File) -> bool {
 }
 
 fn interface(name: &str) -> Option<FilterKey> {
-    let mut value = [0; 16];
-    if name.is_empty() || name.len() >= value.len() {
+    let mut bytes = [0; 16];
+    if name.is_empty() || name.len() >= bytes.len() {
         return None;
     }
-    value.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-    Some(FilterKey { dimension: BY_IFACE, value })
+    bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    let (low, high) = bytes.split_at(8);
+    let word = |half: &[u8]| half.try_into().map(u64::from_ne_bytes).ok();
+    Some(FilterKey::name(BY_IFACE, [word(low)?, word(high)?]))
 }
 
 /// IANA protocol numbers by the names that people type.
