@@ -44,12 +44,7 @@ fn every_flag_has_its_row_and_every_row_its_flag() {
 
 #[test]
 fn flags_are_found_in_help() {
-<<<<<<< HEAD
-    let help =
-        "Options:\n  -o, --output <FORMAT>\n          How --to print\n\n          [default: text]\n\n      --all\n";
-=======
     let help = "  -o, --output <FORMAT>\n          How --to print\n          - text: a\n          [default: text]\n\n      --all\n";
->>>>>>> docs
     let found: Vec<_> = flags(help).into_iter().collect();
     assert_eq!(found, [("--all".to_owned(), None), ("--output".to_owned(), Some("text".to_owned()))]);
 }
