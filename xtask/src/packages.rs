@@ -30,12 +30,28 @@ pub(crate) const LAB: [Provided; 9] = [
     Provided { program: "unshare", package: "util-linux" },
 ];
 
+/// What the kernel matrix runs to unpack, boot and fill a virtual machine.
+pub(crate) const MATRIX: [Provided; 7] = [
+    Provided { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Provided { program: "busybox", package: "busybox-static" },
+    Provided { program: "depmod", package: "kmod" },
+    Provided { program: "cpio", package: "cpio" },
+    Provided { program: "bash", package: "bash" },
+    Provided { program: "script", package: "bsdutils" },
+    Provided { program: "dpkg-deb", package: "dpkg" },
+];
+
 /// Compilers with the sources of `core`, in the order to try: `-web` is the newer one that Debian keeps for browsers.
 pub(crate) const COMPILERS: [[&str; 3]; 2] =
     [["rustc-web", "cargo-web", "rust-web-src"], ["rustc", "cargo", "rust-src"]];
 
 /// The package lists are brought up to date once, and only if something is installed at all.
 static UPDATE: Once = Once::new();
+
+/// The programs of a table.
+pub(crate) fn programs(table: &[Provided]) -> impl Iterator<Item = &'static str> {
+    table.iter().map(|row| row.program)
+}
 
 /// Makes sure that every program of a table is there.
 pub(crate) fn ensure(table: &[Provided], purpose: &str) -> Result<()> {

@@ -15,6 +15,7 @@ use clap::{Parser, Subcommand};
 use output::Output;
 
 use crate::pipeline::PipelineError;
+use crate::settings::SettingsError;
 
 /// Tells why a packet was dropped on this node: every drop with its reason, place and ends.
 #[derive(Debug, Parser)]
@@ -55,9 +56,17 @@ pub fn main() -> ExitCode {
             use std::io::Write;
             // Standard error may be closed too: then there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "whydrop: {error:#}");
-            error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
+            exit_code(&error)
         }
     }
+}
+
+/// 2 for a command line that makes no sense here, as for one that clap refuses.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<SettingsError>() {
+        return ExitCode::from(2);
+    }
+    error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
 }
 
 /// clap's message, shortened: a wrong value can be megabytes long.

@@ -16,7 +16,7 @@ macro_rules! kernels {
 pub(crate) const KERNELS: [(&str, &[u8]); 6] = kernels!["5.10", "6.1", "6.12", "6.18", "6.18-microvm", "7.2"];
 
 /// A column for each of [`KERNELS`].
-const OFFSETS: [(&str, [u32; 6]); 26] = [
+const OFFSETS: [(&str, [u32; 6]); 34] = [
     ("SKB_LEN", [112, 112, 112, 112, 112, 112]),
     ("SKB_HEAD", [192, 200, 200, 200, 192, 200]),
     ("SKB_TAIL", [184, 188, 188, 188, 184, 188]),
