@@ -2,6 +2,7 @@
 //!
 //! Rule: one file per subcommand; each first makes sure that what it needs is there, cheaply when it already is.
 
+mod bench;
 mod build;
 mod compiler;
 mod linker;
@@ -55,6 +56,8 @@ enum Task {
         #[arg(long)]
         no_lab: bool,
     },
+    /// Measure what a dropped packet costs, and whether the counts are right; needs root
+    Bench(bench::BenchArgs),
     /// Check format, lints, licences and file lengths
     Lint,
 }
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Task::Build { release } => build::build(&workspace, release),
         Task::Run { arguments } => run::run(&workspace, &arguments),
         Task::Test { filter, no_lab } => test::test(&workspace, filter.as_deref(), no_lab),
+        Task::Bench(args) => bench::bench(&workspace, &args),
         Task::Lint => lint::lint(&workspace),
     });
     match done {

@@ -30,6 +30,9 @@ pub(crate) const LAB: [Provided; 9] = [
     Provided { program: "unshare", package: "util-linux" },
 ];
 
+/// What the bench compares with.
+pub(crate) const PEERS: [Provided; 1] = [Provided { program: "bpftrace", package: "bpftrace" }];
+
 /// Compilers with the sources of `core`, in the order to try: `-web` is the newer one that Debian keeps for browsers.
 pub(crate) const COMPILERS: [[&str; 3]; 2] =
     [["rustc-web", "cargo-web", "rust-web-src"], ["rustc", "cargo", "rust-src"]];
