@@ -38,6 +38,7 @@ pub mod key {
     pub const SEEN: &str = "/seen";
     pub const FILTERED: &str = "/filtered";
     pub const LOST: &str = "/lost";
+    pub const SUPPRESSED: &str = "/suppressed";
     pub const UNREADABLE: &str = "/unreadable";
     pub const UNDECODABLE: &str = "/undecodable";
     pub const PACKETS: &str = "/packets";
@@ -152,11 +153,21 @@ impl Report {
         }
     }
 
-    /// Fails unless the run ended well and nothing was lost on the way.
+    /// Fails unless the run ended well and every drop was counted and understood.
     pub fn ensure_clean(&self) -> Result<()> {
         ensure!(self.status.success(), "ended with {}: {}", self.status, self.stderr);
+        ensure!(self.stderr.is_empty(), "it complained: {}", self.stderr);
+        self.ensure_zero(&[key::MISSED, key::UNDECODABLE])
+    }
+
+    /// Fails unless every drop had its event as well: so it is when there are few.
+    pub fn ensure_lossless(&self) -> Result<()> {
+        self.ensure_zero(&[key::LOST, key::SUPPRESSED, key::EVICTED, key::OTHER_FLOWS, key::NOT_SHOWN])
+    }
+
+    fn ensure_zero(&self, counters: &[&str]) -> Result<()> {
         let stats = self.stats()?;
-        for counter in [key::LOST, key::MISSED, key::UNDECODABLE] {
+        for counter in counters {
             ensure!(stats.number(counter)? == 0, "{counter} is not 0: {stats}");
         }
         Ok(())

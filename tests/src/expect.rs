@@ -65,6 +65,18 @@ impl Expect {
         self.with(key::HOOK, hook)
     }
 
+    /// What `explanation.cause` says.
+    #[must_use]
+    pub fn cause(self, cause: &str) -> Self {
+        self.with(key::CAUSE, cause)
+    }
+
+    /// Someone should look at it.
+    #[must_use]
+    pub fn problem(self) -> Self {
+        self.with(key::SEVERITY, "problem")
+    }
+
     #[must_use]
     pub fn interface(self, name: &str) -> Self {
         self.with(key::INTERFACE, name)

@@ -65,6 +65,9 @@ pub const XFRM: Feature = Feature {
     trial: "ip xfrm policy add src 192.0.2.1/32 dst 192.0.2.2/32 dir fwd action block",
 };
 
+pub const TUN: Feature =
+    Feature { name: "tun devices", since: (2, 6), option: "CONFIG_TUN", trial: "ip tuntap add tun0 mode tun" };
+
 pub const TCX: Feature =
     Feature { name: "BPF programs at tc (tcx)", since: (6, 6), option: "CONFIG_NET_XGRESS", trial: "true" };
 

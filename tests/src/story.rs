@@ -25,9 +25,11 @@ impl Story {
         Ok(Self { tracer: Tracer::watch(namespace)?, named: Vec::new(), delivered: Vec::new() })
     }
 
-    /// Waits for a line that names the drop; all lines like it must stand for exactly `packets` packets at the end.
+    /// Waits until lines that name the drop stand for `packets` packets, and gives the first of them. At the end they
+    /// must stand for exactly as many.
     pub fn names(&mut self, wanted: Expect, packets: u64) -> Result<Event> {
         let event = self.tracer.wait_for(&wanted)?;
+        self.tracer.wait_for_count(&wanted, packets)?;
         self.named.push((wanted, packets));
         Ok(event)
     }
@@ -41,6 +43,7 @@ impl Story {
     pub fn end(self) -> Result<Report> {
         let report = self.tracer.stop()?;
         report.ensure_clean()?;
+        report.ensure_lossless()?;
         for (wanted, packets) in &self.named {
             let counted = report.count(wanted)?;
             let lines = || wanted.miss_report(&report.events);

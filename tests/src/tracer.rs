@@ -52,9 +52,9 @@ pub struct Tracer {
 }
 
 impl Tracer {
-    /// Watches one namespace, whatever the severity, and returns when it is ready.
+    /// Watches one namespace, whatever the severity and with swift counts, and returns when it is ready.
     pub fn watch(namespace: &NetNs) -> Result<Self> {
-        Self::start(&["--all", "--netns", &namespace.inode()?.to_string()])
+        Self::start(&["--all", "--interval", "100ms", "--netns", &namespace.inode()?.to_string()])
     }
 
     /// Starts `whydrop watch -o json` with more arguments and returns when it is ready.

@@ -66,7 +66,7 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
     if !filter::wants_place::<R>(&skb, arguments.reason) {
         return bump(state, Counter::Filtered);
     }
-    let packet = Packet::parse(&skb);
+    let packet = Packet::parse::<R>(&skb);
     if !filter::wants_packet(&packet) {
         return bump(state, Counter::Filtered);
     }
@@ -85,5 +85,15 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
         destination: packet.destination,
     };
     let number = count(state, generation, &flow, u64::from(skb.length));
+    #[cfg(feature = "log")]
+    aya_log_ebpf::debug!(
+        context,
+        "drop {} of its flow: reason {} netns {} ifindex {} length {}",
+        number,
+        arguments.reason,
+        skb.netns,
+        skb.ifindex,
+        skb.length
+    );
     emit::<R>(context, state, &Drop { skb: &skb, packet: &packet, flow: &flow, receiver: arguments.receiver }, number);
 }

@@ -5,9 +5,7 @@
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::{
-    bpf_get_smp_processor_id, bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel_buf,
-};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel_buf};
 use tracer_common::{
     Counter, CpuState, DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK, FlowKey,
     HEAD_LENGTH, HEAD_MAC, HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
@@ -123,6 +121,7 @@ fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) 
         (*event).vlan = R::member(skb.at, &SKB_VLAN);
         (*event).packet_type = R::member::<u8>(skb.at, &SKB_PKT_TYPE) & 7;
         (*event).pad = 0;
+        (*event).interface_name = skb.interface_name::<R>();
         copy_head(event, skb, head_kind, start);
     }
 }

@@ -16,8 +16,8 @@ use crate::process::{self, cargo, foreign, path_with, run};
 use crate::setup;
 use crate::workspace::Workspace;
 
-pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<()> {
-    let binary = binary(workspace, release)?;
+pub(crate) fn build(workspace: &Workspace, release: bool, kernel_log: bool) -> Result<()> {
+    let binary = if kernel_log { logging_binary(workspace)? } else { binary(workspace, release)? };
     println!("built {}", binary.display());
     Ok(())
 }
@@ -25,12 +25,12 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<()> {
 /// Sets up, builds and says where the binary is.
 pub(crate) fn binary(workspace: &Workspace, release: bool) -> Result<PathBuf> {
     let compiler = setup::toolchain(workspace)?;
-    kernel_programs(workspace, &compiler)?;
+    kernel_programs(workspace, &compiler, &[])?;
     if release { static_binary(workspace) } else { development_binary(workspace) }
 }
 
-fn kernel_programs(workspace: &Workspace, compiler: &Compiler) -> Result<()> {
-    run(for_kernel(workspace, compiler, &compiler.cargo)?.args(["build", "--release"]))
+fn kernel_programs(workspace: &Workspace, compiler: &Compiler, more: &[&str]) -> Result<()> {
+    run(for_kernel(workspace, compiler, &compiler.cargo)?.args(["build", "--release"]).args(more))
         .context("the kernel programs were not built")?;
     let built = workspace.ebpf_target().join("bpfel-unknown-none/release/whydrop");
     copy_if_changed(&built, &workspace.ebpf_object())
@@ -52,6 +52,13 @@ pub(crate) fn for_kernel(workspace: &Workspace, compiler: &Compiler, program: &P
 /// Plain cargo's own development build: it finds the object in its default place.
 fn development_binary(workspace: &Workspace) -> Result<PathBuf> {
     run(cargo().current_dir(&workspace.root).args(["build", "--package", "tracer-user"]))?;
+    Ok(workspace.binary("debug"))
+}
+
+/// A development build whose kernel programs log; the next plain build replaces them.
+fn logging_binary(workspace: &Workspace) -> Result<PathBuf> {
+    kernel_programs(workspace, &setup::toolchain(workspace)?, &["--features", "log"])?;
+    run(cargo().current_dir(&workspace.root).args(["build", "--package", "tracer-user", "--features", "kernel-log"]))?;
     Ok(workspace.binary("debug"))
 }
 

@@ -41,6 +41,9 @@ enum Task {
         /// Build the static binary that is shipped: target/release/whydrop
         #[arg(long)]
         release: bool,
+        /// Build what logs each drop from the kernel (WHYDROP_LOG=debug), for developers
+        #[arg(long, conflicts_with = "release")]
+        kernel_log: bool,
     },
     /// Set up, build and run whydrop
     Run {
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
     let Arguments { task } = Arguments::parse();
     let done = Workspace::locate().and_then(|workspace| match task {
         Task::Setup { lab } => setup::setup(&workspace, lab),
-        Task::Build { release } => build::build(&workspace, release),
+        Task::Build { release, kernel_log } => build::build(&workspace, release, kernel_log),
         Task::Run { arguments } => run::run(&workspace, &arguments),
         Task::Test { filter, no_lab } => test::test(&workspace, filter.as_deref(), no_lab),
         Task::Bench(args) => bench::bench(&workspace, &args),

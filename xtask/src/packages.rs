@@ -98,7 +98,7 @@ pub(crate) fn advice(packages: &[&str]) -> String {
         let sudo = if is_root() { "" } else { "sudo " };
         format!("{sudo}apt-get update && {sudo}apt-get install -y --no-install-recommends {packages}")
     } else {
-        format!("your package manager, for what Debian calls: {packages}")
+        format!("(with your package manager) install {packages}, as Debian calls them")
     }
 }
 

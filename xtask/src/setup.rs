@@ -2,8 +2,6 @@
 //!
 //! Rule: look first, install only what is missing, and where that is not possible end with the commands to type.
 
-use std::fmt::Write as _;
-
 use anyhow::{Result, bail};
 
 use crate::compiler::{self, Compiler, Rejected};
@@ -23,40 +21,42 @@ pub(crate) fn setup(workspace: &Workspace, lab: bool) -> Result<()> {
 
 /// The compiler and linker of the kernel programs, set up when they are missing.
 pub(crate) fn toolchain(workspace: &Workspace) -> Result<Compiler> {
-    let compiler = match compiler::choose() {
-        Ok(compiler) => compiler,
-        Err(rejected) => install_compiler(&rejected)?,
-    };
+    let compiler = compiler::choose().or_else(install_compiler)?;
     linker::ensure(workspace, &compiler)?;
     Ok(compiler)
 }
 
-fn install_compiler(rejected: &Rejected) -> Result<Compiler> {
-    eprintln!("Installing a compiler for the kernel programs; what is here will not do:\n{rejected}");
+/// Tries the sources of rustup's default toolchain, then the distribution's compilers.
+fn install_compiler(mut rejected: Rejected) -> Result<Compiler> {
     if let Some(rustup) = find("rustup") {
-        match run(foreign(&rustup).args(["component", "add", "rust-src"])).map(|()| compiler::choose()) {
-            Ok(Ok(compiler)) => return Ok(compiler),
-            Ok(Err(_)) => {}
-            Err(error) => eprintln!("warning: {error:#}"),
+        let added = run(foreign(&rustup).args(["component", "add", "rust-src"]));
+        if let Some(compiler) = usable_after(added, &mut rejected) {
+            return Ok(compiler);
         }
     }
     for packages in packages::COMPILERS.iter().filter(|_| packages::can_install()) {
-        match packages::install(packages).map(|()| compiler::choose()) {
-            Ok(Ok(compiler)) => return Ok(compiler),
-            Ok(Err(_)) => {}
-            Err(error) => eprintln!("warning: {error:#}"),
+        if let Some(compiler) = usable_after(packages::install(packages), &mut rejected) {
+            return Ok(compiler);
         }
     }
-    bail!("{}", refusal(&compiler::choose().err().unwrap_or(Rejected(Vec::new()))))
+    bail!("{}", refusal(&rejected))
+}
+
+/// A way that failed is shown and left behind: the next may work.
+fn usable_after(installed: Result<()>, rejected: &mut Rejected) -> Option<Compiler> {
+    if let Err(error) = installed {
+        eprintln!("warning: {error:#}");
+        return None;
+    }
+    compiler::choose().map_err(|still| *rejected = still).ok()
 }
 
 fn refusal(rejected: &Rejected) -> String {
-    let mut text = format!("there is no compiler for the kernel programs:\n{rejected}Install one with either of\n");
-    let _ = writeln!(text, "  rustup toolchain install stable && rustup component add rust-src");
-    for packages in packages::COMPILERS {
-        let _ = writeln!(text, "  {}", packages::advice(&packages));
-    }
-    text
+    let packages = packages::advice(&packages::COMPILERS[0]);
+    format!(
+        "there is no compiler for the kernel programs:\n{rejected}Install one with either of\n  \
+         rustup component add rust-src\n  {packages}"
+    )
 }
 
 #[cfg(test)]

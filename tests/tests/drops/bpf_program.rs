@@ -16,7 +16,7 @@ fn drops(lab: &Pair, at: (&NetNs, &str), program: (Attach, i32), named: (&str, &
     for family in Family::BOTH {
         let link = at.0.run(|| attach_verdict(program.0, index(at.1)?, program.1))?;
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 9999), 3, 20))?;
-        let wanted = Expect::drop(named.0).hook(named.1).interface(at.1).netns(at.0)?;
+        let wanted = Expect::drop(named.0).cause("bpf_program").problem().hook(named.1).interface(at.1).netns(at.0)?;
         story.names(wanted.flow(&sent.flow).freed_in(named.2), 3)?;
         drop(link);
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, 7777))?);

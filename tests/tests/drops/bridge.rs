@@ -14,7 +14,8 @@ fn keeps(commands: &str, undo: &str, reasons: &[&str], freed_in: &[&str]) -> Res
     let mut story = Story::of(&lab.bridge)?;
     for family in Family::BOTH {
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 81), 1, 20))?;
-        let wanted = Expect::finest(reasons)?.hook("device").interface("r1").netns(&lab.bridge)?;
+        let wanted =
+            Expect::finest(reasons)?.cause("device").problem().hook("device").interface("r1").netns(&lab.bridge)?;
         story.names(wanted.flow(&sent.flow).freed_in(freed_in), 1)?;
     }
     lab.bridge.exec(undo)?;

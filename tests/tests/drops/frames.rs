@@ -9,20 +9,19 @@ use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, Mac, frame, udp};
 use tracer_tests::{Expect, Family, Story};
 
-/// A frame that is dropped.
+/// A frame that is dropped, or several that look the same.
 pub(crate) struct Case {
-    frame: Vec<u8>,
+    frames: Vec<Vec<u8>>,
     /// Finest first: the first that the kernel knows is expected.
     reasons: &'static [&'static str],
     freed_in: &'static [&'static str],
     expect: Expect,
-    packets: u64,
 }
 
 impl Case {
     /// A frame with its reason and the functions that may free it.
     pub(crate) fn new(frame: Vec<u8>, reasons: &'static [&'static str], freed_in: &'static [&'static str]) -> Self {
-        Self { frame, reasons, freed_in, expect: Expect::any(), packets: 1 }
+        Self { frames: vec![frame], reasons, freed_in, expect: Expect::any() }
     }
 
     /// The headers are good enough to tell whose packet it was.
@@ -39,9 +38,14 @@ impl Case {
         Self { expect: self.expect.hook(hook), ..self }
     }
 
-    /// As many cases of this story look the same.
-    pub(crate) fn times(self, packets: u64) -> Self {
-        Self { packets, ..self }
+    pub(crate) fn cause(self, cause: &str) -> Self {
+        Self { expect: self.expect.cause(cause), ..self }
+    }
+
+    /// Another frame that cannot be told from the first by what is reported.
+    pub(crate) fn also(mut self, frame: Vec<u8>) -> Self {
+        self.frames.push(frame);
+        self
     }
 }
 
@@ -50,10 +54,11 @@ pub(crate) fn names_each(lab: &Pair, cases: &[Case]) -> Result<()> {
     let mut story = Story::of(&lab.server)?;
     let mut wire = lab.client.run(|| Interface::sender("c0"))?;
     for (number, case) in cases.iter().enumerate() {
-        wire.send(&case.frame)?;
+        case.frames.iter().try_for_each(|frame| wire.send(frame))?;
         let reason = Expect::finest(case.reasons)?;
         let wanted = reason.and(&case.expect).interface("s0").netns(&lab.server)?.freed_in(case.freed_in);
-        story.names(wanted, case.packets).with_context(|| format!("frame {number}: {:?}", case.reasons))?;
+        let packets = case.frames.len() as u64;
+        story.names(wanted, packets).with_context(|| format!("case {number}: {:?}", case.reasons))?;
     }
     for family in Family::BOTH {
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);

@@ -15,7 +15,8 @@ fn ttl_and_hop_limit_run_out_at_the_router() -> Result<()> {
         let options = Options { hops: 1, ..Options::default() };
         let request = lab.client.run(|| echo::request(SERVER.ip(family), options))?;
         // The kernel calls it a header error; the function tells.
-        let wanted = Expect::drop("IP_INHDR").hook("forward").interface("r1").netns(&lab.router)?;
+        let wanted =
+            Expect::drop("IP_INHDR").cause("ttl").problem().hook("forward").interface("r1").netns(&lab.router)?;
         story.names(wanted.flow(&request.flow).freed_in(&[family.pick("ip_forward", "ip6_forward")]), 1)?;
         story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
     }

@@ -34,14 +34,12 @@ fn header_fields() -> Result<()> {
     let core: &[&str] = &["ip_rcv_core"];
     let finish: &[&str] = &["ip_rcv_finish_core", "ip_rcv_finish"];
     let cases = [
-        Case::new(ethernet4(&checksum), &["IP_CSUM"], core).of(&udp(1)),
-        Case::new(ethernet4(&total), &["PKT_TOO_SMALL"], core).of(&udp(4)),
+        Case::new(ethernet4(&checksum), &["IP_CSUM"], core).of(&udp(1)).cause("checksum").hook("prerouting"),
+        Case::new(ethernet4(&total), &["PKT_TOO_SMALL"], core).of(&udp(4)).hook("prerouting"),
         Case::new(ethernet4(&option), &["IP_INHDR"], finish).of(&udp(5)),
         Case::new(ethernet4(&source_route), &["NOT_SPECIFIED"], finish).between(&udp(6)),
         // What these three are cannot be told from their headers, so they are one kind of drop.
-        Case::new(ethernet4(&version), &["IP_INHDR"], core).times(3),
-        Case::new(ethernet4(&words), &["IP_INHDR"], core).times(3),
-        Case::new(ethernet4(&[0x45, 0, 0, 20]), &["IP_INHDR"], core).times(3),
+        Case::new(ethernet4(&version), &["IP_INHDR"], core).also(ethernet4(&words)).also(ethernet4(&[0x45, 0, 0, 20])),
     ];
     names_each(&topology::pair()?, &cases)
 }
@@ -63,8 +61,8 @@ fn transport() -> Result<()> {
     let mut long = datagram((1234, 10));
     long[4..6].copy_from_slice(&200_u16.to_be_bytes());
     let cases = [
-        Case::new(ethernet4(&bad_tcp), &["TCP_CSUM"], &["tcp_v4_rcv"]).of(&tcp(80)),
-        Case::new(ethernet4(&bad_udp), &["UDP_CSUM"], &["__udp4_lib_rcv", "udp_rcv"]).of(&udp(9)),
+        Case::new(ethernet4(&bad_tcp), &["TCP_CSUM"], &["tcp_v4_rcv"]).of(&tcp(80)).cause("checksum"),
+        Case::new(ethernet4(&bad_udp), &["UDP_CSUM"], &["__udp4_lib_rcv", "udp_rcv"]).of(&udp(9)).cause("checksum"),
         Case::new(ethernet4(&header(TCP).build(&small_offset)), &["PKT_TOO_SMALL"], &["tcp_v4_rcv"]).of(&tcp(81)),
         Case::new(ethernet4(&header(TCP).build(&ports_only)), &["NOT_SPECIFIED"], &["tcp_v4_rcv"]).between(&tcp(82)),
         Case::new(ethernet4(&header(UDP).build(&long)), &["PKT_TOO_SMALL"], &["__udp4_lib_rcv", "udp_rcv"])
@@ -81,7 +79,7 @@ fn icmp() -> Result<()> {
     let bad = header(frame::ICMP).build(&frame::corrupt(echo, frame::ICMP_CHECKSUM));
     let unknown = header(frame::ICMP).build(&frame::icmp(source, destination, 99, 0, &[0; 4]));
     let cases = [
-        Case::new(ethernet4(&bad), &["ICMP_CSUM"], &["icmp_rcv"]).of(&flow),
+        Case::new(ethernet4(&bad), &["ICMP_CSUM"], &["icmp_rcv"]).of(&flow).cause("checksum"),
         Case::new(ethernet4(&unknown), &["UNHANDLED_PROTO"], &["icmp_rcv"]).of(&flow),
     ];
     names_each(&topology::pair()?, &cases)

@@ -29,7 +29,7 @@ fn addresses() -> Result<()> {
         let ends = (source.into(), destination.into());
         let datagram = frame::udp(ends.0, ends.1, (1234, 9), b"hello");
         let packet = Ipv6::new(source, destination, UDP).build(&datagram);
-        Case::new(ethernet6(&packet), &["IP_INHDR"], CORE).of(&between("udp", ends, (1234, 9)))
+        Case::new(ethernet6(&packet), &["IP_INHDR"], CORE).hook("prerouting").of(&between("udp", ends, (1234, 9)))
     };
     let cases = [
         case(Ipv6Addr::LOCALHOST, NEIGHBOUR.v6),
@@ -47,7 +47,7 @@ fn header_fields() -> Result<()> {
     let unknown = header(253).build(b"hello");
     let no_protocol = &["ip6_input_finish", "ip6_protocol_deliver_rcu"];
     let cases = [
-        Case::new(ethernet6(&length), &["PKT_TOO_SMALL"], CORE).of(&udp(1)),
+        Case::new(ethernet6(&length), &["PKT_TOO_SMALL"], CORE).of(&udp(1)).hook("prerouting"),
         Case::new(ethernet6(&version), &["UNHANDLED_PROTO"], CORE),
         Case::new(ethernet6(&unknown), &["IP_NOPROTO"], no_protocol).of(&flow("253", Family::V6, (0, 0))),
     ];
@@ -87,8 +87,8 @@ fn transport() -> Result<()> {
     let freed_in_udp = &["__udp6_lib_rcv", "udpv6_rcv"];
     let udp = |port| flow("udp", Family::V6, (1234, port));
     let cases = [
-        Case::new(ethernet6(&bad_tcp), &["TCP_CSUM"], &["tcp_v6_rcv"]).of(&tcp),
-        Case::new(ethernet6(&bad_udp), &["UDP_CSUM"], freed_in_udp).of(&udp(9)),
+        Case::new(ethernet6(&bad_tcp), &["TCP_CSUM"], &["tcp_v6_rcv"]).of(&tcp).cause("checksum"),
+        Case::new(ethernet6(&bad_udp), &["UDP_CSUM"], freed_in_udp).of(&udp(9)).cause("checksum"),
         Case::new(ethernet6(&header(UDP).build(&none)), &["NO_SOCKET"], freed_in_udp).of(&udp(10)),
     ];
     names_each(&topology::pair()?, &cases.map(|case| case.hook("socket")))
@@ -100,10 +100,10 @@ fn icmp() -> Result<()> {
     let flow = flow("icmpv6", Family::V6, (0, 0));
     let echo = frame::icmp(source, destination, 128, 0, &[0, 1, 0, 1]);
     let bad = header(ICMPV6).build(&frame::corrupt(echo, frame::ICMP_CHECKSUM));
-    // 100 is for private experimentation, and as an error message goes unanswered.
+    // For private experimentation (RFC 4443 section 2.1).
     let unknown = header(ICMPV6).build(&frame::icmp(source, destination, 200, 0, &[0; 4]));
     let cases = [
-        Case::new(ethernet6(&bad), &["ICMP_CSUM"], &["icmpv6_rcv"]).of(&flow),
+        Case::new(ethernet6(&bad), &["ICMP_CSUM"], &["icmpv6_rcv"]).of(&flow).cause("checksum"),
         Case::new(ethernet6(&unknown), &["NOT_SPECIFIED"], &["icmpv6_rcv"]).of(&flow),
     ];
     names_each(&topology::pair()?, &cases)

@@ -19,7 +19,7 @@ fn case(mac: Mac, source: Ipv4Addr, destination: Ipv4Addr, reasons: &'static [&'
     let ends = (source.into(), destination.into());
     let datagram = frame::udp(ends.0, ends.1, (1234, 9), b"hello");
     let frame = ethernet_to(mac, &Ipv4::new(source, destination, UDP).build(&datagram));
-    Case::new(frame, reasons, FINISH).of(&between("udp", ends, (1234, 9)))
+    Case::new(frame, reasons, FINISH).hook("route").of(&between("udp", ends, (1234, 9)))
 }
 
 #[test]

@@ -19,9 +19,11 @@ fn no_port_is_left_to_translate_to() -> Result<()> {
             // The first takes the one port there is.
             lab.client.run(|| udp::send(SERVER.port(family, 9999), 1, 20))?;
             let second = lab.client.run(|| udp::send(SERVER.port(family, 9999), 1, 20))?;
-            let wanted = Expect::drop("NETFILTER_DROP").hook("postrouting").interface("r2").netns(&lab.router)?;
-            // Whatever put the rule there: it is the core that drops.
-            story.names(wanted.flow(&second.flow).freed_in(&["nf_hook_slow"]), 1)?;
+            let wanted =
+                Expect::drop("NETFILTER_DROP").problem().hook("postrouting").interface("r2").netns(&lab.router)?;
+            // Whatever put the rule there: it is the core that drops, after the address was translated.
+            let translated = Flow { source: only, ..second.flow };
+            story.names(wanted.flow(&translated).freed_in(&["nf_hook_slow"]), 1)?;
         }
         story.end()?;
     }
@@ -43,7 +45,8 @@ fn a_service_leads_to_a_closed_port() -> Result<()> {
         let attempt = lab.client.run(|| tcp::attempt(SERVICE.port(family, 443)))?;
         // The server's kernel sees the translated destination.
         let translated = Flow { destination: backend, ..attempt };
-        let wanted = Expect::drop("NO_SOCKET").hook("socket").interface("s0").netns(&lab.server)?;
+        let wanted =
+            Expect::drop("NO_SOCKET").cause("no_socket").problem().hook("socket").interface("s0").netns(&lab.server)?;
         story.names(wanted.flow(&translated).with(key::TCP_FLAGS, "S"), 1)?;
     }
     story.end().map(drop)

@@ -22,7 +22,8 @@ fn fails(watched: fn(&topology::Router) -> &NetNs, interface: &str, silent: Dual
         let sent = lab.client.run(|| udp::send(silent.port(family, 53), 1, 20))?;
         // IPv6 gives the packet back to be answered with ICMPv6, and has no reason for it.
         let reason = family.pick("NEIGH_FAILED", "NOT_SPECIFIED");
-        let wanted = Expect::drop(reason).hook("neighbour").interface(interface).netns(watched)?;
+        let wanted =
+            Expect::drop(reason).cause("neighbour").problem().hook("neighbour").interface(interface).netns(watched)?;
         story.names(wanted.flow(&sent.flow).freed_in(&["neigh_invalidate"]), 1)?;
         story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
     }
@@ -47,7 +48,12 @@ fn too_many_packets_wait_for_an_answer() -> Result<()> {
         let queue = format!("net/{}/neigh/c0/unres_qlen_bytes", family.name());
         let _short = sysctl::set(&lab.client, &queue, "0")?;
         let sent = lab.client.run(|| udp::send(SILENT_BESIDE_CLIENT.port(family, 53), 6, 20))?;
-        let wanted = Expect::drop("NEIGH_QUEUEFULL").hook("neighbour").interface("c0").netns(&lab.client)?;
+        let wanted = Expect::drop("NEIGH_QUEUEFULL")
+            .cause("neighbour")
+            .problem()
+            .hook("neighbour")
+            .interface("c0")
+            .netns(&lab.client)?;
         // The newest one waits, in a queue of none.
         story.names(wanted.flow(&sent.flow).freed_in(&["__neigh_event_send"]), 5)?;
     }

@@ -24,7 +24,9 @@ fn solicitation_that_breaks_a_rule() -> Result<()> {
     let lab = topology::pair()?;
     let nobody = Ipv6Addr::new(0xfd99, 1, 0, 0, 0, 0, 0, 0x77);
     let no_length = &[1, 0, 0, 0, 0, 0, 0, 0];
-    let case = |frame, reasons| Case::new(frame, reasons, &["icmpv6_rcv"]).of(&flow("icmpv6", Family::V6, (0, 0)));
+    let case = |frame, reasons| {
+        Case::new(frame, reasons, &["icmpv6_rcv"]).hook("neighbour").of(&flow("icmpv6", Family::V6, (0, 0)))
+    };
     let cases = [
         case(solicitation(64, 0, NEIGHBOUR.v6, &[]), &["IPV6_NDISC_HOP_LIMIT", "NOT_SPECIFIED"]),
         case(solicitation(255, 1, NEIGHBOUR.v6, &[]), &["IPV6_NDISC_BAD_CODE", "NOT_SPECIFIED"]),

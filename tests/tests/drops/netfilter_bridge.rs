@@ -15,7 +15,7 @@ fn nft_of_the_bridge_family() -> Result<()> {
     let mut story = Story::of(&lab.bridge)?;
     for family in Family::BOTH {
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 81), 1, 20))?;
-        let wanted = Expect::drop("NETFILTER_DROP").hook("forward").netns(&lab.bridge)?;
+        let wanted = Expect::drop("NETFILTER_DROP").problem().hook("forward").netns(&lab.bridge)?;
         story.names(wanted.flow(&sent.flow).freed_in(&["nft_do_chain"]), 1)?;
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
     }
@@ -34,7 +34,7 @@ fn iptables_for_bridged_packets() -> Result<()> {
             let chain = Chain::filter(&lab.bridge, backend, family, "FORWARD");
             let rule = chain.append("-m physdev --physdev-in r1 -p udp --dport 81 -j DROP")?;
             let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 81), 1, 20))?;
-            let wanted = Expect::drop("NETFILTER_DROP").hook("forward").netns(&lab.bridge)?;
+            let wanted = Expect::drop("NETFILTER_DROP").problem().hook("forward").netns(&lab.bridge)?;
             story.names(wanted.flow(&sent.flow).freed_in(&[backend.location()]), 1)?;
             assert_eq!(rule.counter()?.packets, 1);
             story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);

@@ -23,7 +23,7 @@ struct Place<'a> {
 
 impl Place<'_> {
     fn expect(&self, reason: &str) -> Result<Expect> {
-        let expect = Expect::drop(reason).hook(self.hook).netns(self.namespace)?;
+        let expect = Expect::drop(reason).problem().hook(self.hook).netns(self.namespace)?;
         Ok(match self.interface {
             Some(interface) => expect.interface(interface),
             None => expect,
@@ -108,7 +108,7 @@ fn policy() -> Result<()> {
             let _control = chain.append(&format!("-p udp --dport {CONTROL_PORT} -j ACCEPT"))?;
             chain.set_policy("DROP")?;
             let flow = lab.client.run(|| tcp::attempt(SERVER.port(family, 10250)))?;
-            let wanted = Expect::drop("NETFILTER_DROP").hook("input").interface("s0").netns(&lab.server)?;
+            let wanted = Expect::drop("NETFILTER_DROP").problem().hook("input").interface("s0").netns(&lab.server)?;
             story.names(wanted.flow(&flow).freed_in(&[backend.location()]), 1)?;
             story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
         }
@@ -125,10 +125,24 @@ fn a_rule_drops_each_of_many_packets() -> Result<()> {
         let rule = Chain::filter(&lab.server, Backend::Nft, family, "INPUT").append("-p udp --dport 53 -j DROP")?;
         let sent = lab.client.run(|| udp::send(SERVER.port(family, 53), 25, 100))?;
         assert_eq!(sent.accepted, 25);
-        let wanted = Expect::drop("NETFILTER_DROP").hook("input").interface("s0").netns(&lab.server)?;
+        let wanted = Expect::drop("NETFILTER_DROP").problem().hook("input").interface("s0").netns(&lab.server)?;
         let event = story.names(wanted.flow(&sent.flow), 25)?;
         assert_eq!(event.number(key::LENGTH)?, 100 + family.pick(28, 48));
         assert_eq!(rule.counter()?.packets, 25);
+    }
+    story.end().map(drop)
+}
+
+#[test]
+fn a_queue_that_no_program_reads() -> Result<()> {
+    let lab = topology::router()?;
+    let mut story = Story::of(&lab.server)?;
+    for ((backend, port), family) in PORTS.into_iter().flat_map(|port| Family::BOTH.map(|family| (port, family))) {
+        let chain = Chain::filter(&lab.server, backend, family, "INPUT");
+        let _rule = chain.append(&format!("-p tcp --dport {port} -j NFQUEUE --queue-num 5"))?;
+        let flow = lab.client.run(|| tcp::attempt(SERVER.port(family, port)))?;
+        let wanted = Expect::drop("NOT_SPECIFIED").cause("netfilter_rule").problem().hook("input").interface("s0");
+        story.names(wanted.netns(&lab.server)?.flow(&flow).freed_in(&["nf_queue"]), 1)?;
     }
     story.end().map(drop)
 }

@@ -1,9 +1,10 @@
 //! nftables rules at each hook that nftables has.
 
 use anyhow::Result;
+use tracer_tests::event::key;
 use tracer_tests::firewall::{self, nft};
 use tracer_tests::story::CONTROL_PORT;
-use tracer_tests::topology::{self, Router, SERVER};
+use tracer_tests::topology::{self, NEIGHBOUR, Router, SERVER};
 use tracer_tests::traffic::{tcp, udp};
 use tracer_tests::{Expect, Family, NetNs, Story, require};
 
@@ -27,7 +28,7 @@ fn chain(family: &str, hook: &str, rule: &str) -> String {
 }
 
 fn drop_at(hook: &str) -> Expect {
-    Expect::drop("NETFILTER_DROP").hook(hook)
+    Expect::drop("NETFILTER_DROP").problem().hook(hook)
 }
 
 #[test]
@@ -108,4 +109,18 @@ fn policy() -> Result<()> {
     let lab = topology::router()?;
     let ruleset = chain("inet", "input", "policy drop; meta l4proto { icmp, icmpv6, udp } accept");
     drops_a_syn(&lab, &lab.server, &ruleset, &drop_at("input").interface("s0"))
+}
+
+#[test]
+fn an_arp_request() -> Result<()> {
+    let lab = topology::pair()?;
+    nft(&lab.server, &chain("arp", "input", "arp operation request drop"))?;
+    let mut story = Story::of(&lab.server)?;
+    lab.client.exec("ip neighbour flush all")?;
+    lab.client.run(|| udp::send(NEIGHBOUR.port(Family::V4, 81), 1, 20))?;
+    let wanted = drop_at("input").interface("s0").netns(&lab.server)?.freed_in(&["nft_do_chain"]);
+    // Asked three times, each after 50 ms.
+    let wanted = wanted.with(key::PROTOCOL, "arp").with(key::FAMILY, "other");
+    story.names(wanted, 3)?;
+    story.end().map(drop)
 }

@@ -12,7 +12,8 @@ fn names_a_closed_port(attempt: impl Fn(Family) -> Result<Flow> + Sync, freed_in
     let mut story = Story::of(&lab.server)?;
     for family in Family::BOTH {
         let flow = lab.client.run(|| attempt(family))?;
-        let wanted = Expect::drop("NO_SOCKET").hook("socket").interface("s0").netns(&lab.server)?;
+        let wanted = Expect::drop("NO_SOCKET").cause("no_socket").problem().hook("socket").interface("s0");
+        let wanted = wanted.netns(&lab.server)?;
         let symbols = family.pick(freed_in[0], freed_in[1]);
         let event = story.names(wanted.flow(&flow).freed_in(symbols), 1)?;
         assert_eq!(event.text(key::SUBSYSTEM), "core");

@@ -25,7 +25,8 @@ fn of_the_sender() -> Result<()> {
         tight(&lab.client, "c0")?;
         let mut story = Story::of(&lab.client)?;
         let sent = lab.client.run(|| udp::send(SERVER.port(family, 9999), 10, 1000))?;
-        let wanted = Expect::drop("QDISC_DROP").hook("qdisc").interface("c0").netns(&lab.client)?;
+        let wanted =
+            Expect::drop("QDISC_DROP").cause("qdisc").problem().hook("qdisc").interface("c0").netns(&lab.client)?;
         let drops = dropped(&lab.client, "c0")?;
         story.names(wanted.flow(&sent.flow).freed_in(&["__dev_queue_xmit", "__dev_xmit_skb"]), drops)?;
         story.end()?;
@@ -42,7 +43,8 @@ fn of_a_router() -> Result<()> {
         let mut story = Story::of(&lab.router)?;
         let sent = lab.client.run(|| udp::send(SERVER.port(family, 9999), 10, 1000))?;
         assert_eq!(sent.accepted, 10);
-        let wanted = Expect::drop("QDISC_DROP").hook("qdisc").interface("r2").netns(&lab.router)?;
+        let wanted =
+            Expect::drop("QDISC_DROP").cause("qdisc").problem().hook("qdisc").interface("r2").netns(&lab.router)?;
         let drops = dropped(&lab.router, "r2")?;
         story.names(wanted.flow(&sent.flow).freed_in(&["__dev_queue_xmit", "__dev_xmit_skb"]), drops)?;
         story.end()?;

@@ -31,7 +31,13 @@ fn strict_rp_filter() -> Result<()> {
     let _strict = sysctl::set(&lab.router, "net/ipv4/conf/all/rp_filter", "1")?;
     let mut story = Story::of(&lab.router)?;
     let flow = send_spoofed(&lab, Family::V4)?;
-    let wanted = Expect::drop("IP_RPFILTER").hook("route").interface("r1").netns(&lab.router)?.flow(&flow);
+    let wanted = Expect::drop("IP_RPFILTER")
+        .cause("reverse_path")
+        .problem()
+        .hook("route")
+        .interface("r1")
+        .netns(&lab.router)?
+        .flow(&flow);
     story.names(wanted.freed_in(&["ip_rcv_finish_core", "ip_rcv_finish"]), 1)?;
     story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(Family::V4, CONTROL_PORT))?);
     story.end().map(drop)

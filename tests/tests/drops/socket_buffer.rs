@@ -20,7 +20,12 @@ fn nobody_reads() -> Result<()> {
         // The kernel takes no less than 2304 bytes: one large datagram, whatever its overhead.
         SockRef::from(&lazy).set_recv_buffer_size(0)?;
         let sent = lab.client.run(|| udp::send(to, 10, 1000))?;
-        let wanted = Expect::drop("SOCKET_RCVBUFF").hook("socket").interface("s0").netns(&lab.server)?;
+        let wanted = Expect::drop("SOCKET_RCVBUFF")
+            .cause("socket_buffer")
+            .problem()
+            .hook("socket")
+            .interface("s0")
+            .netns(&lab.server)?;
         let freed_in = family.pick(["udp_queue_rcv_one_skb"], ["udpv6_queue_rcv_one_skb"]);
         let wanted = wanted.flow(&sent.flow).freed_in(&freed_in);
         // What was not dropped is in the buffer still.
@@ -44,7 +49,12 @@ fn a_socket_filter_accepts_nothing() -> Result<()> {
         let refuse = [SockFilter::new(6, 0, 0, 0)];
         SockRef::from(&picky).attach_filter(&refuse).context("no socket filter")?;
         let sent = lab.client.run(|| udp::send(to, 2, 20))?;
-        let wanted = Expect::drop("SOCKET_FILTER").hook("socket").interface("s0").netns(&lab.server)?;
+        let wanted = Expect::drop("SOCKET_FILTER")
+            .cause("bpf_program")
+            .problem()
+            .hook("socket")
+            .interface("s0")
+            .netns(&lab.server)?;
         let freed_in = family.pick(["udp_queue_rcv_one_skb"], ["udpv6_queue_rcv_one_skb"]);
         let event = story.names(wanted.flow(&sent.flow).freed_in(&freed_in), 2)?;
         assert_eq!(event.text(key::PROTOCOL), "udp");

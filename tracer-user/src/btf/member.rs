@@ -5,10 +5,10 @@ use super::error::malformed;
 use super::record::{Kind, Type};
 use super::{Btf, BtfError};
 
-/// How deep anonymous structs and unions may be nested; `struct page`, the deepest there is, has 4.
+/// How deep anonymous structs and unions may be nested; the deepest of Linux 7.2, `struct slab`, has 7.
 const MAX_DEPTH: u32 = 16;
 
-/// Members looked at for one path; the largest kernel structs have some hundred.
+/// Members looked at for one path; the largest structs have some hundred.
 const MAX_VISITS: u32 = 100_000;
 
 /// Where a member is.
@@ -28,33 +28,23 @@ impl Btf<'_> {
     /// Finds `struct.member`, `struct.member.member`, …
     pub fn member(&self, path: &str) -> Result<Member, BtfError> {
         let (root, rest) = path.split_once('.').unwrap_or((path, ""));
-        self.member_of(root, &self.aggregates(root)?, rest)
-    }
-
-    /// Numbers of the structs and unions called `name`: one, but for kernels that use a name twice.
-    pub(super) fn aggregates(&self, name: &str) -> Result<Vec<u32>, BtfError> {
-        let found = self.named(name, &[Kind::Struct, Kind::Union]);
-        if found.is_empty() {
-            return Err(BtfError::UnknownType { kind: "struct", name: name.to_owned() });
+        let roots = self.named(root, &[Kind::Struct, Kind::Union]);
+        if roots.is_empty() {
+            return Err(BtfError::UnknownType { kind: "struct", name: root.to_owned() });
         }
-        Ok(found)
-    }
-
-    /// Finds `path` (without the struct's name) in every type of `roots`, which must agree where they have it.
-    pub(super) fn member_of(&self, root: &str, roots: &[u32], path: &str) -> Result<Member, BtfError> {
         let mut search = Search { btf: self, visits: 0 };
         let mut found = None;
-        for &id in roots {
-            let member = search.path(self.type_by_id(id)?, path)?;
-            match (found, member) {
+        // Some names are used for several structs: those that have the member must agree about it.
+        for id in roots {
+            match (found, search.path(self.type_by_id(id)?, rest)?) {
                 (Some(old), Some(new)) if old != new => {
-                    return Err(BtfError::Ambiguous { root: root.to_owned(), member: path.to_owned() });
+                    return Err(BtfError::Ambiguous { root: root.to_owned(), member: rest.to_owned() });
                 }
                 (None, new) => found = new,
                 _ => {}
             }
         }
-        found.ok_or_else(|| BtfError::UnknownMember { root: root.to_owned(), member: path.to_owned() })
+        found.ok_or_else(|| BtfError::UnknownMember { root: root.to_owned(), member: rest.to_owned() })
     }
 }
 

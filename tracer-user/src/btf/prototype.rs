@@ -5,7 +5,7 @@ use super::error::malformed;
 use super::record::Kind;
 use super::{Btf, BtfError};
 
-/// More arguments than any tracepoint can have: a BPF context holds 12 (`MAX_BPF_FUNC_ARGS`, include/linux/bpf.h, 6.12).
+/// Most arguments that a tracepoint can have for BPF (`MAX_BPF_FUNC_ARGS`, include/linux/bpf.h, 6.12).
 const MAX_ARGUMENTS: usize = 12;
 
 /// Where the drop tracepoint's arguments stand, counted from 0 as in the context that a raw or BTF-typed tracepoint
@@ -32,7 +32,7 @@ impl Btf<'_> {
         if pointer.kind != Kind::Pointer || prototype.kind != Kind::Prototype || prototype.head.count() == 0 {
             return Err(malformed("a tracepoint is not a function"));
         }
-        if prototype.head.count() > MAX_ARGUMENTS {
+        if prototype.head.count() > MAX_ARGUMENTS + 1 {
             return Err(malformed("a tracepoint has too many arguments"));
         }
         prototype.elements().skip(1).map(|[_, type_id]| self.type_name(type_id)).collect()

@@ -13,7 +13,7 @@ pub(super) struct DoctorArgs {
     output: Output,
 }
 
-pub(super) fn run(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+pub(super) fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     let report = doctor::run();
     args.output.print(&doctor::render_text(&report, style().colour), &report)?;
     Ok(ExitCode::from(report.exit_code()))

@@ -1,7 +1,7 @@
 //! The command line: clap only, and what each command's end means for the exit status.
 //!
 //! Rule: every failure is one sentence on standard error. Exit status 0: done; 1: it could not be done; 2: the command
-//! line is wrong; with `-- CMD`, the command's own.
+//! line is wrong; with `-- CMD`, the command's own, or 127 (not found) or 126 (can't be run).
 
 mod doctor;
 mod output;
@@ -12,6 +12,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use output::Output;
+
+use crate::pipeline::PipelineError;
 
 /// Tells why a packet was dropped on this node: every drop with its reason, place and ends.
 #[derive(Debug, Parser)]
@@ -26,7 +28,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show drops as they happen (what `whydrop` alone does)
-    Watch(watch::WatchArgs),
+    Watch(Box<watch::WatchArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
 }
@@ -38,9 +40,9 @@ pub fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     start_log();
-    let result = match cli.command.unwrap_or(Command::Watch(cli.watch)) {
-        Command::Watch(args) => watch::run(args),
-        Command::Doctor(args) => doctor::run(&args),
+    let result = match cli.command.unwrap_or_else(|| Command::Watch(Box::new(cli.watch))) {
+        Command::Watch(args) => watch::run(*args),
+        Command::Doctor(args) => doctor::run(args),
     };
     match result {
         Ok(status) => status,
@@ -49,7 +51,7 @@ pub fn main() -> ExitCode {
             use std::io::Write;
             // Standard error may be closed too: then there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "whydrop: {error:#}");
-            ExitCode::FAILURE
+            error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
         }
     }
 }

@@ -81,6 +81,6 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
-    let (least, most) = (Duration::from_millis(100), Duration::from_secs(60));
+    let (least, most) = (Duration::from_millis(100), Duration::from_mins(1));
     if (least..=most).contains(&interval) { Ok(interval) } else { Err("from 100ms to 60s".into()) }
 }

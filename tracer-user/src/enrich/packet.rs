@@ -77,7 +77,7 @@ fn has_ports(number: u8) -> bool {
 }
 
 /// The address of a flow's key: four words as in the packet, IPv4 mapped.
-pub fn address(words: [u32; 4]) -> IpAddr {
+pub(super) fn address(words: [u32; 4]) -> IpAddr {
     let mut octets = [0u8; 16];
     for (bytes, word) in octets.chunks_exact_mut(4).zip(words) {
         bytes.copy_from_slice(&word.to_ne_bytes());

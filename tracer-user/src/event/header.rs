@@ -18,6 +18,8 @@ pub struct Header {
     /// RFC 3339, UTC, nanoseconds.
     pub started: String,
     pub boot_id: String,
+    /// Kernel memory of the programs' maps, bytes.
+    pub map_bytes: u64,
     pub sources: Vec<SourceLine>,
     /// What can't be seen on this node, and why; empty when nothing is known to be hidden.
     pub coverage: Vec<String>,

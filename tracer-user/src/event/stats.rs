@@ -1,7 +1,7 @@
 //! The `stats` line: exact totals each tick and at the end, and what the tool itself missed.
 //!
-//! Rule: `packets` is the sum of `by_reason`, of `totals`, and (with nothing filtered out of the output) of the counts
-//! of all `drop` lines plus `not_shown`.
+//! Rule: `packets` is the sum of `by_reason`, of `totals`, and of the counts of
+//! all `drop` lines, `hidden`, `not_shown` and `other_flows`.
 
 use schemars::JsonSchema;
 use serde::Serialize;

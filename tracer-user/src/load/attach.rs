@@ -48,7 +48,10 @@ pub(super) fn attach(object: &mut Ebpf, kernel: &Kernel) -> Result<Attached, Loa
 
 fn typed(object: &mut Ebpf, kernel: &Kernel) -> Result<(ProgramFd, BtfTracePointLink), ProgramError> {
     let program: &mut BtfTracePoint = object.program_mut("drop").ok_or(ProgramError::NotLoaded)?.try_into()?;
-    program.load(TRACEPOINT, &kernel.tracepoint)?;
+    let Some(btf) = &kernel.tracepoint else {
+        return Err(std::io::Error::other("the kernel itself has no BTF").into());
+    };
+    program.load(TRACEPOINT, btf)?;
     let id = program.attach()?;
     Ok((program.fd()?.try_clone()?, program.take_link(id)?))
 }

@@ -16,8 +16,8 @@ const BTF_DIR: &str = "/sys/kernel/btf";
 pub struct Kernel {
     pub resolved: Resolved,
     pub reasons: ReasonNames,
-    /// What aya wants to load a typed tracepoint.
-    pub(super) tracepoint: aya::Btf,
+    /// What aya wants to load a typed tracepoint; none where the kernel itself has no BTF, only the given file.
+    pub(super) tracepoint: Option<aya::Btf>,
     /// Modules whose reasons could not be read: these stay numbers.
     pub unusable: Vec<BtfError>,
 }
@@ -28,13 +28,17 @@ impl Kernel {
     /// # Errors
     /// [`LoadError::Btf`] if there is none, or it lacks what whydrop cannot work without.
     pub fn read(file: Option<&Path>) -> Result<Self, LoadError> {
-        let path = file.map_or_else(|| Path::new(BTF_DIR).join("vmlinux"), Path::to_path_buf);
-        let btf = Btf::from_kernel(&path).map_err(btf::ResolveError::from)?;
+        let path = file.unwrap_or(Path::new(Btf::KERNEL));
+        let btf = Btf::from_kernel(path).map_err(btf::ResolveError::from)?;
         let resolved = btf::resolve(&btf)?;
         check_positions(&resolved)?;
         let (reasons, unusable) =
             ReasonNames::from_kernel(&btf, Path::new(BTF_DIR)).map_err(btf::ResolveError::from)?;
-        let tracepoint = btf.stand_in(TRACEPOINT).map_err(btf::ResolveError::from)?;
+        let tracepoint = match file {
+            None => Some(btf.stand_in(TRACEPOINT).map_err(btf::ResolveError::from)?),
+            // The kernel wants its own type numbers, not those of the file.
+            Some(_) => Btf::from_kernel(Path::new(Btf::KERNEL)).and_then(|own| own.stand_in(TRACEPOINT)).ok(),
+        };
         Ok(Self { resolved, reasons, tracepoint, unusable })
     }
 

@@ -7,13 +7,15 @@
 mod attach;
 mod error;
 mod kernel;
+#[cfg(feature = "kernel-log")]
+mod log;
 mod object;
 mod size;
 
 use std::collections::BTreeMap;
 
+use aya::Ebpf;
 use aya::maps::{Map, MapData, RingBuf};
-use aya::{Ebpf, EbpfLoader};
 use tracer_common::{ABSENT, BY_SUBNET, Settings};
 
 pub use attach::{Attached, Hook};
@@ -22,6 +24,7 @@ pub use kernel::Kernel;
 pub use object::embedded;
 pub use size::Sizes;
 
+use crate::btf;
 use crate::settings::KernelFilter;
 
 /// What the programs shall do, decided before the load.
@@ -37,6 +40,8 @@ pub struct Plan {
 pub struct Programs {
     pub attached: Attached,
     pub maps: Maps,
+    /// Kernel memory that the maps take.
+    pub map_bytes: u64,
     /// Owns what is not taken out below; closing it unloads the programs.
     pub object: Ebpf,
 }
@@ -51,24 +56,27 @@ pub struct Maps {
     pub events: RingBuf<MapData>,
 }
 
-/// Loads `object`, attaches it and leaves it switched off.
+/// Loads `object`, attaches it and leaves it switched off. Call it before there are other threads (see
+/// [`btf::bare_loader`]).
 ///
 /// # Errors
 /// [`LoadError`] says what is missing and how to get it; nothing stays attached.
 pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, LoadError> {
     object::check(object)?;
-    let mut loader = EbpfLoader::new();
+    let mut loader = btf::bare_loader();
     let globals = globals(kernel, plan);
-    loader.btf(None);
     for (name, value) in &globals {
         loader.override_global(name, value, true);
     }
     for (map, entries) in plan.sizes.entries(&plan.filter) {
         loader.map_max_entries(map, entries);
     }
+    raise_memlock();
     let mut object = loader.load(object).map_err(LoadError::of_object)?;
     fill_filters(&mut object, &plan.filter)?;
     let attached = attach::attach(&mut object, kernel)?;
+    #[cfg(feature = "kernel-log")]
+    log::start(&mut object);
     let maps = Maps {
         control: take(&mut object, "CONTROL")?,
         cpu_state: take(&mut object, "CPU_STATE")?,
@@ -78,7 +86,27 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
             .map_err(|source| LoadError::Map { map: "EVENTS", source })?,
     };
-    Ok(Programs { attached, maps, object })
+    give_back_memory();
+    Ok(Programs { attached, maps, map_bytes: plan.sizes.bytes(), object })
+}
+
+/// Gives what the start took and freed back to the kernel: the allocator would keep some 20 MB for later.
+fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: touches no live allocation.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// Kernels before 5.11 count map memory against the limit of locked memory. Refused without CAP_SYS_RESOURCE, and not
+/// needed since: a map that does not fit then says so itself.
+fn raise_memlock() {
+    let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: reads a complete `rlimit`.
+    if unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) } != 0 {
+        tracing::debug!("locked memory stays limited: {}", std::io::Error::last_os_error());
+    }
 }
 
 /// Every read-only global with its value.

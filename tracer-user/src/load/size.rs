@@ -1,11 +1,8 @@
 //! How large the maps are: per-CPU maps cost memory for every CPU, so their entries follow from a budget.
 //!
-//! Rule: all maps together stay below [`BUDGET`] on any machine.
+//! Rule: all maps together stay below 32 MiB on any machine.
 
 use crate::settings::KernelFilter;
-
-/// Bytes of kernel memory for all maps by default.
-pub const BUDGET: u64 = 32 << 20;
 
 /// Bytes for the two flow maps together. More than 16,384 entries each would take longer to set up (a per-CPU allocation
 /// for each) than to find the first drop, and nobody reads that many flows in a tick.
@@ -76,6 +73,8 @@ fn power_of_two_below(entries: u64, most: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BUDGET: u64 = 32 << 20;
 
     #[test]
     fn the_budget_holds_on_any_machine() {

@@ -14,15 +14,16 @@ use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
 use crate::event::{Drop, Header, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
-use crate::host::{self, Clock, HostHandle, Symbols};
+use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
 
 use super::PipelineError;
+use super::symbols::SymbolTable;
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
     reasons: ReasonNames,
-    symbols: Option<Symbols>,
+    symbols: SymbolTable,
     host: HostHandle,
     facts: Arc<host::Facts>,
     clock: Clock,
@@ -35,7 +36,8 @@ impl Describer {
     pub(super) fn new(kernel: Kernel, with_stack: bool) -> Result<Self, PipelineError> {
         let host = host::spawn(host::Reader::default())?;
         let mut coverage = kernel.gaps();
-        let symbols = Symbols::load().map_err(|error| coverage.push(error.to_string())).ok();
+        let (symbols, hidden) = SymbolTable::start();
+        coverage.extend(hidden);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
@@ -47,15 +49,16 @@ impl Describer {
         })
     }
 
-    pub(super) fn header(&self, hook: &Hook) -> Header {
+    pub(super) fn header(&self, hook: &Hook, map_bytes: u64) -> Header {
         let kernel = host::Kernel::read();
         Header {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION").into(),
             host: kernel.hostname,
             kernel: kernel.release,
-            started: self.now(),
+            started: Self::now(),
             boot_id: kernel.boot_id.unwrap_or_default(),
+            map_bytes,
             sources: vec![SourceLine { name: "drop".into(), hook: hook.name.into(), reason: hook.reason.clone() }],
             coverage: self.coverage.clone(),
         }
@@ -83,7 +86,7 @@ impl Describer {
         let drop = known.get_or_insert_with(|| self.build(due, sample));
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
-            None => self.now(),
+            None => Self::now(),
         };
         drop.count = due.since_last.packets;
         drop.bytes = due.since_last.bytes;
@@ -93,6 +96,7 @@ impl Describer {
 
     /// Uses the newest names, and asks for those that are still missing.
     fn learn(&mut self, due: &Due) {
+        self.symbols.learn(due.key.location);
         self.facts = self.host.facts();
         if let Some(unknown) = self.facts().unknown(&due.key) {
             // A full queue is no loss: the flow's next line asks again.
@@ -107,7 +111,7 @@ impl Describer {
         let location = enrich::place(key, &facts);
         let packet = enrich::packet(key, sample);
         let stack_symbols: Vec<&str> = stack.iter().map(String::as_str).collect();
-        let interface = enrich::interface(key.netns, key.ifindex, facts.host);
+        let interface = enrich::interface_of(key, sample, facts.host);
         let entry = facts.host.netns(key.netns).and_then(host::Netns::entry_command);
         let verdict = explain::judge(&explain::Observation {
             reason: reason.code.map(|_| reason.name.as_str()),
@@ -153,12 +157,12 @@ impl Describer {
         }
     }
 
-    pub(super) fn now(&self) -> String {
+    pub(super) fn now() -> String {
         rfc3339(SystemTime::now())
     }
 
     fn facts(&self) -> Facts<'_> {
-        Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.as_ref() }
+        Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.get() }
     }
 }
 

@@ -8,6 +8,7 @@ mod error;
 mod signals;
 mod stages;
 mod stats;
+mod symbols;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -76,7 +77,7 @@ pub async fn run(
         }
         tokio::select! {
             biased;
-            () = signals.any() => break End::Asked,
+            signal = signals.any() => break child.end_by(signal).await?.map_or(End::Asked, End::Command),
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
@@ -101,7 +102,7 @@ struct Pipeline {
 impl Pipeline {
     fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let describer = Describer::new(kernel, watch.stack)?;
-        let header = describer.header(&programs.attached.hook);
+        let header = describer.header(&programs.attached.hook, programs.map_bytes);
         let source = Source::start(programs)?;
         let mut stages = Stages::new(watch, describer, sink);
         stages.sink.header(&header).map_err(PipelineError::Sink)?;

@@ -7,6 +7,7 @@ use tracer_common::Counter;
 use crate::event::{PlaceTotal, Reason, ReasonTotal, Stats};
 use crate::source::SelfCounters;
 
+use super::describe::Describer;
 use super::stages::Stages;
 
 impl Stages {
@@ -15,7 +16,7 @@ impl Stages {
             self.totals.largest_first().iter().map(|(key, tally)| self.describer.place_total(key, tally)).collect();
         let all = self.totals.all();
         Stats {
-            time: self.describer.now(),
+            time: Describer::now(),
             last,
             packets: all.packets,
             bytes: all.bytes,

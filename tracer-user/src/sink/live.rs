@@ -8,6 +8,7 @@ use std::io::{self, Write};
 
 use tracer_common::FlowKey;
 
+use super::findings::Findings;
 use super::style::{Style, thousands};
 use super::summary::summary;
 use super::text::{TITLE, Text, columns};
@@ -33,11 +34,21 @@ pub struct Live<W> {
     drawn: usize,
     status: String,
     dirty: bool,
+    findings: Findings,
 }
 
 impl<W: Write> Live<W> {
     pub fn new(out: W, style: Style) -> Self {
-        Self { out, style, rows: Vec::new(), keys: HashSet::new(), drawn: 0, status: String::new(), dirty: false }
+        Self {
+            out,
+            style,
+            rows: Vec::new(),
+            keys: HashSet::new(),
+            drawn: 0,
+            status: String::new(),
+            dirty: false,
+            findings: Findings::default(),
+        }
     }
 
     fn draw(&mut self) -> io::Result<()> {
@@ -79,6 +90,7 @@ impl<W: Write> Sink for Live<W> {
             self.keys.remove(&oldest.key);
         }
         self.rows.push(Row { key: *line.key, drop: line.drop.clone(), packets: line.total.packets });
+        self.findings.add(line.drop);
         self.dirty = true;
         Ok(())
     }
@@ -97,7 +109,7 @@ impl<W: Write> Sink for Live<W> {
         if stats.last {
             self.status.clear();
             self.draw()?;
-            write!(self.out, "{}", summary(stats, self.style))?;
+            write!(self.out, "{}{}", summary(stats, self.style), self.findings.print(self.style))?;
             return self.out.flush();
         }
         self.draw()

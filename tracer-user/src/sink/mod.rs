@@ -3,6 +3,7 @@
 //! Rule: text that comes from the host or the network is escaped before it reaches a terminal, and a reader that went
 //! away ends the run cleanly.
 
+mod findings;
 mod json_lines;
 mod live;
 mod style;

@@ -56,7 +56,7 @@ pub fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// `tcp 10.99.1.2:41022 → 10.99.2.2:10250 [S]`.
-pub fn packet(packet: &Packet) -> String {
+pub(super) fn packet(packet: &Packet) -> String {
     let mut text = printable(&packet.protocol).into_owned();
     if packet.source.address.is_some() || packet.destination.address.is_some() {
         let _ = write!(text, " {} → {}", endpoint(&packet.source), endpoint(&packet.destination));
@@ -98,7 +98,7 @@ pub fn place(drop: &Drop) -> String {
 }
 
 /// `1,234,567`.
-pub fn thousands(number: u64) -> String {
+pub(super) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {

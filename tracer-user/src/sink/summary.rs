@@ -1,5 +1,7 @@
 //! The last lines of text output: what was dropped where, and what the tool itself did not see.
 
+use std::fmt::Write;
+
 use crate::event::{PlaceTotal, Stats};
 
 use super::style::{Style, printable, thousands};
@@ -15,10 +17,10 @@ pub(super) fn summary(stats: &Stats, style: Style) -> String {
     }
     if let Some(rest) = stats.totals.get(MOST_PLACES..).filter(|rest| !rest.is_empty()) {
         let packets = rest.iter().map(|total| total.packets).sum();
-        out.push_str(&format!("{:>12}  at {} other places\n", thousands(packets), rest.len()));
+        let _ = writeln!(out, "{:>12}  at {} other places", thousands(packets), rest.len());
     }
     for gap in gaps(stats) {
-        out.push_str(&format!("{gap}\n"));
+        let _ = writeln!(out, "{gap}");
     }
     out
 }
@@ -30,7 +32,7 @@ fn headline(stats: &Stats) -> String {
         packets => format!("{} packets were dropped", thousands(packets)),
     };
     if stats.hidden > 0 {
-        text.push_str(&format!("; {} of them are expected or noise (--all shows them)", thousands(stats.hidden)));
+        let _ = write!(text, "; {} expected or mere noise (--all shows these)", thousands(stats.hidden));
     }
     text
 }

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use super::findings::Findings;
 use super::style::{Style, packet, place, printable, thousands};
 use super::summary::summary;
 use super::{Line, Sink};
@@ -12,11 +13,12 @@ pub struct Text<W> {
     out: W,
     style: Style,
     titled: bool,
+    findings: Findings,
 }
 
 impl<W: Write> Text<W> {
     pub fn new(out: W, style: Style) -> Self {
-        Self { out, style, titled: false }
+        Self { out, style, titled: false, findings: Findings::default() }
     }
 }
 
@@ -52,10 +54,11 @@ impl<W: Write> Sink for Text<W> {
                 self.out,
                 "{}",
                 self.style.dim(&format!(
-                    "watching {} on {} {}{note}",
+                    "watching {} on {} {}, maps {} KiB{note}",
                     source.hook,
                     printable(&header.host),
-                    header.kernel
+                    header.kernel,
+                    header.map_bytes / 1024
                 ))
             )?;
         }
@@ -79,6 +82,7 @@ impl<W: Write> Sink for Text<W> {
         for symbol in line.drop.stack.iter().flatten() {
             writeln!(self.out, "{:>24}  {}", "", printable(symbol))?;
         }
+        self.findings.add(line.drop);
         Ok(())
     }
 
@@ -88,7 +92,7 @@ impl<W: Write> Sink for Text<W> {
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
         if stats.last {
-            write!(self.out, "{}", summary(stats, self.style))?;
+            write!(self.out, "{}{}", summary(stats, self.style), self.findings.print(self.style))?;
         }
         self.out.flush()
     }

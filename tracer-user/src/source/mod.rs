@@ -66,7 +66,7 @@ impl Source {
     /// # Errors
     /// [`SourceError`] if a map is not what it should be.
     pub fn start(programs: Programs) -> Result<Self, SourceError> {
-        let Programs { maps, attached, object } = programs;
+        let Programs { maps, attached, object, .. } = programs;
         // SAFETY: the ring buffer owns its descriptor and keeps it until it is dropped.
         let events = unsafe { AsyncFd::register_with_interest(maps.events, Interest::READABLE) }
             .map_err(|error| SourceError::Poll(error.into()))?;

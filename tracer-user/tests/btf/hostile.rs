@@ -63,7 +63,7 @@ fn damage(bytes: &mut Vec<u8>, random: &mut Random) {
 fn random_damage_is_survived() {
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let (mut intact, mut refused) = (0, 0);
-    for round in 0..6_000 {
+    for round in 0..3_000 {
         let mut bytes = KERNELS[round % KERNELS.len()].1.to_vec();
         for _ in 0..=random.below(4) {
             if !bytes.is_empty() {
@@ -81,7 +81,7 @@ fn random_damage_is_survived() {
         }
         assert!(start.elapsed() < Duration::from_secs(5));
     }
-    assert!(intact > 500 && refused > 500, "the damage must hit both sides: {intact} parsed, {refused} refused");
+    assert!(intact > 300 && refused > 300, "the damage must hit both sides: {intact} parsed, {refused} refused");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn counts_and_references_beyond_the_file_are_refused() {
     made.add(ENUM, "e", 1, 4, &[0xffff, 0]);
     made.add(TYPEDEF, "btf_trace_nowhere", 0, 99, &[]);
     made.tracepoint("empty", &[]);
-    made.tracepoint("many", &[0; 13]);
+    made.tracepoint("many", &[0; 14]);
     made.add(TYPEDEF, "btf_trace_void", 0, 0, &[]);
     let btf = made.parse();
     assert!(is_malformed(btf.member("s.m")) && is_malformed(btf.member("n.m")));

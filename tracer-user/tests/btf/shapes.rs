@@ -237,8 +237,8 @@ fn a_packet_type_in_other_bits_is_switched_off() {
     made.aggregate(FLAG | STRUCT, "sk_buff", 4, &[("pkt_type", word, bit_field(3, 9))]);
     let resolved = resolve(&made.parse()).unwrap();
     assert!(resolved.offsets.contains(&("SKB_PKT_TYPE", ABSENT)));
-    let expected = "this kernel keeps the bits of `sk_buff.pkt_type` where whydrop does not read them: packets for other \
-                    hosts are not told apart";
+    let expected = "this kernel keeps the bits of `sk_buff.pkt_type` where whydrop does not read them: packets \
+                    for other hosts are not told apart";
     assert_eq!(resolved.missing[0].to_string(), expected);
 }
 
