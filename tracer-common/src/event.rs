@@ -66,8 +66,8 @@ pub struct DropEvent {
     /// Valid bytes of `head`, at most [`HEAD_LENGTH`].
     pub head_length: u16,
     pub pad: u32,
-    /// `skb->dev->name`, NUL-padded; empty for a packet without device.
-    pub interface_name: [u8; 16],
+    /// `skb->dev->name`, sixteen bytes, NUL-padded; empty for a packet without device.
+    pub interface_name: [u64; 2],
     pub head: [u8; HEAD_LENGTH],
 }
 

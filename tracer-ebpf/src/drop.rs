@@ -62,7 +62,7 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
     let state: &mut CpuState = unsafe { &mut *state };
     bump(state, Counter::Seen);
 
-    let skb = Skb::new::<R>(arguments.skb);
+    let skb = Skb::new::<R>(arguments.skb, arguments.receiver);
     if !filter::wants_place::<R>(&skb, arguments.reason) {
         return bump(state, Counter::Filtered);
     }

@@ -78,8 +78,8 @@ fn stacked<R: Read>(context: &impl EbpfContext, drop: &Drop<'_>, time: u64, flag
     // SAFETY: `reserve` gave memory for the whole struct; each of its bytes is written before the submit.
     unsafe {
         fill::<R>(&raw mut (*event).event, drop, time, flags | FLAG_STACK);
+        // What the helper does not fill is not read: it says how much it wrote.
         let stack = &raw mut (*event).stack;
-        *stack = [0; STACK_FRAMES];
         (*event).stack_bytes =
             bpf_get_stack(context.as_ptr(), stack.cast(), size_of::<[u64; STACK_FRAMES]>() as u32, 0);
     }
@@ -108,7 +108,7 @@ fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) 
         (*event).flags = flags | unreadable;
         (*event).cpu = bpf_get_smp_processor_id();
         (*event).time = time;
-        (*event).flow = *drop.flow;
+        copy_flow(&raw mut (*event).flow, drop.flow);
         (*event).socket_cookie = owner.cookie;
         (*event).cgroup = owner.cgroup;
         (*event).length = skb.length;
@@ -123,6 +123,21 @@ fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) 
         (*event).pad = 0;
         (*event).interface_name = skb.interface_name::<R>();
         copy_head(event, skb, head_kind, start);
+    }
+}
+
+/// Copies word by word: the compiler would call a function that copies byte by byte, dear to run and to verify.
+///
+/// # Safety
+/// `to` must point to memory for a [`FlowKey`].
+#[inline(always)]
+unsafe fn copy_flow(to: *mut FlowKey, from: &FlowKey) {
+    const WORDS: usize = size_of::<FlowKey>() / size_of::<u64>();
+    const _: () = assert!(WORDS * size_of::<u64>() == size_of::<FlowKey>());
+    let (to, from) = (to.cast::<u64>(), core::ptr::from_ref(from).cast::<u64>());
+    for word in 0..WORDS {
+        // SAFETY: both have that many words and are aligned to them. Volatile, or it becomes a call again.
+        unsafe { core::ptr::write_volatile(to.add(word), core::ptr::read(from.add(word))) };
     }
 }
 
@@ -155,12 +170,8 @@ unsafe fn copy_head(event: *mut DropEvent, skb: &Skb, kind: u8, start: u32) {
     let from = skb.head.wrapping_add(start as usize);
     // SAFETY: the helper checks the source; it zeroes the destination when it fails.
     let copied = kind != HEAD_NONE && unsafe { bpf_probe_read_kernel_buf(from, head) }.is_ok();
-    let (kind, length) = if copied {
-        (kind, (skb.tail - start).min(HEAD_LENGTH as u32) as u16)
-    } else {
-        *head = [0; HEAD_LENGTH];
-        (HEAD_NONE, 0)
-    };
+    let (kind, length) =
+        if copied { (kind, (skb.tail - start).min(HEAD_LENGTH as u32) as u16) } else { (HEAD_NONE, 0) };
     // SAFETY: the caller's promise.
     unsafe {
         (*event).head_kind = kind;

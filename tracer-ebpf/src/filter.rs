@@ -39,7 +39,7 @@ fn number(dimension: u32, number: u32) -> bool {
 
 #[inline(always)]
 fn interface<R: Read>(skb: &Skb) -> bool {
-    FILTER.get_ptr(FilterKey { dimension: BY_IFACE, value: skb.interface_name::<R>() }).is_some()
+    FILTER.get_ptr(FilterKey::name(BY_IFACE, skb.interface_name::<R>())).is_some()
 }
 
 #[inline(always)]

@@ -26,15 +26,16 @@ pub const MAPPED: u32 = 0xffff_0000;
 const TRANSPORT: u32 = 16;
 
 /// The fields of a packet, as far as they could be read; what could not is zero.
+#[repr(C)]
 pub struct Packet {
-    pub family: u8,
-    pub protocol: u8,
     pub source: [u32; 4],
     pub destination: [u32; 4],
     pub source_port: u16,
     pub destination_port: u16,
     /// What goes into the flow: the service's port or the ICMP type and code.
     pub port: u16,
+    pub family: u8,
+    pub protocol: u8,
     pub port_is_source: bool,
     pub unreadable: bool,
 }

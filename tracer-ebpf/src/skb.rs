@@ -26,7 +26,7 @@ pub struct Skb {
 
 impl Skb {
     #[inline(always)]
-    pub fn new<R: Read>(at: *const u8) -> Self {
+    pub fn new<R: Read>(at: *const u8, receiver: *const u8) -> Self {
         let device = R::pointer(at, &SKB_DEV);
         let mut skb = Self {
             at,
@@ -43,34 +43,37 @@ impl Skb {
             // TCP takes the device off a packet when it has found the socket, but not where it came in.
             skb.device = core::ptr::null();
             skb.ifindex = R::member(at, &SKB_IIF);
-            skb.netns = skb.netns_without_device::<R>();
+            skb.netns = skb.netns_without_device::<R>(receiver);
         }
         skb
     }
 
-    /// A local packet has no device before it is routed: its namespace is that of its socket or of its route.
+    /// A local packet has no device before it is routed, a received one none any more in its socket: its namespace is
+    /// that of its socket, of its route, or of the socket that it is for.
     #[inline(always)]
-    fn netns_without_device<R: Read>(&self) -> u32 {
+    fn netns_without_device<R: Read>(&self, receiver: *const u8) -> u32 {
         let inode = R::member(R::pointer(R::pointer(self.at, &SKB_SK), &SOCK_NET), &NET_INODE);
         if inode != 0 {
             return inode;
         }
         // Bit 0 of `_skb_refdst` says that no reference is held (include/linux/skbuff.h, SKB_DST_NOREF).
         let route = (R::member::<u64>(self.at, &SKB_DST) & !1) as *const u8;
-        Probe::member(Probe::pointer(Probe::pointer(route, &DST_DEV), &DEV_NET), &NET_INODE)
+        let inode = Probe::member(Probe::pointer(Probe::pointer(route, &DST_DEV), &DEV_NET), &NET_INODE);
+        if inode != 0 {
+            return inode;
+        }
+        Probe::member(Probe::pointer(receiver, &SOCK_NET), &NET_INODE)
     }
 
-    /// The interface's name, NUL-padded; empty without a device.
+    /// The interface's name, NUL-padded, in two halves; empty without a device.
     #[inline(always)]
-    pub fn interface_name<R: Read>(&self) -> [u8; 16] {
+    pub fn interface_name<R: Read>(&self) -> [u64; 2] {
         let offset = globals::get(&DEV_NAME);
         if offset == ABSENT || self.device.is_null() {
-            return [0; 16];
+            return [0; 2];
         }
         let name = self.device.wrapping_add(offset as usize);
-        let halves: [u64; 2] = [R::at(name), R::at(name.wrapping_add(8))];
-        // SAFETY: both are sixteen bytes, and any bytes are a valid value of either.
-        unsafe { core::mem::transmute(halves) }
+        [R::at(name), R::at(name.wrapping_add(8))]
     }
 }
 

@@ -63,18 +63,25 @@ fn logging_binary(workspace: &Workspace) -> Result<PathBuf> {
 }
 
 fn static_binary(workspace: &Workspace) -> Result<PathBuf> {
-    require_static_libc()?;
-    let host = compiler::host()?;
-    let flags = format!("{} -C target-feature=+crt-static", env::var("RUSTFLAGS").unwrap_or_default());
-    run(cargo()
+    let mut build = cargo();
+    build
         .current_dir(&workspace.root)
-        // Naming the target keeps the flags away from procedural macros, which cannot be static.
-        .args(["build", "--release", "--package", "tracer-user", "--target", &host])
-        .env("RUSTFLAGS", flags.trim_start())
-        .env("WHYDROP_EBPF_OBJECT", workspace.ebpf_object()))?;
+        .args(["build", "--release", "--package", "tracer-user"])
+        .env("WHYDROP_EBPF_OBJECT", workspace.ebpf_object());
+    make_static(&mut build)?;
+    run(&mut build)?;
     let binary = workspace.binary("release");
-    copy_if_changed(&workspace.target.join(&host).join("release/whydrop"), &binary)?;
+    copy_if_changed(&workspace.target.join(compiler::host()?).join("release/whydrop"), &binary)?;
     Ok(binary)
+}
+
+/// Makes what a cargo builds run without the libraries of this machine.
+pub(crate) fn make_static(build: &mut Command) -> Result<()> {
+    require_static_libc()?;
+    let flags = format!("{} -C target-feature=+crt-static", env::var("RUSTFLAGS").unwrap_or_default());
+    // Naming the target keeps the flags away from procedural macros, which cannot be static.
+    build.args(["--target", &compiler::host()?]).env("RUSTFLAGS", flags.trim_start());
+    Ok(())
 }
 
 /// The linker's own message about a missing `libc.a` helps nobody.

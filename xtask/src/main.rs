@@ -7,6 +7,7 @@ mod build;
 mod compiler;
 mod linker;
 mod lint;
+mod matrix;
 mod packages;
 mod process;
 mod run;
@@ -59,6 +60,15 @@ enum Task {
         #[arg(long)]
         no_lab: bool,
     },
+    /// Boot packaged kernels in a virtual machine and run the lab there
+    Matrix {
+        /// Kernel lines; the newest packaged release of each is taken
+        #[arg(value_name = "VERSION", default_values = ["6.1", "6.12"])]
+        lines: Vec<matrix::Line>,
+        /// Only tests whose name contains this
+        #[arg(long, value_name = "NAME")]
+        test: Option<String>,
+    },
     /// Measure what a dropped packet costs, and whether the counts are right; needs root
     Bench(bench::BenchArgs),
     /// Check format, lints, licences and file lengths
@@ -72,6 +82,7 @@ fn main() -> ExitCode {
         Task::Build { release, kernel_log } => build::build(&workspace, release, kernel_log),
         Task::Run { arguments } => run::run(&workspace, &arguments),
         Task::Test { filter, no_lab } => test::test(&workspace, filter.as_deref(), no_lab),
+        Task::Matrix { lines, test } => matrix::matrix(&workspace, &lines, test.as_deref()),
         Task::Bench(args) => bench::bench(&workspace, &args),
         Task::Lint => lint::lint(&workspace),
     });

@@ -30,6 +30,17 @@ pub(crate) const LAB: [Provided; 9] = [
     Provided { program: "unshare", package: "util-linux" },
 ];
 
+/// What the kernel matrix runs to unpack, boot and fill a virtual machine.
+pub(crate) const MATRIX: [Provided; 7] = [
+    Provided { program: "qemu-system-x86_64", package: "qemu-system-x86" },
+    Provided { program: "busybox", package: "busybox-static" },
+    Provided { program: "depmod", package: "kmod" },
+    Provided { program: "cpio", package: "cpio" },
+    Provided { program: "bash", package: "bash" },
+    Provided { program: "script", package: "bsdutils" },
+    Provided { program: "dpkg-deb", package: "dpkg" },
+];
+
 /// What the bench compares with.
 pub(crate) const PEERS: [Provided; 1] = [Provided { program: "bpftrace", package: "bpftrace" }];
 
@@ -39,6 +50,11 @@ pub(crate) const COMPILERS: [[&str; 3]; 2] =
 
 /// The package lists are brought up to date once, and only if something is installed at all.
 static UPDATE: Once = Once::new();
+
+/// The programs of a table.
+pub(crate) fn programs(table: &[Provided]) -> impl Iterator<Item = &'static str> {
+    table.iter().map(|row| row.program)
+}
 
 /// Makes sure that every program of a table is there.
 pub(crate) fn ensure(table: &[Provided], purpose: &str) -> Result<()> {

@@ -43,6 +43,11 @@ impl Workspace {
         self.target.join("tools")
     }
 
+    /// Kernels, initramfs and package lists of the matrix.
+    pub(crate) fn matrix(&self) -> PathBuf {
+        self.target.join("matrix")
+    }
+
     /// The user-space binary of a profile (`debug` or `release`).
     pub(crate) fn binary(&self, profile: &str) -> PathBuf {
         self.target.join(profile).join("whydrop")

@@ -62,7 +62,7 @@ impl LoadError {
                     Self::of_call("loading the program".into(), io_error)
                 } else {
                     tracing::debug!("verifier: {log}");
-                    let reason = format!("{io_error}; {}", log.lines().rev().nth(1).unwrap_or_default());
+                    let reason = format!("{io_error}; {}", decisive(&log));
                     Self::Refused { reason, log }
                 }
             }
@@ -77,5 +77,24 @@ impl LoadError {
             Some(libc::ENOMEM | libc::ENOSPC) => Self::Memory { what: call, source },
             _ => Self::Refused { reason: format!("{call}: {source}"), log: String::new() },
         }
+    }
+}
+
+/// The verifier's last words before its statistics.
+fn decisive(log: &str) -> &str {
+    const STATISTICS: [&str; 4] = ["verification time", "stack depth", "processed ", "insns processed"];
+    let is_statistics = |line: &str| STATISTICS.iter().any(|start| line.starts_with(start));
+    log.lines().rev().map(str::trim).find(|line| !line.is_empty() && !is_statistics(line)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verifiers_statistics_are_not_its_reason() {
+        let log = "0: R1=ctx()\nattach_btf_id 95247 is invalid\nverification time 5 usec\nstack depth 0+0\nprocessed 0 insns (limit 1000000)\n\n";
+        assert_eq!(decisive(log), "attach_btf_id 95247 is invalid");
+        assert_eq!(decisive(""), "");
     }
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use aya::Ebpf;
 use aya::maps::{Map, MapData, RingBuf};
-use tracer_common::{ABSENT, BY_SUBNET, Settings};
+use tracer_common::{ABSENT, BY_SUBNET, FilterKey, Settings};
 
 pub use attach::{Attached, Hook};
 pub use error::LoadError;
@@ -126,7 +126,7 @@ fn fill_filters(object: &mut Ebpf, filter: &KernelFilter) -> Result<(), LoadErro
     if filter.dimensions() & !(1 << BY_SUBNET) != 0 {
         let map = object.map_mut("FILTER").ok_or(LoadError::NoMap("FILTER"))?;
         let failed = |source| LoadError::Map { map: "FILTER", source };
-        let mut map: aya::maps::HashMap<_, [u8; 20], u8> = map.try_into().map_err(failed)?;
+        let mut map: aya::maps::HashMap<_, [u8; size_of::<FilterKey>()], u8> = map.try_into().map_err(failed)?;
         for key in filter.keys() {
             map.insert(key, 1, 0).map_err(failed)?;
         }

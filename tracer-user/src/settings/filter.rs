@@ -118,21 +118,23 @@ fn netns_inode(text: &str) -> Option<u32> {
 
 /// Whether a file lies in the kernel's file system of namespaces (`NSFS_MAGIC`, include/uapi/linux/magic.h).
 fn is_namespace(file: &File) -> bool {
-    const NSFS_MAGIC: u64 = 0x6e73_6673;
+    const NSFS_MAGIC: libc::__fsword_t = 0x6e73_6673;
     let mut stat = std::mem::MaybeUninit::<libc::statfs>::zeroed();
     // SAFETY: the descriptor is open and `stat` is writable for the length of the call.
     let done = unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) } == 0;
     // SAFETY: zeroed bytes are a valid `statfs`, whether or not the call filled it.
-    done && unsafe { stat.assume_init() }.f_type as u64 == NSFS_MAGIC
+    done && unsafe { stat.assume_init() }.f_type == NSFS_MAGIC
 }
 
 fn interface(name: &str) -> Option<FilterKey> {
-    let mut value = [0; 16];
-    if name.is_empty() || name.len() >= value.len() {
+    let mut bytes = [0; 16];
+    if name.is_empty() || name.len() >= bytes.len() {
         return None;
     }
-    value.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-    Some(FilterKey { dimension: BY_IFACE, value })
+    bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    let (low, high) = bytes.split_at(8);
+    let word = |half: &[u8]| half.try_into().map(u64::from_ne_bytes).ok();
+    Some(FilterKey::name(BY_IFACE, [word(low)?, word(high)?]))
 }
 
 /// IANA protocol numbers by the names that people type.

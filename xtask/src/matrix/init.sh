@@ -1,0 +1,52 @@
+#!/usr/bin/busybox sh
+# The first program of the virtual machine: runs each test of the lab by itself and tells of it on the second serial port.
+# What it says there is read by transcript.rs.
+
+export HOME=/root PATH=/usr/sbin:/usr/bin:/usr/local/bin RUST_BACKTRACE=0
+/usr/bin/busybox --install -s /usr/local/bin
+
+mount -t proc none /proc
+mount -t sysfs none /sys
+mount -t devtmpfs none /dev
+mkdir -p /dev/pts && mount -t devpts none /dev/pts
+mount -t tmpfs none /run
+mount -t tracefs none /sys/kernel/tracing
+mount -t bpf none /sys/fs/bpf
+mount -t cgroup2 none /sys/fs/cgroup
+ln -s /proc/self/fd /dev/fd
+ip link set lo up
+
+exec 3>/dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+say() { echo "$*" >&3; }
+
+say "up $(uname -r)"
+
+# How much work the program is for the verifier, whose limit is a million instructions.
+whydrop watch -o json >/run/header 2>/dev/null &
+waited=0
+until [ -s /run/header ] || [ "$waited" = 300 ]; do
+    sleep 0.1
+    waited=$((waited + 1))
+done
+say "note instructions verified: $(sed -n 's/^verified_insns:[[:space:]]*//p' /proc/$!/fdinfo/* | sort -n | tail -n 1)"
+kill $! 2>/dev/null
+wait $!
+
+export WHYDROP_BINARY=/usr/bin/whydrop WHYDROP_LAB_DEADLINE=60
+for program in /lab/*; do
+    # shellcheck disable=SC2086 # no filter is no argument
+    for test in $("$program" --list --format terse $TEST_FILTER | sed -n 's/: test$//p'); do
+        say "test ${program##*/} $test"
+        timeout -s KILL "$TEST_LIMIT" "$program" --exact "$test" --nocapture --test-threads=1 >/run/output 2>&1
+        status=$?
+        if [ $status = 0 ]; then
+            sed -n 's/^\(skipped\|degraded\) /because /p' /run/output >&3
+        else
+            grep -v '^$' /run/output | tail -n 40 | cut -c -2000 | sed 's/^/text /' >&3
+        fi
+        say "end $status"
+    done
+done
+say done
+poweroff -f
