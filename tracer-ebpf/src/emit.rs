@@ -1,7 +1,8 @@
 //! Events: the drops that user space sees one by one.
 //!
 //! Rule: bounded. A CPU has a budget of events per time slot; what is not sent is counted, as suppressed (no budget) or
-//! lost (ring full). The reader is woken only at a fill level, as a wake-up costs more than all the rest.
+//! lost (ring full). Stacks have a smaller budget of their own: one costs as much as twenty drops without. The reader is woken
+//! only at fill levels, as a wake-up costs more than all the rest.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
@@ -20,6 +21,10 @@ use crate::skb::{Owner, Skb};
 
 /// `skb->mac_header` and `skb->transport_header` when they are not set (include/linux/skbuff.h).
 const UNSET: u16 = u16::MAX;
+
+/// Bytes above a fill level in which events wake the reader: several, as CPUs that reserve at the same time may each see the
+/// level passed by another. Should all miss it, the next level or the reader's clock makes up for it.
+const WAKE_WINDOW: u64 = 2048;
 
 /// One drop, as far as the counting needed it.
 pub struct Drop<'a> {
@@ -48,7 +53,11 @@ pub fn emit<R: Read>(context: &impl EbpfContext, state: &mut CpuState, drop: &Dr
         bump(state, Counter::Suppressed);
         return;
     }
-    let sent = if flags == 0 { plain::<R>(drop, time) } else { stacked::<R>(context, drop, time, flags) };
+    let sent = if flags != 0 && stack_within_budget(state) {
+        stacked::<R>(context, drop, time, flags)
+    } else {
+        plain::<R>(drop, time, flags)
+    };
     bump(state, if sent { Counter::Events } else { Counter::Lost });
 }
 
@@ -58,15 +67,22 @@ fn within_budget(state: &mut CpuState, time: u64) -> bool {
     if state.slot != slot {
         state.slot = slot;
         state.slot_events = 0;
+        state.slot_stacks = 0;
     }
     state.slot_events += 1;
     state.slot_events <= u64::from(globals::get(&EVENT_BUDGET))
 }
 
 #[inline(always)]
-fn plain<R: Read>(drop: &Drop<'_>, time: u64) -> bool {
+fn stack_within_budget(state: &mut CpuState) -> bool {
+    state.slot_stacks += 1;
+    state.slot_stacks <= u64::from(globals::get(&STACK_BUDGET))
+}
+
+#[inline(always)]
+fn plain<R: Read>(drop: &Drop<'_>, time: u64, flags: u16) -> bool {
     let Some(mut entry) = EVENTS.reserve::<DropEvent>(0) else { return false };
-    fill::<R>(entry.as_mut_ptr(), drop, time, 0);
+    fill::<R>(entry.as_mut_ptr(), drop, time, flags);
     entry.submit(wake());
     true
 }
@@ -87,10 +103,14 @@ fn stacked<R: Read>(context: &impl EbpfContext, drop: &Drop<'_>, time: u64, flag
     true
 }
 
+/// Wakes the reader where the fill passes a multiple of the level: not for each event above it, or a reader that is behind
+/// would be woken by every drop.
 #[inline(always)]
 fn wake() -> u64 {
     let waiting = EVENTS.query(u64::from(BPF_RB_AVAIL_DATA));
-    u64::from(if waiting >= u64::from(globals::get(&WAKE_AT)) { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
+    let level = u64::from(globals::get(&WAKE_AT));
+    let passed = waiting >= level && waiting & level.wrapping_sub(1) < WAKE_WINDOW;
+    u64::from(if passed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
 }
 
 #[inline(always)]

@@ -117,6 +117,7 @@ fn globals(kernel: &Kernel, plan: &Plan) -> BTreeMap<&'static str, u32> {
     globals.insert(Settings::ARG_RX_SK, arguments.rx_sk.unwrap_or(ABSENT));
     globals.insert(Settings::EVERY, u32::from(plan.every));
     globals.insert(Settings::EVENT_BUDGET, if plan.every { u32::MAX } else { plan.sizes.event_budget });
+    globals.insert(Settings::STACK_BUDGET, plan.sizes.stack_budget);
     globals.insert(Settings::WAKE_AT, plan.sizes.ring_bytes / 8);
     globals.insert(Settings::FILTERS, plan.filter.dimensions());
     globals
