@@ -68,7 +68,7 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// Takes about a third of a second.
+    /// Takes less than a tenth of a second, or up to [`TRIES`] of [`TRY`] where packets do not get through.
     ///
     /// # Errors
     /// [`DemoError`] says what this machine refuses; nothing is left behind.
