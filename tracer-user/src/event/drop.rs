@@ -70,6 +70,13 @@ pub struct Location {
     pub module: Option<String>,
 }
 
+impl Location {
+    /// Whether the symbol is a function's name, not an address.
+    pub fn is_named(&self) -> bool {
+        !self.symbol.starts_with("0x")
+    }
+}
+
 /// A network namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Netns {

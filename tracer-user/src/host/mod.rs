@@ -25,6 +25,6 @@ pub use facts::{Facts, Unknown};
 pub use handle::{HostHandle, spawn};
 pub use interface::{Interface, InterfaceTable};
 pub use kernel::Kernel;
-pub use netns::{Netns, NetnsName};
+pub use netns::{Netns, NetnsName, entry_by_inode};
 pub use reader::Reader;
 pub use symbol::Symbols;

@@ -55,12 +55,14 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// How a user runs a command in it: `nsenter --net=PATH`; none without a way in, or when it is the host's.
+    /// How a user runs a command in it: `nsenter --net=PATH`; none when it is the host's.
     pub fn entry_command(&self) -> Option<String> {
         if self.name == NetnsName::Host {
             return None;
         }
-        let door = self.doors.first()?.to_str()?;
+        let Some(door) = self.doors.first().and_then(|door| door.to_str()) else {
+            return Some(entry_by_inode(self.inode));
+        };
         let is_plain = door.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-:@+".contains(&byte));
         Some(if is_plain {
             format!("nsenter --net={door}")
@@ -68,6 +70,11 @@ impl Netns {
             format!("nsenter --net='{}'", door.replace('\'', r"'\''"))
         })
     }
+}
+
+/// The same for a namespace that no way in was found to: by a process in it, if there is one by then.
+pub fn entry_by_inode(inode: u32) -> String {
+    format!("nsenter --net --target=$(lsns -rnt net -o NS,PID | awk '$1=={inode}{{print $2}}')")
 }
 
 /// How sure it is that a namespace is the host's.

@@ -3,6 +3,7 @@
 //! Rule: this is where facts are held for the line; the functions that use them are in [`crate::enrich`] and
 //! [`crate::explain`] and do no input or output.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -12,13 +13,16 @@ use crate::aggregate::{Due, PlaceTally};
 use crate::btf::ReasonNames;
 use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
-use crate::event::{Drop, Header, PlaceTotal, SCHEMA, SourceLine};
+use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
 
 use super::symbols::SymbolTable;
 use super::{PipelineError, Watch};
+
+/// Interface names remembered, about 50 bytes each.
+const MOST_NAMES: usize = 4096;
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
@@ -30,6 +34,8 @@ pub(super) struct Describer {
     /// What this kernel or node does not show.
     coverage: Vec<String>,
     with_stack: bool,
+    /// Names that came with events, by namespace and index: right even for interfaces that are gone.
+    interface_names: HashMap<(u32, u32), String>,
 }
 
 impl Describer {
@@ -46,6 +52,7 @@ impl Describer {
             clock: Clock::measure(),
             coverage,
             with_stack: watch.stack,
+            interface_names: HashMap::new(),
         })
     }
 
@@ -83,7 +90,11 @@ impl Describer {
         if known.is_none() {
             self.learn(due);
         }
+        let is_new = known.is_none();
         let drop = known.get_or_insert_with(|| self.build(due, sample));
+        if let (true, Some(name)) = (is_new && self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
+            self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
+        }
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
             None => Self::now(),
@@ -112,10 +123,13 @@ impl Describer {
         let packet = enrich::packet(key, sample);
         let stack_symbols: Vec<&str> = stack.iter().map(String::as_str).collect();
         let interface = enrich::interface_of(key, sample, facts.host);
-        let entry = facts.host.netns(key.netns).and_then(host::Netns::entry_command);
+        let entry = match facts.host.netns(key.netns) {
+            Some(netns) => netns.entry_command(),
+            None => (key.netns != 0).then(|| host::entry_by_inode(key.netns)),
+        };
         let verdict = explain::judge(&explain::Observation {
             reason: reason.code.map(|_| reason.name.as_str()),
-            location: Some(&location.symbol),
+            location: location.is_named().then_some(&location.symbol),
             stack: &stack_symbols,
             interface: interface.name.as_deref(),
             netns_entry: entry.as_deref(),
@@ -148,12 +162,19 @@ impl Describer {
         let all = tally.all();
         PlaceTotal {
             netns: enrich::netns(key.netns, facts.host),
-            interface: enrich::interface(key.netns, key.ifindex, facts.host),
+            interface: self.interface(key.netns, key.ifindex),
             reason: enrich::reason(key.reason, facts.reasons),
             location: enrich::location(key.location, facts.symbols),
             packets: all.packets,
             bytes: all.bytes,
             other_flows: tally.other.packets,
+        }
+    }
+
+    fn interface(&self, netns: u32, index: u32) -> Interface {
+        match self.interface_names.get(&(netns, index)) {
+            Some(name) => Interface { index, name: Some(name.clone()) },
+            None => enrich::interface(netns, index, &self.facts),
         }
     }
 

@@ -58,7 +58,7 @@ pub(super) const PLACES: &[Place] = &[
     Place {
         reasons: &["NO_SOCKET", NOT_SPECIFIED],
         locations: "ping_rcv",
-        says: "an echo reply came after its ping had ended",
+        says: "an echo reply came that no ping socket waited for: its ping had ended, or took the reply by a raw socket",
         cause: Some(Cause::NoSocket),
         severity: Some((Noise, "an answer that nobody waits for any more")),
         remedy: Some(&[]),
