@@ -26,8 +26,6 @@ pub(super) struct WatchArgs {
     /// A line for each packet, not for each flow (lossless to some 200,000 a second)
     #[arg(long)]
     every: bool,
-    #[command(flatten)]
-    filter: FilterArgs,
     /// End after N lines
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -43,6 +41,9 @@ pub(super) struct WatchArgs {
     /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
+    // Last of the flags: its heading holds for all that follow.
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Run a command, watch while it runs, and end with its exit status
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,

@@ -38,6 +38,6 @@ pub enum DemoError {
     Output(#[from] io::Error),
     #[error("the demo's narrator failed; please report this as a bug")]
     NarratorFailed,
-    #[error("{0} drops that the demo caused were not seen; whydrop doctor tells what this node hides")]
+    #[error("{0} of the drops that the demo caused were not seen; whydrop doctor tells what this node hides")]
     NotSeen(usize),
 }

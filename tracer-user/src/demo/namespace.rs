@@ -168,12 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn its_door_leads_to_it_and_closes_with_it() {
+    fn its_door_leads_to_it() {
         let Some(namespace) = namespace() else { return };
         let door = namespace.netns().doors.remove(0);
-        assert!(fs::read_link(&door).unwrap().to_str().unwrap().contains(&namespace.inode.to_string()));
-        let inode = namespace.inode;
-        drop(namespace);
-        assert!(!fs::read_link(&door).is_ok_and(|there| there.to_str().unwrap().contains(&inode.to_string())));
+        assert_eq!(fs::read_link(door).unwrap(), PathBuf::from(format!("net:[{}]", namespace.inode)));
     }
 }

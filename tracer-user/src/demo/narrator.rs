@@ -16,7 +16,9 @@ use super::witness::Shown;
 use crate::sink::Style;
 
 /// How long a drop may take to be shown: the first packet of a flow takes a few hundredths of a second.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const LAST: &str = "\nCtrl-C ends watch, and it sums up: what was dropped where, and for each cause what to try.\n\n";
 
 pub(super) struct Narrator {
     pub(super) lab: Lab,
@@ -27,15 +29,24 @@ pub(super) struct Narrator {
     pub(super) pause: Duration,
 }
 
+/// How far the narrator came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// `unseen` drops were caused and not shown.
+    All { unseen: usize },
+    /// A signal, or a failure of the run, came before the end.
+    NotAll,
+}
+
 /// The run was ended by somebody else.
 struct Ended;
 
 impl Narrator {
-    /// Tells them all, and gives how many drops were not seen.
-    pub(super) fn tell(self) -> Result<usize, DemoError> {
+    /// Tells them all.
+    pub(super) fn tell(self) -> Result<Told, DemoError> {
         let mut unseen = 0;
         if !matches!(self.shown.recv(), Ok(Shown::Header)) {
-            return Ok(unseen);
+            return Ok(Told::NotAll);
         }
         for (number, story) in (1..).zip(STORIES) {
             if let Some(why) = self.lab.lacks(story.needs) {
@@ -48,10 +59,11 @@ impl Narrator {
                     say("   This drop was not seen.\n")?;
                     unseen += 1;
                 }
-                Err(Ended) => break,
+                Err(Ended) => return Ok(Told::NotAll),
             }
         }
-        Ok(unseen)
+        say(LAST)?;
+        Ok(Told::All { unseen })
     }
 
     /// One story; whether its drop was shown.

@@ -1,8 +1,10 @@
 //! The stories: what goes wrong on a node every day, each told in a sentence and then done.
 
-use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::error::DemoError;
 use super::lab::{ELSEWHERE, GONE, KUBELET, Lab, NODE, Need, POD, STRAY};
@@ -11,9 +13,21 @@ use crate::event::Drop;
 
 /// A connection attempt is given up before its second packet, which would be sent after a second.
 const PATIENCE: Duration = Duration::from_millis(200);
-/// Datagrams of [`SIZE`] bytes to somebody who does not read: a receive buffer holds about a hundred by default.
-const FLOOD: usize = 1000;
-const SIZE: usize = 1000;
+/// The receive buffer of a server that does not read, bytes: a few datagrams. The host's default may hold all of them.
+const BUFFER: usize = 8192;
+
+/// What the client sends in a story.
+#[derive(Clone, Copy)]
+struct Datagrams {
+    count: usize,
+    /// `None` for the kernel's default.
+    ttl: Option<u32>,
+}
+
+const ONE: Datagrams = Datagrams { count: 1, ttl: None };
+const ONE_HOP: Datagrams = Datagrams { count: 1, ttl: Some(1) };
+/// All at once, and fewer than a CPU's queue holds (`net.core.netdev_max_backlog`).
+const FLOOD: Datagrams = Datagrams { count: 300, ttl: None };
 
 /// One drop.
 pub(super) struct Story {
@@ -24,10 +38,11 @@ pub(super) struct Story {
 }
 
 /// The line about a packet to this address and port, dropped in this namespace.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Awaited {
-    pub(super) netns: u32,
-    pub(super) to: SocketAddr,
+    netns: u32,
+    to: SocketAddr,
+    /// Stays open until the drop was shown.
+    _socket: Option<UdpSocket>,
 }
 
 impl Awaited {
@@ -51,42 +66,35 @@ pub(super) const STORIES: &[Story] = &[
     Story {
         tells: "a packet with an address of the pod network comes in by the node's eth0, and rp_filter is strict",
         needs: Need::Nothing,
-        act: |lab| send(lab, STRAY.into(), (POD, 53).into(), &lab.node, Plain),
+        act: |lab| send(lab, STRAY.into(), (POD, 53).into(), &lab.node, ONE),
     },
     Story {
         tells: "the network plugin left a blackhole route for pods that are gone",
         needs: Need::Nothing,
-        act: |lab| send(lab, Ipv4Addr::UNSPECIFIED.into(), (GONE, 53).into(), &lab.node, Plain),
+        act: |lab| send(lab, Ipv4Addr::UNSPECIFIED.into(), (GONE, 53).into(), &lab.node, ONE),
     },
     Story {
         tells: "over IPv6, the node has no route to the pods of another node",
         needs: Need::Ipv6,
-        act: |lab| send(lab, Ipv6Addr::UNSPECIFIED.into(), (ELSEWHERE, 53).into(), &lab.node, Plain),
+        act: |lab| send(lab, Ipv6Addr::UNSPECIFIED.into(), (ELSEWHERE, 53).into(), &lab.node, ONE),
     },
     Story {
         tells: "two routers send a packet in a circle until its TTL is used up",
         needs: Need::Nothing,
-        act: |lab| send(lab, Ipv4Addr::UNSPECIFIED.into(), (POD, 53).into(), &lab.node, LastHop),
+        act: |lab| send(lab, Ipv4Addr::UNSPECIFIED.into(), (POD, 443).into(), &lab.node, ONE_HOP),
     },
     Story {
         tells: "a server in the pod does not read its UDP socket as fast as datagrams come",
         needs: Need::Nothing,
         act: |lab| {
             let to = (POD, 5353).into();
-            let _busy = lab.pod.udp(to)?;
-            send(lab, Ipv4Addr::UNSPECIFIED.into(), to, &lab.pod, Flood)
+            let busy = lab.pod.udp(to)?;
+            SockRef::from(&busy).set_recv_buffer_size(BUFFER).map_err(|error| lab.pod.traffic(&error))?;
+            let awaited = send(lab, Ipv4Addr::UNSPECIFIED.into(), to, &lab.pod, FLOOD)?;
+            Ok(Awaited { _socket: Some(busy), ..awaited })
         },
     },
 ];
-
-/// What is special about datagrams.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Plain,
-    LastHop,
-    Flood,
-}
-use Kind::{Flood, LastHop, Plain};
 
 /// The client tries to connect to a port.
 fn knock(lab: &Lab, to: SocketAddr, dropped_in: &Namespace) -> Result<Awaited, DemoError> {
@@ -94,21 +102,21 @@ fn knock(lab: &Lab, to: SocketAddr, dropped_in: &Namespace) -> Result<Awaited, D
         Err(error) if !matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::ConnectionRefused) => {
             Err(lab.client.traffic(&error))
         }
-        Ok(_) | Err(_) => Ok(Awaited { netns: dropped_in.inode, to }),
+        Ok(_) | Err(_) => Ok(Awaited { netns: dropped_in.inode, to, _socket: None }),
     })
 }
 
-/// The client sends from one of its addresses.
-fn send(lab: &Lab, from: IpAddr, to: SocketAddr, dropped_in: &Namespace, kind: Kind) -> Result<Awaited, DemoError> {
+/// The client sends datagrams from one of its addresses.
+fn send(
+    lab: &Lab,
+    from: IpAddr,
+    to: SocketAddr,
+    dropped_in: &Namespace,
+    datagrams: Datagrams,
+) -> Result<Awaited, DemoError> {
     let socket = lab.client.udp((from, 0).into())?;
-    let result = || {
-        if kind == LastHop {
-            socket.set_ttl(1)?;
-        }
-        let (count, size) = if kind == Flood { (FLOOD, SIZE) } else { (1, 4) };
-        let datagram = vec![b'.'; size];
-        (0..count).try_for_each(|_| socket.send_to(&datagram, to).map(drop))
-    };
-    result().map_err(|error| lab.client.traffic(&error))?;
-    Ok(Awaited { netns: dropped_in.inode, to })
+    let failed = |error: io::Error| lab.client.traffic(&error);
+    datagrams.ttl.map_or(Ok(()), |ttl| socket.set_ttl(ttl)).map_err(failed)?;
+    (0..datagrams.count).try_for_each(|_| socket.send_to(b"hello", to).map(drop)).map_err(failed)?;
+    Ok(Awaited { netns: dropped_in.inode, to, _socket: None })
 }

@@ -59,3 +59,41 @@ impl<S: Sink> Sink for Witness<S> {
         self.inner.stats(stats)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    /// Shows nothing.
+    struct Nowhere;
+
+    impl Sink for Nowhere {
+        fn header(&mut self, _: &Header) -> io::Result<()> {
+            Ok(())
+        }
+        fn line(&mut self, _: &Line<'_>) -> io::Result<()> {
+            Ok(())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+        fn stats(&mut self, _: &Stats) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn nothing_is_told_before_it_is_out() {
+        let (tell, shown) = channel();
+        let mut witness = Witness::new(Nowhere, tell);
+        witness.untold.push(Shown::Header);
+        assert!(shown.try_recv().is_err());
+        witness.flush().unwrap();
+        assert!(matches!(shown.try_recv(), Ok(Shown::Header)));
+        drop(shown);
+        witness.untold.push(Shown::Header);
+        witness.flush().expect("a narrator that went away is no error");
+    }
+}

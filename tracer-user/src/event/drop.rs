@@ -19,7 +19,7 @@ pub struct Drop {
     pub time: String,
     /// Packets that this line stands for.
     pub count: u64,
-    /// Their bytes, as the kernel counts a packet's length at the drop.
+    /// Their bytes, as the kernel has a packet's length at the drop: headers that were taken off do not count.
     pub bytes: u64,
     pub severity: Severity,
     pub severity_why: String,
@@ -117,7 +117,7 @@ pub struct Packet {
     pub mark: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
-    /// `vxlan` or `geneve`, where the packet is one.
+    /// `vxlan`, `geneve`, `ipip`, `sit` or `gre`, where the packet is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tunnel: Option<String>,
 }

@@ -288,6 +288,17 @@ mod tests {
     }
 
     #[test]
+    fn what_it_is_told_to_know_is_there_from_the_first_snapshot_and_stays() {
+        let Some(held) = Held::new() else { return };
+        let door = PathBuf::from(format!("/proc/{}/ns/net", held.0.id()));
+        let told = Netns { inode: held.inode(), name: NetnsName::Named("pod".to_owned()), doors: vec![door] };
+        let mut reader = Reader::default().knowing(vec![told.clone()]);
+        assert!(reader.facts().interfaces(told.inode).unwrap().by_name("wd0").is_some());
+        reader.discover(Instant::now());
+        assert_eq!(reader.facts().netns(told.inode), Some(&told), "a scan finds the process, and does not rename it");
+    }
+
+    #[test]
     fn what_appears_later_is_learned_once_and_then_limited() {
         let start = Instant::now();
         let mut reader = Reader::default();

@@ -29,7 +29,7 @@ pub enum PipelineError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Host(#[from] HostError),
-    #[error("can't write the output: {0}")]
+    #[error("can't write the output")]
     Sink(#[source] io::Error),
     #[error("can't run {command:?}: {error}")]
     Command { command: OsString, error: io::Error },

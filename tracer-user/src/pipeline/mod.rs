@@ -164,7 +164,8 @@ impl Pipeline {
         }
         let mut due = Vec::new();
         self.source.take_flows(|key, tally| due.extend(self.stages.counted(key, tally)))?;
-        self.source.other_flows(|key, tally| self.stages.totals.set_other(key, tally))?;
+        self.stages.totals.clear_other();
+        self.source.other_flows(|key, tally| self.stages.totals.add_other(key, tally))?;
         due.sort_unstable_by_key(|due| std::cmp::Reverse(due.since_last.packets));
         due.iter().try_for_each(|due| self.stages.print(due))?;
         self.stages.flush()

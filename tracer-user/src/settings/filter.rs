@@ -30,7 +30,7 @@ pub struct FilterArgs {
     /// Source or destination port
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
     pub port: Vec<String>,
-    /// Drop reason, as in the first column: NETFILTER_DROP
+    /// Drop reason, as the REASON column shows it: NETFILTER_DROP
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
     pub reason: Vec<String>,
 }

@@ -37,9 +37,10 @@ fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 fn words(schema: &Value) -> Vec<String> {
-    let choices = schema["oneOf"].as_array().into_iter().flatten().chain([schema]);
-    let listed = choices.flat_map(|choice| choice["enum"].as_array().into_iter().flatten().chain(choice.get("const")));
-    listed.filter_map(Value::as_str).map(str::to_owned).collect()
+    let listed = |schema: &Value| schema["enum"].as_array().cloned().unwrap_or_default();
+    let choices = schema["oneOf"].as_array().into_iter().flatten();
+    let choices = choices.flat_map(|choice| listed(choice).into_iter().chain(choice.get("const").cloned()));
+    listed(schema).into_iter().chain(choices).filter_map(|word| word.as_str().map(str::to_owned)).collect()
 }
 
 #[test]

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod event_page;
+mod links;
 mod page;
 mod schema;
 mod watch_page;

@@ -10,9 +10,10 @@ fn flags(help: &str) -> BTreeMap<String, Option<String>> {
     let mut flags = BTreeMap::new();
     let mut current = String::new();
     for line in help.lines().map(str::trim) {
-        if line.starts_with('-') {
+        // Not the list of a flag's values, `- text: …`.
+        if line.starts_with('-') && !line.starts_with("- ") {
             let word = line.split([' ', ',']).find(|word| word.starts_with("--"));
-            current = word.unwrap_or_else(|| panic!("no long flag in {line:?}")).to_owned();
+            word.unwrap_or_else(|| panic!("no long flag in {line:?}")).clone_into(&mut current);
             flags.insert(current.clone(), None);
         } else if let Some(default) = line.strip_prefix("[default: ") {
             flags.insert(current.clone(), Some(default.trim_end_matches(']').to_owned()));
@@ -43,8 +44,7 @@ fn every_flag_has_its_row_and_every_row_its_flag() {
 
 #[test]
 fn flags_are_found_in_help() {
-    let help =
-        "Options:\n  -o, --output <FORMAT>\n          How --to print\n\n          [default: text]\n\n      --all\n";
+    let help = "  -o, --output <FORMAT>\n          How --to print\n          - text: a\n          [default: text]\n\n      --all\n";
     let found: Vec<_> = flags(help).into_iter().collect();
     assert_eq!(found, [("--all".to_owned(), None), ("--output".to_owned(), Some("text".to_owned()))]);
 }
