@@ -116,7 +116,7 @@ fn wake() -> u64 {
 #[inline(always)]
 fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) {
     let skb = drop.skb;
-    let socket = R::pointer(skb.at, &SKB_SK);
+    let socket = skb.socket;
     // The argument may be null and has another type for the verifier than `skb->sk`: read it by the helper.
     let owner = if socket.is_null() { Owner::of::<Probe>(drop.receiver) } else { Owner::of::<R>(socket) };
     let nfct: u64 = R::member(skb.at, &SKB_NFCT);

@@ -5,7 +5,6 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, PORT_IS_SOURCE};
 
-use crate::globals::SKB_SK;
 use crate::read::Read;
 use crate::skb::{Connection, Skb};
 
@@ -128,7 +127,7 @@ impl Packet {
     /// A packet that its socket has just made: what the headers will say.
     #[inline(always)]
     fn without_headers<R: Read>(&mut self, skb: &Skb) {
-        let Some(connection) = Connection::of::<R>(R::pointer(skb.at, &SKB_SK)) else { return };
+        let Some(connection) = Connection::of::<R>(skb.socket) else { return };
         self.family = if connection.is_ipv6 { FAMILY_IPV6 } else { FAMILY_IPV4 };
         self.protocol = connection.protocol;
         self.source = connection.source;

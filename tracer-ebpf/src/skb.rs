@@ -20,6 +20,10 @@ pub struct Skb {
     /// Network order.
     pub protocol: u16,
     pub device: *const u8,
+    /// `skb->sk`: loaded once, because the verifier searches all types for each load of a pointer from the tracepoint's
+    /// argument or from this one, on each path that it takes (`btf_nested_type_is_trusted`, kernel/bpf/btf.c, 6.18). Pointers
+    /// behind it are read by the helper.
+    pub socket: *const u8,
     pub ifindex: u32,
     pub netns: u32,
 }
@@ -36,6 +40,7 @@ impl Skb {
             length: R::member(at, &SKB_LEN),
             protocol: R::member(at, &SKB_PROTOCOL),
             device,
+            socket: R::pointer(at, &SKB_SK),
             ifindex: R::member(device, &DEV_IFINDEX),
             netns: R::member(R::pointer(device, &DEV_NET), &NET_INODE),
         };
@@ -52,7 +57,7 @@ impl Skb {
     /// that of its socket, of its route, or of the socket that it is for.
     #[inline(always)]
     fn netns_without_device<R: Read>(&self, receiver: *const u8) -> u32 {
-        let inode = R::member(R::pointer(R::pointer(self.at, &SKB_SK), &SOCK_NET), &NET_INODE);
+        let inode = Probe::member(Probe::pointer(self.socket, &SOCK_NET), &NET_INODE);
         if inode != 0 {
             return inode;
         }
@@ -147,7 +152,7 @@ impl Owner {
         if is_small::<R>(socket) {
             return Self { cookie, cgroup: 0 };
         }
-        let node = R::pointer(R::pointer(socket, &SOCK_CGROUP), &CGROUP_NODE);
-        Self { cookie, cgroup: R::member(node, &NODE_ID) }
+        let node = Probe::pointer(Probe::pointer(socket, &SOCK_CGROUP), &CGROUP_NODE);
+        Self { cookie, cgroup: Probe::member(node, &NODE_ID) }
     }
 }

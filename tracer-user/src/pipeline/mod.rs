@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
 use crate::host::Netns;
@@ -96,6 +97,7 @@ pub async fn run(
     let mut tick = interval_at(Instant::now() + watch.interval, watch.interval);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut progress = Progress::Idle;
     let end = loop {
         if line.stages.is_done() {
             break End::Asked;
@@ -109,8 +111,10 @@ pub async fn run(
             _ = tick.tick() => line.tick()?,
             _ = poll.tick() => {}
             () = line.source.filling() => {}
+            // More is waiting: go on at once, but let the others have their turn.
+            () = yield_now(), if progress == Progress::More => {}
         }
-        line.events()?;
+        progress = line.events()?;
     };
     line.finish()?;
     Ok(match end {
