@@ -11,6 +11,7 @@ pub mod firewall;
 pub mod kernel;
 pub mod netns;
 pub mod require;
+pub mod schema;
 pub mod story;
 pub mod sysctl;
 pub mod topology;
@@ -21,6 +22,7 @@ pub use event::{Event, Report};
 pub use expect::Expect;
 pub use family::{Dual, Family};
 pub use netns::NetNs;
+pub use schema::Schema;
 pub use story::Story;
 pub use tracer::Tracer;
 

@@ -159,11 +159,11 @@ impl Tracer {
 
     /// Takes everything it still says and waits for its end, which must come by itself.
     pub fn finish(mut self) -> Result<Report> {
-        let deadline = Instant::now() + patience();
-        while let Some(event) = self.next_or_end(deadline)? {
+        // Each line shows that it is alive: there may be many.
+        while let Some(event) = self.next_or_end(Instant::now() + patience())? {
             self.events.push(event);
         }
-        let status = self.wait_exit(deadline)?;
+        let status = self.wait_exit(Instant::now() + patience())?;
         if let Some(errors) = self.errors.take() {
             let _panicked = errors.join();
         }

@@ -47,14 +47,14 @@ fn watch(arguments: &[&str]) -> Result<Command> {
 #[test]
 fn a_value_that_means_nothing() -> Result<()> {
     for (arguments, status) in [
-        (["--reason", "NO_SUCH_REASON"], 1),
-        (["--netns", "no-such-namespace"], 1),
-        (["--netns", "0"], 1),
-        (["--netns", "/no/such/file"], 1),
-        (["--iface", "a-name-longer-than-fifteen"], 1),
-        (["--proto", "carrier-pigeon"], 1),
-        (["--host", "10.0.0.0/33"], 1),
-        (["--host", "example.org"], 1),
+        (["--reason", "NO_SUCH_REASON"], 2),
+        (["--netns", "no-such-namespace"], 2),
+        (["--netns", "0"], 2),
+        (["--netns", "/no/such/file"], 2),
+        (["--iface", "a-name-longer-than-fifteen"], 2),
+        (["--proto", "carrier-pigeon"], 2),
+        (["--host", "10.0.0.0/33"], 2),
+        (["--host", "example.org"], 2),
         (["--port", "65536"], 2),
         (["--port", "http"], 2),
         (["--interval", "1ms"], 2),
@@ -71,12 +71,12 @@ fn a_value_that_means_nothing() -> Result<()> {
 
 #[test]
 fn a_file_that_is_no_namespace() -> Result<()> {
-    refuses(&mut watch(&["--netns", "/etc/passwd"])?, 1, &["/etc/passwd"])
+    refuses(&mut watch(&["--netns", "/etc/passwd"])?, 2, &["/etc/passwd"])
 }
 
 #[test]
 fn a_reason_that_is_nearly_right() -> Result<()> {
-    refuses(&mut watch(&["--reason", "netfilter"])?, 1, &["NETFILTER_DROP"])
+    refuses(&mut watch(&["--reason", "netfilter"])?, 2, &["NETFILTER_DROP"])
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn four_mebibytes_of_filters() -> Result<()> {
             }
         });
     }
-    refuses(&mut command, 1, &["700000"])
+    refuses(&mut command, 2, &["700000"])
 }
 
 #[test]

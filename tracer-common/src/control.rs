@@ -22,11 +22,13 @@ impl Settings {
     pub const ABI: &str = "ABI";
     /// Events a CPU may send in a time slot; [`u32::MAX`] for no limit.
     pub const EVENT_BUDGET: &str = "EVENT_BUDGET";
+    /// Of these, how many may carry a stack.
+    pub const STACK_BUDGET: &str = "STACK_BUDGET";
     /// 1: an event for each drop; 0: for the first of a flow in each generation and a sample.
     pub const EVERY: &str = "EVERY";
     /// A flow's packet is sampled when its count on this CPU has none of these bits set.
     pub const SAMPLE_MASK: &str = "SAMPLE_MASK";
-    /// Bytes in the ring buffer from which the reader is woken.
+    /// Bytes in the ring buffer, a power of two: the reader is woken when they pass this, and each multiple of it.
     pub const WAKE_AT: &str = "WAKE_AT";
     /// Which [`crate::filter`] dimensions are in use: bit n is dimension n.
     pub const FILTERS: &str = "FILTERS";

@@ -46,6 +46,8 @@ pub struct CpuState {
     pub slot: u64,
     /// Events sent in that slot.
     pub slot_events: u64,
+    /// How many of them may have had a stack, by the budget for stacks.
+    pub slot_stacks: u64,
     /// The generation in which this CPU found the flow map full: it inserts no more until the next one.
     pub full_generation: u64,
 }
@@ -58,7 +60,7 @@ impl CpuState {
 // SAFETY: `repr(C)`, `u64` only, no padding.
 unsafe impl Plain for CpuState {}
 
-const _: () = assert!(size_of::<CpuState>() == (8 + 3) * 8);
+const _: () = assert!(size_of::<CpuState>() == (8 + 4) * 8);
 
 #[cfg(test)]
 mod tests {

@@ -66,6 +66,8 @@ pub struct DropEvent {
     /// Valid bytes of `head`, at most [`HEAD_LENGTH`].
     pub head_length: u16,
     pub pad: u32,
+    /// `skb->dev->name`, sixteen bytes, NUL-padded; empty for a packet without device.
+    pub interface_name: [u64; 2],
     pub head: [u8; HEAD_LENGTH],
 }
 
@@ -84,5 +86,5 @@ unsafe impl Plain for DropEvent {}
 // SAFETY: as above.
 unsafe impl Plain for StackedDropEvent {}
 
-const _: () = assert!(size_of::<DropEvent>() == 8 + 8 + 56 + 16 + 16 + 8 + 8 + HEAD_LENGTH);
+const _: () = assert!(size_of::<DropEvent>() == 8 + 8 + 56 + 16 + 16 + 8 + 8 + 16 + HEAD_LENGTH);
 const _: () = assert!(size_of::<StackedDropEvent>() == size_of::<DropEvent>() + 8 + 8 * STACK_FRAMES);

@@ -49,6 +49,14 @@ macro_rules! kernel_fields {
             (DST_DEV, "dst_entry.dev", Need::Optional("some local packets have no namespace"));
             (SOCK_NET, "sock_common.skc_net.net", Need::Optional("local packets have no namespace"));
             (SOCK_STATE, "sock_common.skc_state", Need::Optional("sockets are not read"));
+            (SOCK_FAMILY, "sock_common.skc_family", Need::Optional("packets without headers have no addresses"));
+            (SOCK_SOURCE, "sock_common.skc_rcv_saddr", Need::Optional("packets without headers have no addresses"));
+            (SOCK_DESTINATION, "sock_common.skc_daddr", Need::Optional("packets without headers have no addresses"));
+            (SOCK_SOURCE6, "sock_common.skc_v6_rcv_saddr", Need::Optional("packets without headers have no addresses"));
+            (SOCK_DESTINATION6, "sock_common.skc_v6_daddr", Need::Optional("packets without headers have no addresses"));
+            (SOCK_SOURCE_PORT, "sock_common.skc_num", Need::Optional("packets without headers have no ports"));
+            (SOCK_DESTINATION_PORT, "sock_common.skc_dport", Need::Optional("packets without headers have no ports"));
+            (SOCK_PROTOCOL, "sock.sk_protocol", Need::Optional("packets without headers have no protocol"));
             (SOCK_COOKIE, "sock_common.skc_cookie", Need::Optional("socket cookies are not shown"));
             (SOCK_CGROUP, "sock.sk_cgrp_data.cgroup", Need::Optional("the owner's cgroup is not shown"));
             (CGROUP_NODE, "cgroup.kn", Need::Optional("the owner's cgroup is not shown"));

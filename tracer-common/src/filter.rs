@@ -23,23 +23,28 @@ pub const MAX_FILTER_VALUES: u32 = 4096;
 /// Entries of the prefix map.
 pub const MAX_SUBNETS: u32 = 1024;
 
-/// Key of the filter map: integers are in the first four bytes of `value`, in host order.
+/// Key of the filter map. Words, so that the programs fill it without copying bytes.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FilterKey {
     pub dimension: u32,
-    pub value: [u8; 16],
+    pub pad: u32,
+    /// A number and zero, or the bytes of a name.
+    pub value: [u64; 2],
 }
 
 impl FilterKey {
     pub const fn number(dimension: u32, number: u32) -> Self {
-        let n = number.to_ne_bytes();
-        let value = [n[0], n[1], n[2], n[3], 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-        Self { dimension, value }
+        Self { dimension, pad: 0, value: [number as u64, 0] }
+    }
+
+    /// The first eight and the last eight bytes of a name, as in memory.
+    pub const fn name(dimension: u32, value: [u64; 2]) -> Self {
+        Self { dimension, pad: 0, value }
     }
 }
 
-// SAFETY: `repr(C)`, an integer and a byte array, no padding (asserted below).
+// SAFETY: `repr(C)`, integers only, no padding (asserted below).
 unsafe impl Plain for FilterKey {}
 
-const _: () = assert!(size_of::<FilterKey>() == 20);
+const _: () = assert!(size_of::<FilterKey>() == 24);

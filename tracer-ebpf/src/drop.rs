@@ -62,11 +62,11 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
     let state: &mut CpuState = unsafe { &mut *state };
     bump(state, Counter::Seen);
 
-    let skb = Skb::new::<R>(arguments.skb);
+    let skb = Skb::new::<R>(arguments.skb, arguments.receiver);
     if !filter::wants_place::<R>(&skb, arguments.reason) {
         return bump(state, Counter::Filtered);
     }
-    let packet = Packet::parse(&skb);
+    let packet = Packet::parse::<R>(&skb);
     if !filter::wants_packet(&packet) {
         return bump(state, Counter::Filtered);
     }
@@ -89,7 +89,11 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
     aya_log_ebpf::debug!(
         context,
         "drop {} of its flow: reason {} netns {} ifindex {} length {}",
-        number, arguments.reason, skb.netns, skb.ifindex, skb.length
+        number,
+        arguments.reason,
+        skb.netns,
+        skb.ifindex,
+        skb.length
     );
     emit::<R>(context, state, &Drop { skb: &skb, packet: &packet, flow: &flow, receiver: arguments.receiver }, number);
 }

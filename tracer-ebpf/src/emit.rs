@@ -1,13 +1,12 @@
 //! Events: the drops that user space sees one by one.
 //!
 //! Rule: bounded. A CPU has a budget of events per time slot; what is not sent is counted, as suppressed (no budget) or
-//! lost (ring full). The reader is woken only at a fill level, as a wake-up costs more than all the rest.
+//! lost (ring full). Stacks have a smaller budget of their own: one costs as much as twenty drops without. The reader is woken
+//! only at fill levels, as a wake-up costs more than all the rest.
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
-use aya_ebpf::helpers::{
-    bpf_get_smp_processor_id, bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel_buf,
-};
+use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel_buf};
 use tracer_common::{
     Counter, CpuState, DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK, FlowKey,
     HEAD_LENGTH, HEAD_MAC, HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
@@ -22,6 +21,10 @@ use crate::skb::{Owner, Skb};
 
 /// `skb->mac_header` and `skb->transport_header` when they are not set (include/linux/skbuff.h).
 const UNSET: u16 = u16::MAX;
+
+/// Bytes above a fill level in which events wake the reader: several, as CPUs that reserve at the same time may each see the
+/// level passed by another. Should all miss it, the next level or the reader's clock makes up for it.
+const WAKE_WINDOW: u64 = 2048;
 
 /// One drop, as far as the counting needed it.
 pub struct Drop<'a> {
@@ -50,7 +53,11 @@ pub fn emit<R: Read>(context: &impl EbpfContext, state: &mut CpuState, drop: &Dr
         bump(state, Counter::Suppressed);
         return;
     }
-    let sent = if flags == 0 { plain::<R>(drop, time) } else { stacked::<R>(context, drop, time, flags) };
+    let sent = if flags != 0 && stack_within_budget(state) {
+        stacked::<R>(context, drop, time, flags)
+    } else {
+        plain::<R>(drop, time, flags)
+    };
     bump(state, if sent { Counter::Events } else { Counter::Lost });
 }
 
@@ -60,15 +67,22 @@ fn within_budget(state: &mut CpuState, time: u64) -> bool {
     if state.slot != slot {
         state.slot = slot;
         state.slot_events = 0;
+        state.slot_stacks = 0;
     }
     state.slot_events += 1;
     state.slot_events <= u64::from(globals::get(&EVENT_BUDGET))
 }
 
 #[inline(always)]
-fn plain<R: Read>(drop: &Drop<'_>, time: u64) -> bool {
+fn stack_within_budget(state: &mut CpuState) -> bool {
+    state.slot_stacks += 1;
+    state.slot_stacks <= u64::from(globals::get(&STACK_BUDGET))
+}
+
+#[inline(always)]
+fn plain<R: Read>(drop: &Drop<'_>, time: u64, flags: u16) -> bool {
     let Some(mut entry) = EVENTS.reserve::<DropEvent>(0) else { return false };
-    fill::<R>(entry.as_mut_ptr(), drop, time, 0);
+    fill::<R>(entry.as_mut_ptr(), drop, time, flags);
     entry.submit(wake());
     true
 }
@@ -80,8 +94,8 @@ fn stacked<R: Read>(context: &impl EbpfContext, drop: &Drop<'_>, time: u64, flag
     // SAFETY: `reserve` gave memory for the whole struct; each of its bytes is written before the submit.
     unsafe {
         fill::<R>(&raw mut (*event).event, drop, time, flags | FLAG_STACK);
+        // What the helper does not fill is not read: it says how much it wrote.
         let stack = &raw mut (*event).stack;
-        *stack = [0; STACK_FRAMES];
         (*event).stack_bytes =
             bpf_get_stack(context.as_ptr(), stack.cast(), size_of::<[u64; STACK_FRAMES]>() as u32, 0);
     }
@@ -89,10 +103,14 @@ fn stacked<R: Read>(context: &impl EbpfContext, drop: &Drop<'_>, time: u64, flag
     true
 }
 
+/// Wakes the reader where the fill passes a multiple of the level: not for each event above it, or a reader that is behind
+/// would be woken by every drop.
 #[inline(always)]
 fn wake() -> u64 {
     let waiting = EVENTS.query(u64::from(BPF_RB_AVAIL_DATA));
-    u64::from(if waiting >= u64::from(globals::get(&WAKE_AT)) { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
+    let level = u64::from(globals::get(&WAKE_AT));
+    let passed = waiting >= level && waiting & level.wrapping_sub(1) < WAKE_WINDOW;
+    u64::from(if passed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
 }
 
 #[inline(always)]
@@ -110,7 +128,7 @@ fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) 
         (*event).flags = flags | unreadable;
         (*event).cpu = bpf_get_smp_processor_id();
         (*event).time = time;
-        (*event).flow = *drop.flow;
+        copy_flow(&raw mut (*event).flow, drop.flow);
         (*event).socket_cookie = owner.cookie;
         (*event).cgroup = owner.cgroup;
         (*event).length = skb.length;
@@ -123,7 +141,23 @@ fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) 
         (*event).vlan = R::member(skb.at, &SKB_VLAN);
         (*event).packet_type = R::member::<u8>(skb.at, &SKB_PKT_TYPE) & 7;
         (*event).pad = 0;
+        (*event).interface_name = skb.interface_name::<R>();
         copy_head(event, skb, head_kind, start);
+    }
+}
+
+/// Copies word by word: the compiler would call a function that copies byte by byte, dear to run and to verify.
+///
+/// # Safety
+/// `to` must point to memory for a [`FlowKey`].
+#[inline(always)]
+unsafe fn copy_flow(to: *mut FlowKey, from: &FlowKey) {
+    const WORDS: usize = size_of::<FlowKey>() / size_of::<u64>();
+    const _: () = assert!(WORDS * size_of::<u64>() == size_of::<FlowKey>());
+    let (to, from) = (to.cast::<u64>(), core::ptr::from_ref(from).cast::<u64>());
+    for word in 0..WORDS {
+        // SAFETY: both have that many words and are aligned to them. Volatile, or it becomes a call again.
+        unsafe { core::ptr::write_volatile(to.add(word), core::ptr::read(from.add(word))) };
     }
 }
 
@@ -156,12 +190,8 @@ unsafe fn copy_head(event: *mut DropEvent, skb: &Skb, kind: u8, start: u32) {
     let from = skb.head.wrapping_add(start as usize);
     // SAFETY: the helper checks the source; it zeroes the destination when it fails.
     let copied = kind != HEAD_NONE && unsafe { bpf_probe_read_kernel_buf(from, head) }.is_ok();
-    let (kind, length) = if copied {
-        (kind, (skb.tail - start).min(HEAD_LENGTH as u32) as u16)
-    } else {
-        *head = [0; HEAD_LENGTH];
-        (HEAD_NONE, 0)
-    };
+    let (kind, length) =
+        if copied { (kind, (skb.tail - start).min(HEAD_LENGTH as u32) as u16) } else { (HEAD_NONE, 0) };
     // SAFETY: the caller's promise.
     unsafe {
         (*event).head_kind = kind;

@@ -39,18 +39,13 @@ fn number(dimension: u32, number: u32) -> bool {
 
 #[inline(always)]
 fn interface<R: Read>(skb: &Skb) -> bool {
-    let [low, high] = skb.interface_name::<R>().map(u64::to_ne_bytes);
-    let mut value = [0; 16];
-    value[..8].copy_from_slice(&low);
-    value[8..].copy_from_slice(&high);
-    FILTER.get_ptr(FilterKey { dimension: BY_IFACE, value }).is_some()
+    FILTER.get_ptr(FilterKey::name(BY_IFACE, skb.interface_name::<R>())).is_some()
 }
 
 #[inline(always)]
 fn port(packet: &Packet) -> bool {
     let (source, destination) = (packet.source_port, packet.destination_port);
-    (source != 0 && number(BY_PORT, u32::from(source)))
-        || (destination != 0 && number(BY_PORT, u32::from(destination)))
+    (source != 0 && number(BY_PORT, u32::from(source))) || (destination != 0 && number(BY_PORT, u32::from(destination)))
 }
 
 #[inline(always)]

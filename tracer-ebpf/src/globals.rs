@@ -27,6 +27,7 @@ macro_rules! settings {
 settings! {
     ABI = ABI_VERSION;
     EVENT_BUDGET = 64;
+    STACK_BUDGET = 64;
     EVERY = 0;
     SAMPLE_MASK = 1023;
     WAKE_AT = 0;

@@ -27,8 +27,7 @@ pub static FLOWS_ODD: PerCpuHashMap<FlowKey, Tally> = PerCpuHashMap::with_max_en
 /// "Other flows": what did not fit above, by total. Never drained. There are few places where packets are dropped;
 /// what does not fit even here is counted in `Counter::Unkeyed`.
 #[map]
-pub static OTHER_FLOWS: PerCpuHashMap<TotalKey, Tally> =
-    PerCpuHashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
+pub static OTHER_FLOWS: PerCpuHashMap<TotalKey, Tally> = PerCpuHashMap::with_max_entries(4096, BPF_F_NO_PREALLOC);
 
 /// Events for user space.
 #[map]

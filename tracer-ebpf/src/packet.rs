@@ -5,7 +5,9 @@
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, PORT_IS_SOURCE};
 
-use crate::skb::Skb;
+use crate::globals::SKB_SK;
+use crate::read::Read;
+use crate::skb::{Connection, Skb};
 
 const ETH_P_IP: u16 = 0x0800_u16.to_be();
 const ETH_P_IPV6: u16 = 0x86dd_u16.to_be();
@@ -19,27 +21,28 @@ const SCTP: u8 = 132;
 const UDPLITE: u8 = 136;
 
 /// Second half of the first word of `::ffff:a.b.c.d`.
-const MAPPED: u32 = 0xffff_0000;
+pub const MAPPED: u32 = 0xffff_0000;
 /// Bytes of a transport header that matter: ports at 0, TCP flags at 13.
 const TRANSPORT: u32 = 16;
 
 /// The fields of a packet, as far as they could be read; what could not is zero.
+#[repr(C)]
 pub struct Packet {
-    pub family: u8,
-    pub protocol: u8,
     pub source: [u32; 4],
     pub destination: [u32; 4],
     pub source_port: u16,
     pub destination_port: u16,
     /// What goes into the flow: the service's port or the ICMP type and code.
     pub port: u16,
+    pub family: u8,
+    pub protocol: u8,
     pub port_is_source: bool,
     pub unreadable: bool,
 }
 
 impl Packet {
     #[inline(always)]
-    pub fn parse(skb: &Skb) -> Self {
+    pub fn parse<R: Read>(skb: &Skb) -> Self {
         let mut packet = Self {
             family: FAMILY_OTHER,
             protocol: 0,
@@ -52,7 +55,8 @@ impl Packet {
             unreadable: false,
         };
         let start = u32::from(skb.network);
-        if skb.head.is_null() || start >= skb.tail {
+        if skb.head.is_null() || start >= skb.tail || skb.protocol == 0 {
+            packet.without_headers::<R>(skb);
             return packet;
         }
         let available = skb.tail - start;
@@ -119,6 +123,20 @@ impl Packet {
         if available >= 44 {
             self.transport(words[10], if available >= 40 + TRANSPORT { words[13] } else { 0 });
         }
+    }
+
+    /// A packet that its socket has just made: what the headers will say.
+    #[inline(always)]
+    fn without_headers<R: Read>(&mut self, skb: &Skb) {
+        let Some(connection) = Connection::of::<R>(R::pointer(skb.at, &SKB_SK)) else { return };
+        self.family = if connection.is_ipv6 { FAMILY_IPV6 } else { FAMILY_IPV4 };
+        self.protocol = connection.protocol;
+        self.source = connection.source;
+        self.destination = connection.destination;
+        self.source_port = connection.source_port;
+        self.destination_port = connection.destination_port;
+        self.port_is_source = self.source_port < self.destination_port;
+        self.port = if self.port_is_source { self.source_port } else { self.destination_port };
     }
 
     /// `first` is bytes 0 to 3 of the transport header, `fourth` bytes 12 to 15.

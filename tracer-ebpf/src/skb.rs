@@ -6,6 +6,7 @@
 use tracer_common::ABSENT;
 
 use crate::globals::{self, *};
+use crate::packet::MAPPED;
 use crate::read::{Probe, Read};
 
 /// What is needed to filter and count a drop.
@@ -25,7 +26,7 @@ pub struct Skb {
 
 impl Skb {
     #[inline(always)]
-    pub fn new<R: Read>(at: *const u8) -> Self {
+    pub fn new<R: Read>(at: *const u8, receiver: *const u8) -> Self {
         let device = R::pointer(at, &SKB_DEV);
         let mut skb = Self {
             at,
@@ -39,25 +40,32 @@ impl Skb {
             netns: R::member(R::pointer(device, &DEV_NET), &NET_INODE),
         };
         if skb.netns == 0 {
-            skb.ifindex = 0;
-            skb.netns = skb.netns_without_device::<R>();
+            // TCP takes the device off a packet when it has found the socket, but not where it came in.
+            skb.device = core::ptr::null();
+            skb.ifindex = R::member(at, &SKB_IIF);
+            skb.netns = skb.netns_without_device::<R>(receiver);
         }
         skb
     }
 
-    /// A local packet has no device before it is routed: its namespace is that of its socket or of its route.
+    /// A local packet has no device before it is routed, a received one none any more in its socket: its namespace is
+    /// that of its socket, of its route, or of the socket that it is for.
     #[inline(always)]
-    fn netns_without_device<R: Read>(&self) -> u32 {
+    fn netns_without_device<R: Read>(&self, receiver: *const u8) -> u32 {
         let inode = R::member(R::pointer(R::pointer(self.at, &SKB_SK), &SOCK_NET), &NET_INODE);
         if inode != 0 {
             return inode;
         }
         // Bit 0 of `_skb_refdst` says that no reference is held (include/linux/skbuff.h, SKB_DST_NOREF).
         let route = (R::member::<u64>(self.at, &SKB_DST) & !1) as *const u8;
-        Probe::member(Probe::pointer(Probe::pointer(route, &DST_DEV), &DEV_NET), &NET_INODE)
+        let inode = Probe::member(Probe::pointer(Probe::pointer(route, &DST_DEV), &DEV_NET), &NET_INODE);
+        if inode != 0 {
+            return inode;
+        }
+        Probe::member(Probe::pointer(receiver, &SOCK_NET), &NET_INODE)
     }
 
-    /// The interface's name, NUL-padded, in two halves.
+    /// The interface's name, NUL-padded, in two halves; empty without a device.
     #[inline(always)]
     pub fn interface_name<R: Read>(&self) -> [u64; 2] {
         let offset = globals::get(&DEV_NAME);
@@ -76,15 +84,67 @@ pub struct Owner {
     pub cgroup: u64,
 }
 
+/// `AF_INET` and `AF_INET6` (include/linux/socket.h).
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+
+/// What a socket says of its packets, for a packet that has no headers yet.
+pub struct Connection {
+    pub is_ipv6: bool,
+    pub protocol: u8,
+    pub source: [u32; 4],
+    pub destination: [u32; 4],
+    pub source_port: u16,
+    pub destination_port: u16,
+}
+
+impl Connection {
+    /// `None` for a socket that is not an internet socket, or is a small one.
+    #[inline(always)]
+    pub fn of<R: Read>(socket: *const u8) -> Option<Self> {
+        let family: u16 = R::member(socket, &SOCK_FAMILY);
+        if (family != AF_INET && family != AF_INET6) || is_small::<R>(socket) {
+            return None;
+        }
+        let is_ipv6 = family == AF_INET6;
+        Some(Self {
+            is_ipv6,
+            protocol: R::member(socket, &SOCK_PROTOCOL),
+            source: address::<R>(socket, is_ipv6, &SOCK_SOURCE, &SOCK_SOURCE6),
+            destination: address::<R>(socket, is_ipv6, &SOCK_DESTINATION, &SOCK_DESTINATION6),
+            source_port: R::member(socket, &SOCK_SOURCE_PORT),
+            destination_port: R::member::<u16>(socket, &SOCK_DESTINATION_PORT).swap_bytes(),
+        })
+    }
+}
+
+#[inline(always)]
+fn address<R: Read>(socket: *const u8, is_ipv6: bool, v4: &'static u32, v6: &'static u32) -> [u32; 4] {
+    if !is_ipv6 {
+        return [0, 0, MAPPED, R::member(socket, v4)];
+    }
+    let offset = globals::get(v6);
+    if offset == ABSENT {
+        return [0; 4];
+    }
+    let at = socket.wrapping_add(offset as usize);
+    [R::at(at), R::at(at.wrapping_add(4)), R::at(at.wrapping_add(8)), R::at(at.wrapping_add(12))]
+}
+
 /// `TCP_TIME_WAIT` and `TCP_NEW_SYN_RECV` (include/net/tcp_states.h): such sockets end after `sock_common`.
 const SMALL_SOCKETS: u32 = 1 << 6 | 1 << 12;
+
+#[inline(always)]
+fn is_small<R: Read>(socket: *const u8) -> bool {
+    let state: u8 = R::member(socket, &SOCK_STATE);
+    globals::get(&SOCK_STATE) == ABSENT || 1u32.wrapping_shl(u32::from(state)) & SMALL_SOCKETS != 0
+}
 
 impl Owner {
     #[inline(always)]
     pub fn of<R: Read>(socket: *const u8) -> Self {
         let cookie = R::member(socket, &SOCK_COOKIE);
-        let state: u8 = R::member(socket, &SOCK_STATE);
-        if globals::get(&SOCK_STATE) == ABSENT || 1u32.wrapping_shl(u32::from(state)) & SMALL_SOCKETS != 0 {
+        if is_small::<R>(socket) {
             return Self { cookie, cgroup: 0 };
         }
         let node = R::pointer(R::pointer(socket, &SOCK_CGROUP), &CGROUP_NODE);

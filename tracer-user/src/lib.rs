@@ -18,6 +18,7 @@ pub mod aggregate;
 pub mod btf;
 pub mod cli;
 pub mod decode;
+pub mod demo;
 pub mod doctor;
 pub mod enrich;
 pub mod event;

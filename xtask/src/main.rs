@@ -2,6 +2,7 @@
 //!
 //! Rule: one file per subcommand; each first makes sure that what it needs is there, cheaply when it already is.
 
+mod bench;
 mod build;
 mod compiler;
 mod linker;
@@ -68,6 +69,8 @@ enum Task {
         #[arg(long, value_name = "NAME")]
         test: Option<String>,
     },
+    /// Measure what a dropped packet costs, and whether the counts are right; needs root
+    Bench(bench::BenchArgs),
     /// Check format, lints, licences and file lengths
     Lint,
 }
@@ -80,6 +83,7 @@ fn main() -> ExitCode {
         Task::Run { arguments } => run::run(&workspace, &arguments),
         Task::Test { filter, no_lab } => test::test(&workspace, filter.as_deref(), no_lab),
         Task::Matrix { lines, test } => matrix::matrix(&workspace, &lines, test.as_deref()),
+        Task::Bench(args) => bench::bench(&workspace, &args),
         Task::Lint => lint::lint(&workspace),
     });
     match done {

@@ -41,6 +41,9 @@ pub(crate) const MATRIX: [Provided; 7] = [
     Provided { program: "dpkg-deb", package: "dpkg" },
 ];
 
+/// What the bench compares with.
+pub(crate) const PEERS: [Provided; 1] = [Provided { program: "bpftrace", package: "bpftrace" }];
+
 /// Compilers with the sources of `core`, in the order to try: `-web` is the newer one that Debian keeps for browsers.
 pub(crate) const COMPILERS: [[&str; 3]; 2] =
     [["rustc-web", "cargo-web", "rust-web-src"], ["rustc", "cargo", "rust-src"]];

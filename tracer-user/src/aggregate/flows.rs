@@ -7,8 +7,8 @@ use tracer_common::{FlowKey, Tally};
 use super::{Due, add};
 use crate::decode::Dropped;
 
-/// Flows remembered at most, about 1 KiB each with their last packet.
-const MOST_FLOWS: usize = 8192;
+/// Flows remembered at most: about 2.5 KiB each with their last packet and its explanation, so 10 MiB.
+const MOST_FLOWS: usize = 4096;
 /// Ticks after which a silent flow may be forgotten to make room.
 const IDLE_TICKS: u64 = 2;
 

@@ -28,7 +28,8 @@ impl PlaceTally {
 #[derive(Debug, Default)]
 pub struct Totals {
     places: HashMap<TotalKey, PlaceTally>,
-    elsewhere: Tally,
+    /// What came when there was no room for another place.
+    elsewhere: PlaceTally,
 }
 
 impl Totals {
@@ -36,14 +37,22 @@ impl Totals {
     pub fn add_flow(&mut self, flow: &FlowKey, tally: Tally) {
         match self.place(flow.total()) {
             Some(place) => place.flows = add(place.flows, tally),
-            None => self.elsewhere = add(self.elsewhere, tally),
+            None => self.elsewhere.flows = add(self.elsewhere.flows, tally),
         }
     }
 
-    /// Sets what the kernel has counted among "other flows" since the start.
-    pub fn set_other(&mut self, key: TotalKey, tally: Tally) {
-        if let Some(place) = self.place(key) {
-            place.other = tally;
+    /// Begins a reading of what the kernel has counted among "other flows" since the start.
+    pub fn clear_other(&mut self) {
+        self.elsewhere.other = Tally::default();
+        self.places.values_mut().for_each(|place| place.other = Tally::default());
+    }
+
+    /// Adds one place of that reading.
+    pub fn add_other(&mut self, key: TotalKey, tally: Tally) {
+        let elsewhere = self.elsewhere.other;
+        match self.place(key) {
+            Some(place) => place.other = tally,
+            None => self.elsewhere.other = add(elsewhere, tally),
         }
     }
 
@@ -65,11 +74,38 @@ impl Totals {
 
     /// All drops.
     pub fn all(&self) -> Tally {
-        self.places.values().fold(self.elsewhere, |sum, place| add(sum, place.all()))
+        self.places.values().fold(self.elsewhere.all(), |sum, place| add(sum, place.all()))
     }
 
     /// Drops among "other flows".
     pub fn other(&self) -> Tally {
-        self.places.values().fold(Tally::default(), |sum, place| add(sum, place.other))
+        self.places.values().fold(self.elsewhere.other, |sum, place| add(sum, place.other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracer_common::read_plain;
+
+    fn flow(location: u64) -> FlowKey {
+        let mut flow: FlowKey = read_plain(&[0; size_of::<FlowKey>()]).unwrap();
+        flow.location = location;
+        flow
+    }
+
+    #[test]
+    fn nothing_is_lost_when_there_are_too_many_places() {
+        let mut totals = Totals::default();
+        let (one, all) = (Tally { packets: 1, bytes: 60 }, MOST_PLACES as u64 + 10);
+        (0..all).for_each(|place| totals.add_flow(&flow(place), one));
+        for _ in 0..2 {
+            // Read twice, as each tick does: the kernel's figures are since the start.
+            totals.clear_other();
+            (0..all).for_each(|place| totals.add_other(flow(place).total(), one));
+        }
+        assert_eq!(totals.largest_first().len(), MOST_PLACES);
+        assert_eq!(totals.other(), Tally { packets: all, bytes: 60 * all });
+        assert_eq!(totals.all(), Tally { packets: 2 * all, bytes: 120 * all });
     }
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum BtfError {
     #[error(
-        "cannot read the kernel's type information {}: {source}; it needs a kernel with CONFIG_DEBUG_INFO_BTF=y (and \
+        "cannot read the kernel's type information {}: {error}; it needs a kernel with CONFIG_DEBUG_INFO_BTF=y (and \
          /sys mounted), or this kernel's BTF in a file named with --btf", path.display()
     )]
-    Unreadable { path: PathBuf, source: std::io::Error },
+    Unreadable { path: PathBuf, error: std::io::Error },
     #[error(
         "the kernel's type information is not usable ({what}); name an intact copy of this kernel's BTF with --btf"
     )]

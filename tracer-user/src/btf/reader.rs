@@ -163,5 +163,5 @@ fn index(blob: &[u8], header: &Header) -> Result<(Vec<u32>, Vec<u32>), BtfError>
 }
 
 fn open(path: &Path) -> Result<Blob, BtfError> {
-    Blob::open(path).map_err(|source| BtfError::Unreadable { path: path.to_owned(), source })
+    Blob::open(path).map_err(|error| BtfError::Unreadable { path: path.to_owned(), error })
 }

@@ -41,10 +41,10 @@ pub enum ResolveError {
     #[error(transparent)]
     Btf(#[from] BtfError),
     #[error(
-        "{source}, without which whydrop cannot work; it knows kernels from 5.10 on: if this is one, check that --btf \
+        "{error}, without which whydrop cannot work; it knows kernels from 5.10 on: if this is one, check that --btf \
          names the BTF of this very kernel"
     )]
-    Required { source: BtfError },
+    Required { error: BtfError },
 }
 
 /// Finds everything at once.
@@ -83,5 +83,5 @@ fn byte_offset(btf: &Btf<'_>, path: &str) -> Result<u32, BtfError> {
 }
 
 fn required(source: BtfError) -> ResolveError {
-    if source.is_fatal() { source.into() } else { ResolveError::Required { source } }
+    if source.is_fatal() { source.into() } else { ResolveError::Required { error: source } }
 }

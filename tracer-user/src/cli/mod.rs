@@ -1,8 +1,9 @@
 //! The command line: clap only, and what each command's end means for the exit status.
 //!
 //! Rule: every failure is one sentence on standard error. Exit status 0: done; 1: it could not be done; 2: the command
-//! line is wrong; with `-- CMD`, the command's own.
+//! line is wrong; with `-- CMD`, the command's own, or 127 (not found) or 126 (can't be run).
 
+mod demo;
 mod doctor;
 mod output;
 mod watch;
@@ -12,6 +13,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use output::Output;
+
+use crate::pipeline::PipelineError;
+use crate::settings::SettingsError;
 
 /// Tells why a packet was dropped on this node: every drop with its reason, place and ends.
 #[derive(Debug, Parser)]
@@ -29,6 +33,8 @@ enum Command {
     Watch(Box<watch::WatchArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
+    /// See it work: a throw-away client, node and pod, and some typical drops between them
+    Demo(demo::DemoArgs),
 }
 
 /// Parses, runs and reports.
@@ -41,6 +47,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command.unwrap_or_else(|| Command::Watch(Box::new(cli.watch))) {
         Command::Watch(args) => watch::run(*args),
         Command::Doctor(args) => doctor::run(args),
+        Command::Demo(args) => demo::run(&args),
     };
     match result {
         Ok(status) => status,
@@ -49,9 +56,17 @@ pub fn main() -> ExitCode {
             use std::io::Write;
             // Standard error may be closed too: then there is nobody to tell.
             let _ = writeln!(std::io::stderr(), "whydrop: {error:#}");
-            ExitCode::FAILURE
+            exit_code(&error)
         }
     }
+}
+
+/// 2 for a command line that makes no sense here, as for one that clap refuses.
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    if error.is::<SettingsError>() {
+        return ExitCode::from(2);
+    }
+    error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
 }
 
 /// clap's message, shortened: a wrong value can be megabytes long.

@@ -1,14 +1,14 @@
 //! `whydrop watch`: show drops as they happen.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use super::Output;
-use crate::load::{self, Kernel, Plan, Sizes};
+use crate::load::{self, Kernel, Plan, Programs, Sizes};
 use crate::pipeline::{self, Watch};
 use crate::settings::{FilterArgs, KernelFilter};
 
@@ -54,12 +54,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
-        let kernel = Kernel::read(args.btf.as_deref())?;
-        let filter = KernelFilter::new(&args.filter, &kernel.reasons)?;
-        let cpus = aya::util::nr_cpus()
-            .map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
-        let plan = Plan { filter, every: args.every, sizes: Sizes::new(u32::try_from(cpus)?, args.every) };
-        let programs = load::load(load::embedded(), &kernel, &plan)?;
+        let (kernel, programs) = load(args.btf.as_deref(), &args.filter, args.every)?;
         let sink = args.output.sink(args.command.is_empty());
         let watch = Watch {
             all: args.all,
@@ -70,9 +65,21 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             interval: args.interval,
             lines: args.lines,
             command: args.command,
+            ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)
     })
+}
+
+/// Reads the kernel's types and loads the programs for this filter, switched off.
+pub(super) fn load(btf: Option<&Path>, filter: &FilterArgs, every: bool) -> anyhow::Result<(Kernel, Programs)> {
+    let kernel = Kernel::read(btf)?;
+    let filter = KernelFilter::new(filter, &kernel.reasons)?;
+    let cpus = aya::util::nr_cpus()
+        .map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
+    let plan = Plan { filter, every, sizes: Sizes::new(u32::try_from(cpus)?, every) };
+    let programs = load::load(load::embedded(), &kernel, &plan)?;
+    Ok((kernel, programs))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

@@ -55,10 +55,15 @@ pub fn decode(bytes: &[u8]) -> Result<Dropped, DecodeError> {
     Ok(Dropped { event, stack, headers })
 }
 
-/// The frames that the kernel wrote; none if it could not.
+/// The frames that the kernel wrote, from the function that freed the packet on; none if it could not.
 fn frames(event: &StackedDropEvent) -> Vec<u64> {
     let frames = usize::try_from(event.stack_bytes).unwrap_or(0) / size_of::<u64>();
-    event.stack.iter().take(frames).copied().take_while(|frame| *frame != 0).collect()
+    let mut frames: Vec<u64> = event.stack.iter().take(frames).copied().take_while(|frame| *frame != 0).collect();
+    // Before it stand the tracepoint and our own program.
+    if let Some(location) = frames.iter().position(|frame| *frame == event.event.flow.location) {
+        frames.drain(..location);
+    }
+    frames
 }
 
 #[cfg(test)]

@@ -103,7 +103,9 @@ fn random_bytes_never_panic() {
     };
     for round in 0..200_000_u32 {
         let mut head = [0u8; HEAD_LENGTH];
-        head.iter_mut().for_each(|byte| *byte = random() as u8);
+        for byte in &mut head {
+            *byte = random() as u8;
+        }
         if round % 2 == 0 {
             head[0] = if round % 4 == 0 { 0x45 } else { 0x60 };
         }

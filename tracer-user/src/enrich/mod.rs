@@ -48,6 +48,23 @@ pub fn netns(inode: u32, host: &host::Facts) -> Netns {
     Netns { inode, name: host.netns(inode).map(|netns| netns.name.to_string()) }
 }
 
+/// The interface that the packet was on: the event carries its name, which is right even when the interface or its
+/// namespace came or went a moment ago.
+pub fn interface_of(flow: &FlowKey, dropped: Option<&Dropped>, host: &host::Facts) -> Interface {
+    let name = dropped.and_then(|dropped| interface_name(dropped.event.interface_name));
+    match name {
+        Some(name) => Interface { index: flow.ifindex, name: Some(name) },
+        None => interface(flow.netns, flow.ifindex, host),
+    }
+}
+
+/// A NUL-padded name; bytes that are not UTF-8 are replaced.
+fn interface_name(words: [u64; 2]) -> Option<String> {
+    let bytes = words.map(u64::to_ne_bytes).concat();
+    let name = bytes.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
+    Some(String::from_utf8_lossy(name).into_owned())
+}
+
 pub fn interface(netns: u32, index: u32, host: &host::Facts) -> Interface {
     Interface { index, name: host.interface(netns, index).map(|interface| interface.name.clone()) }
 }

@@ -14,11 +14,12 @@ use super::{Explanation, Hook, Severity};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename = "drop")]
 pub struct Drop {
-    /// RFC 3339, UTC: when the (first) packet was dropped.
+    /// RFC 3339, UTC, nanoseconds: when the packet was dropped; for a line that comes from the counts, when they were read.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// Packets that this line stands for.
     pub count: u64,
-    /// Their bytes, as the kernel counts a packet's length at the drop.
+    /// Their bytes, as the kernel has a packet's length at the drop: headers that were taken off do not count.
     pub bytes: u64,
     pub severity: Severity,
     pub severity_why: String,
@@ -99,9 +100,9 @@ pub enum Family {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Packet {
     pub family: Family,
-    /// `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `arp`, or the number as text.
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `sctp`, `arp`, …, or the number as text.
     pub protocol: String,
-    /// Bytes of the (first) packet.
+    /// Bytes of the packet that was looked at; 0 if the flow was only counted.
     pub length: u32,
     pub source: Endpoint,
     pub destination: Endpoint,
@@ -116,7 +117,7 @@ pub struct Packet {
     pub mark: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
-    /// `vxlan` or `geneve`, where the packet is one.
+    /// `vxlan`, `geneve`, `ipip`, `sit` or `gre`, where the packet is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tunnel: Option<String>,
 }

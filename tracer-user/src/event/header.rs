@@ -9,6 +9,8 @@ pub const SCHEMA: u32 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename = "header")]
 pub struct Header {
+    /// Version of the contract: 1.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// whydrop's own.
     pub version: String,
@@ -16,6 +18,7 @@ pub struct Header {
     /// Release of the running kernel.
     pub kernel: String,
     /// RFC 3339, UTC, nanoseconds.
+    #[schemars(extend("format" = "date-time"))]
     pub started: String,
     pub boot_id: String,
     /// Kernel memory of the programs' maps, bytes.

@@ -1,7 +1,7 @@
 //! The `stats` line: exact totals each tick and at the end, and what the tool itself missed.
 //!
-//! Rule: `packets` is the sum of `by_reason`, of `totals`, and (with nothing filtered out of the output) of the counts
-//! of all `drop` lines plus `not_shown`.
+//! Rule: in the last line `packets` is the sum of the counts of all `drop` lines, `hidden`, `not_shown` and
+//! `other_flows`; and the sum of `totals`, and of `by_reason`, as long as there are no more places than are remembered.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -11,6 +11,8 @@ use super::drop::{Interface, Location, Netns, Reason};
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename = "stats")]
 pub struct Stats {
+    /// RFC 3339, UTC, nanoseconds.
+    #[schemars(extend("format" = "date-time"))]
     pub time: String,
     /// The last line of the stream.
     #[serde(rename = "final")]

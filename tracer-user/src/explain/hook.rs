@@ -72,7 +72,7 @@ const BY_LOCATION: &[(Hook, &str)] = &[
         Hook::Input,
         "ip_local_deliver ip_local_deliver_finish ip_protocol_deliver_rcu ip6_input_finish \
              ip6_protocol_deliver_rcu ip6_mc_input ip_defrag ip_expire ip6_frag_expire ipv6_frag_rcv \
-             ip6_tlvopt_unknown ipv6_rthdr_rcv ipv6_destopt_rcv icmp_rcv igmp_rcv inet_frag_queue_flush \
+             ip6_tlvopt_unknown ipv6_rthdr_rcv ipv6_destopt_rcv igmp_rcv inet_frag_queue_flush \
              inet_frag_rbtree_purge inet_frag_destroy",
     ),
     (Hook::Output, "__ip_queue_xmit ip_queue_xmit inet6_csk_xmit ip6_xmit"),
@@ -100,7 +100,7 @@ const BY_LOCATION: &[(Hook, &str)] = &[
              __dev_forward_skb2 dev_hard_start_xmit br_handle_frame br_handle_frame_finish __br_forward \
              br_dev_queue_push_xmit loopback_xmit skb_do_redirect __bpf_redirect",
     ),
-    (Hook::Socket, "icmpv6_rcv ping_rcv raw_rcv rawv6_rcv skb_queue_purge skb_queue_purge_reason"),
+    (Hook::Socket, "icmp_rcv icmpv6_rcv ping_rcv raw_rcv rawv6_rcv skb_queue_purge skb_queue_purge_reason"),
 ];
 
 /// Beginnings of function names, after the lists above.

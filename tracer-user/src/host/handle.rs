@@ -50,9 +50,9 @@ impl HostHandle {
     }
 }
 
-/// Starts the thread. The first snapshot is empty; names follow within milliseconds, interfaces a moment later.
+/// Starts the thread. The first snapshot is what the reader knows already, mostly nothing; names follow within milliseconds, interfaces a moment later.
 pub fn spawn(reader: Reader) -> Result<HostHandle, HostError> {
-    let (publish, facts) = watch::channel(Arc::new(Facts::default()));
+    let (publish, facts) = watch::channel(reader.facts());
     let (questions, asked) = sync_channel(QUEUE);
     thread::Builder::new()
         .name("host".to_owned())

@@ -51,6 +51,8 @@ pub struct Reader {
     lost: Backoff,
     /// Namespaces whose tables were read again for an index they did not have.
     stale: Backoff,
+    /// Namespaces that a scan cannot find.
+    own: Vec<Netns>,
 }
 
 impl Default for Reader {
@@ -70,7 +72,21 @@ impl Reader {
             refresh_from: None,
             lost: Backoff::default(),
             stale: Backoff::default(),
+            own: Vec::new(),
         }
+    }
+
+    /// Knows these too, which no process and no mount leads to, from the first snapshot on.
+    #[must_use]
+    pub fn knowing(mut self, namespaces: Vec<Netns>) -> Self {
+        self.own = namespaces;
+        if !self.own.is_empty() {
+            let now = Instant::now();
+            self.discover(now);
+            let own: Vec<u32> = self.own.iter().map(|netns| netns.inode).collect();
+            self.read(&own, now, EAGER_TIME);
+        }
+        self
     }
 
     /// What is known now.
@@ -92,7 +108,10 @@ impl Reader {
         let cost = began.elapsed().saturating_mul(COST);
         self.scan_from = Some(now + SCAN_EVERY.max(cost));
         self.refresh_from = Some(now + REFRESH_EVERY.max(cost));
-        scan.is_ok_and(|scan| self.merge(scan, now))
+        scan.is_ok_and(|mut scan| {
+            scan.namespaces.extend(self.own.iter().map(|netns| (netns.inode, netns.clone())));
+            self.merge(scan, now)
+        })
     }
 
     /// Looks for what events asked for; true when something was learned.
@@ -266,6 +285,17 @@ mod tests {
         assert_eq!(wd0.link.unwrap().index, wd1.index);
         assert_eq!((wd0.mtu, wd0.address.len(), wd0.is_up()), (1500, 6, false));
         assert!(!table.partial);
+    }
+
+    #[test]
+    fn what_it_is_told_to_know_is_there_from_the_first_snapshot_and_stays() {
+        let Some(held) = Held::new() else { return };
+        let door = PathBuf::from(format!("/proc/{}/ns/net", held.0.id()));
+        let told = Netns { inode: held.inode(), name: NetnsName::Named("pod".to_owned()), doors: vec![door] };
+        let mut reader = Reader::default().knowing(vec![told.clone()]);
+        assert!(reader.facts().interfaces(told.inode).unwrap().by_name("wd0").is_some());
+        reader.discover(Instant::now());
+        assert_eq!(reader.facts().netns(told.inode), Some(&told), "a scan finds the process, and does not rename it");
     }
 
     #[test]

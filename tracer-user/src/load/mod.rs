@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use aya::Ebpf;
 use aya::maps::{Map, MapData, RingBuf};
-use tracer_common::{ABSENT, BY_SUBNET, Settings};
+use tracer_common::{ABSENT, BY_SUBNET, FilterKey, Settings};
 
 pub use attach::{Attached, Hook};
 pub use error::LoadError;
@@ -84,7 +84,7 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
         flows_odd: take(&mut object, "FLOWS_ODD")?,
         other_flows: take(&mut object, "OTHER_FLOWS")?,
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
-            .map_err(|source| LoadError::Map { map: "EVENTS", source })?,
+            .map_err(|error| LoadError::Map { map: "EVENTS", error })?,
     };
     give_back_memory();
     Ok(Programs { attached, maps, map_bytes: plan.sizes.bytes(), object })
@@ -117,6 +117,7 @@ fn globals(kernel: &Kernel, plan: &Plan) -> BTreeMap<&'static str, u32> {
     globals.insert(Settings::ARG_RX_SK, arguments.rx_sk.unwrap_or(ABSENT));
     globals.insert(Settings::EVERY, u32::from(plan.every));
     globals.insert(Settings::EVENT_BUDGET, if plan.every { u32::MAX } else { plan.sizes.event_budget });
+    globals.insert(Settings::STACK_BUDGET, plan.sizes.stack_budget);
     globals.insert(Settings::WAKE_AT, plan.sizes.ring_bytes / 8);
     globals.insert(Settings::FILTERS, plan.filter.dimensions());
     globals
@@ -125,14 +126,14 @@ fn globals(kernel: &Kernel, plan: &Plan) -> BTreeMap<&'static str, u32> {
 fn fill_filters(object: &mut Ebpf, filter: &KernelFilter) -> Result<(), LoadError> {
     if filter.dimensions() & !(1 << BY_SUBNET) != 0 {
         let map = object.map_mut("FILTER").ok_or(LoadError::NoMap("FILTER"))?;
-        let failed = |source| LoadError::Map { map: "FILTER", source };
-        let mut map: aya::maps::HashMap<_, [u8; 20], u8> = map.try_into().map_err(failed)?;
+        let failed = |error| LoadError::Map { map: "FILTER", error };
+        let mut map: aya::maps::HashMap<_, [u8; size_of::<FilterKey>()], u8> = map.try_into().map_err(failed)?;
         for key in filter.keys() {
             map.insert(key, 1, 0).map_err(failed)?;
         }
     }
     let map = object.map_mut("SUBNETS").ok_or(LoadError::NoMap("SUBNETS"))?;
-    let failed = |source| LoadError::Map { map: "SUBNETS", source };
+    let failed = |error| LoadError::Map { map: "SUBNETS", error };
     let mut map: aya::maps::lpm_trie::LpmTrie<_, [u8; 16], u8> = map.try_into().map_err(failed)?;
     for subnet in filter.subnets() {
         map.insert(&aya::maps::lpm_trie::Key::new(subnet.prefix, subnet.address), 1, 0).map_err(failed)?;

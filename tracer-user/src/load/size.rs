@@ -19,8 +19,11 @@ const ENTRY_BYTES: u64 = 48 + 56 + 8 + 16;
 /// A `Tally` for each CPU.
 const VALUE_BYTES: u64 = 16;
 
-/// Events that all CPUs together may send in a time slot (134 ms): 8,192 a slot is 61,000 a second.
-const SLOT_EVENTS: u32 = 8192;
+/// Events that all CPUs together may send in a time slot (134 ms): 2,048 a slot are 15,000 a second, far more than anybody
+/// reads.
+const SLOT_EVENTS: u32 = 2048;
+/// And events with a stack: 7,600 a second take about one per cent of a CPU.
+const SLOT_STACKS: u32 = 1024;
 
 /// Entries and bytes of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub struct Sizes {
     pub ring_bytes: u32,
     /// Events a CPU may send in a time slot.
     pub event_budget: u32,
+    /// How many of them with a stack.
+    pub stack_budget: u32,
     cpus: u32,
 }
 
@@ -43,6 +48,7 @@ impl Sizes {
             other_entries: power_of_two_below(OTHER_BUDGET / entry, 4096),
             ring_bytes: if every { EVERY_RING_BYTES } else { RING_BYTES },
             event_budget: (SLOT_EVENTS / cpus.max(1)).max(16),
+            stack_budget: (SLOT_STACKS / cpus.max(1)).max(8),
             cpus: cpus.max(1),
         }
     }

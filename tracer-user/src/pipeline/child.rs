@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -22,6 +23,19 @@ impl Child {
         Ok(Self(Some(child)))
     }
 
+    /// Passes a signal on and waits for the command's end, which it may take a moment for; `None` without a command.
+    pub(super) async fn end_by(&mut self, signal: libc::c_int) -> Result<Option<ExitCode>, PipelineError> {
+        let Some(child) = &mut self.0 else { return Ok(None) };
+        if let Some(pid) = child.id().and_then(|pid| libc::pid_t::try_from(pid).ok()) {
+            // SAFETY: sends a signal to our own child, which has not been waited for, so the number is still its.
+            unsafe { libc::kill(pid, signal) };
+        }
+        if tokio::time::timeout(PATIENCE, child.wait()).await.is_err() {
+            child.kill().await.map_err(PipelineError::Wait)?;
+        }
+        self.wait().await.map(Some)
+    }
+
     /// Ends with the command; without one, never.
     pub(super) async fn wait(&mut self) -> Result<ExitCode, PipelineError> {
         match &mut self.0 {
@@ -30,6 +44,9 @@ impl Child {
         }
     }
 }
+
+/// How long the command may take to end after a signal.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// As a shell says it: 128 and the signal for a command that was killed.
 fn exit_code(status: ExitStatus) -> ExitCode {

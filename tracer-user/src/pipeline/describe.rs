@@ -17,8 +17,8 @@ use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
 
-use super::PipelineError;
 use super::symbols::SymbolTable;
+use super::{PipelineError, Watch};
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
@@ -33,8 +33,8 @@ pub(super) struct Describer {
 }
 
 impl Describer {
-    pub(super) fn new(kernel: Kernel, with_stack: bool) -> Result<Self, PipelineError> {
-        let host = host::spawn(host::Reader::default())?;
+    pub(super) fn new(kernel: Kernel, watch: &Watch) -> Result<Self, PipelineError> {
+        let host = host::spawn(host::Reader::default().knowing(watch.namespaces.clone()))?;
         let mut coverage = kernel.gaps();
         let (symbols, hidden) = SymbolTable::start();
         coverage.extend(hidden);
@@ -45,7 +45,7 @@ impl Describer {
             host,
             clock: Clock::measure(),
             coverage,
-            with_stack,
+            with_stack: watch.stack,
         })
     }
 
@@ -111,7 +111,7 @@ impl Describer {
         let location = enrich::place(key, &facts);
         let packet = enrich::packet(key, sample);
         let stack_symbols: Vec<&str> = stack.iter().map(String::as_str).collect();
-        let interface = enrich::interface(key.netns, key.ifindex, facts.host);
+        let interface = enrich::interface_of(key, sample, facts.host);
         let entry = facts.host.netns(key.netns).and_then(host::Netns::entry_command);
         let verdict = explain::judge(&explain::Observation {
             reason: reason.code.map(|_| reason.name.as_str()),

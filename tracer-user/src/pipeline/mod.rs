@@ -12,10 +12,13 @@ mod symbols;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
 
+use crate::host::Netns;
 use crate::load::{Kernel, Programs};
 use crate::sink::Sink;
 use crate::source::{Progress, Source};
@@ -44,11 +47,33 @@ pub struct Watch {
     /// Most lines in an interval.
     pub lines: u64,
     pub command: Vec<OsString>,
+    /// Network namespaces that nothing leads to but this process, with what to call them.
+    pub namespaces: Vec<Netns>,
+    /// Notified, it ends the run.
+    pub end: Arc<Notify>,
+}
+
+impl Default for Watch {
+    /// What `whydrop watch` does without flags.
+    fn default() -> Self {
+        Self {
+            all: false,
+            stack: false,
+            every: false,
+            count: None,
+            duration: None,
+            interval: Duration::from_secs(1),
+            lines: 1000,
+            command: Vec::new(),
+            namespaces: Vec::new(),
+            end: Arc::default(),
+        }
+    }
 }
 
 /// Why the line ends.
 enum End {
-    /// Count, duration or signal.
+    /// Count, duration, signal or notice.
     Asked,
     Command(ExitCode),
 }
@@ -77,7 +102,8 @@ pub async fn run(
         }
         tokio::select! {
             biased;
-            () = signals.any() => break End::Asked,
+            signal = signals.any() => break child.end_by(signal).await?.map_or(End::Asked, End::Command),
+            () = watch.end.notified() => break End::Asked,
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
@@ -101,7 +127,7 @@ struct Pipeline {
 
 impl Pipeline {
     fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
-        let describer = Describer::new(kernel, watch.stack)?;
+        let describer = Describer::new(kernel, watch)?;
         let header = describer.header(&programs.attached.hook, programs.map_bytes);
         let source = Source::start(programs)?;
         let mut stages = Stages::new(watch, describer, sink);
@@ -134,7 +160,8 @@ impl Pipeline {
         }
         let mut due = Vec::new();
         self.source.take_flows(|key, tally| due.extend(self.stages.counted(key, tally)))?;
-        self.source.other_flows(|key, tally| self.stages.totals.set_other(key, tally))?;
+        self.stages.totals.clear_other();
+        self.source.other_flows(|key, tally| self.stages.totals.add_other(key, tally))?;
         due.sort_unstable_by_key(|due| std::cmp::Reverse(due.since_last.packets));
         due.iter().try_for_each(|due| self.stages.print(due))?;
         self.stages.flush()

@@ -22,12 +22,12 @@ impl Signals {
         })
     }
 
-    /// Ends when one of them comes.
-    pub async fn any(&mut self) {
+    /// Ends when one of them comes, and says which.
+    pub async fn any(&mut self) -> libc::c_int {
         tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
+            _ = self.interrupt.recv() => libc::SIGINT,
+            _ = self.terminate.recv() => libc::SIGTERM,
+            _ = self.hangup.recv() => libc::SIGHUP,
         }
     }
 }

@@ -15,16 +15,18 @@ impl Stages {
         let totals: Vec<PlaceTotal> =
             self.totals.largest_first().iter().map(|(key, tally)| self.describer.place_total(key, tally)).collect();
         let all = self.totals.all();
+        // Not even their place fitted; their bytes are not known.
+        let unkeyed = counters.get(Counter::Unkeyed);
         Stats {
             time: Describer::now(),
             last,
-            packets: all.packets,
+            packets: all.packets + unkeyed,
             bytes: all.bytes,
             by_reason: by_reason(&totals),
             totals,
             hidden: self.hidden,
             not_shown: self.not_shown,
-            other_flows: self.totals.other().packets,
+            other_flows: self.totals.other().packets + unkeyed,
             seen: counters.get(Counter::Seen),
             filtered: counters.get(Counter::Filtered),
             missed: counters.missed,

@@ -10,6 +10,8 @@ pub enum SettingsError {
     Interface(String),
     #[error("--proto {0}: give tcp, udp, icmp, icmpv6, sctp, udplite, dccp, gre, esp or a number from 0 to 255")]
     Protocol(String),
+    #[error("--port {0}: give a number from 0 to 65535")]
+    Port(String),
     #[error("--host {0}: give an IPv4 or IPv6 address, or a prefix such as 10.0.0.0/8")]
     Host(String),
     #[error("--reason {0}: this kernel has no such drop reason{1}")]

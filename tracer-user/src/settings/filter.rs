@@ -1,6 +1,7 @@
 //! The filter: names and text on the command line, numbers for the kernel programs.
 
-use std::path::Path;
+use std::fs::File;
+use std::os::fd::AsRawFd;
 
 use tracer_common::{
     BY_IFACE, BY_NETNS, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_SUBNETS, Plain,
@@ -28,7 +29,7 @@ pub struct FilterArgs {
     pub host: Vec<String>,
     /// Source or destination port
     #[arg(long, value_name = "PORT", value_delimiter = ',')]
-    pub port: Vec<u16>,
+    pub port: Vec<String>,
     /// Drop reason, as in the first column: NETFILTER_DROP
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
     pub reason: Vec<String>,
@@ -58,7 +59,8 @@ impl KernelFilter {
             filter.add(BY_PROTOCOL, u32::from(number));
         }
         for port in &args.port {
-            filter.add(BY_PORT, u32::from(*port));
+            let number: u16 = port.parse().map_err(|_| SettingsError::Port(shortened(port)))?;
+            filter.add(BY_PORT, u32::from(number));
         }
         for name in &args.reason {
             filter.add(BY_REASON, reason(name, reasons)?);
@@ -107,16 +109,32 @@ fn netns_inode(text: &str) -> Option<u32> {
         None if text.contains('/') => text.to_owned(),
         None => format!("/run/netns/{text}"),
     };
-    u32::try_from(std::fs::metadata(Path::new(&path)).ok()?.ino()).ok()
+    let file = File::open(path).ok()?;
+    if !is_namespace(&file) {
+        return None;
+    }
+    u32::try_from(file.metadata().ok()?.ino()).ok()
+}
+
+/// Whether a file lies in the kernel's file system of namespaces (`NSFS_MAGIC`, include/uapi/linux/magic.h).
+fn is_namespace(file: &File) -> bool {
+    const NSFS_MAGIC: libc::__fsword_t = 0x6e73_6673;
+    let mut stat = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the descriptor is open and `stat` is writable for the length of the call.
+    let done = unsafe { libc::fstatfs(file.as_raw_fd(), stat.as_mut_ptr()) } == 0;
+    // SAFETY: zeroed bytes are a valid `statfs`, whether or not the call filled it.
+    done && unsafe { stat.assume_init() }.f_type == NSFS_MAGIC
 }
 
 fn interface(name: &str) -> Option<FilterKey> {
-    let mut value = [0; 16];
-    if name.is_empty() || name.len() >= value.len() {
+    let mut bytes = [0; 16];
+    if name.is_empty() || name.len() >= bytes.len() {
         return None;
     }
-    value.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
-    Some(FilterKey { dimension: BY_IFACE, value })
+    bytes.get_mut(..name.len())?.copy_from_slice(name.as_bytes());
+    let (low, high) = bytes.split_at(8);
+    let word = |half: &[u8]| half.try_into().map(u64::from_ne_bytes).ok();
+    Some(FilterKey::name(BY_IFACE, [word(low)?, word(high)?]))
 }
 
 /// IANA protocol numbers by the names that people type.
@@ -148,6 +166,13 @@ fn reason(name: &str, reasons: &ReasonNames) -> Result<u32, SettingsError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::btf::Btf;
+
+    /// Those of a kernel that has none.
+    fn no_reasons() -> ReasonNames {
+        let fixture = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/btf/5.10.btf")).unwrap();
+        ReasonNames::from_kernel(&Btf::parse(fixture).unwrap(), std::path::Path::new("/nonexistent")).unwrap().0
+    }
 
     fn args(change: impl FnOnce(&mut FilterArgs)) -> FilterArgs {
         let mut args = FilterArgs::default();
@@ -156,17 +181,17 @@ mod tests {
     }
 
     fn refused(change: impl FnOnce(&mut FilterArgs)) -> String {
-        KernelFilter::new(&args(change), &ReasonNames::default()).unwrap_err().to_string()
+        KernelFilter::new(&args(change), &no_reasons()).unwrap_err().to_string()
     }
 
     #[test]
     fn each_flag_uses_its_own_dimension() {
         let args = args(|args| {
             args.proto = vec!["tcp".into(), "17".into()];
-            args.port = vec![10250];
+            args.port = vec!["10250".into()];
             args.host = vec!["10.0.0.0/8".into()];
         });
-        let filter = KernelFilter::new(&args, &ReasonNames::default()).unwrap();
+        let filter = KernelFilter::new(&args, &no_reasons()).unwrap();
         assert_eq!(filter.dimensions(), 1 << BY_PROTOCOL | 1 << BY_PORT | 1 << BY_SUBNET);
         assert_eq!((filter.keys().count(), filter.subnets().len()), (3, 1));
     }
@@ -177,6 +202,8 @@ mod tests {
         assert!(refused(|args| args.iface = vec!["longer-than-fifteen".into()]).contains("1 to 15 bytes"));
         assert!(refused(|args| args.proto = vec!["tcpp".into()]).contains("give tcp, udp"));
         assert!(refused(|args| args.netns = vec!["no-such-netns".into()]).contains("no-such-netns"));
+        assert!(refused(|args| args.port = vec!["70000".into()]).contains("--port 70000: give"));
+        assert!(refused(|args| args.netns = vec!["/etc/passwd".into()]).contains("no network namespace"));
         assert!(refused(|args| args.reason = vec!["NOPE".into()]).contains("no such drop reason"));
     }
 

@@ -10,13 +10,11 @@ use crate::event::{Header, Stats};
 /// Writes JSON lines; `W` should buffer.
 pub struct JsonLines<W> {
     out: W,
-    /// Packets in the last `stats` line: a tick in which nothing was dropped says nothing.
-    last_seen: Option<u64>,
 }
 
 impl<W: Write> JsonLines<W> {
     pub fn new(out: W) -> Self {
-        Self { out, last_seen: None }
+        Self { out }
     }
 
     fn write(&mut self, value: &impl Serialize) -> io::Result<()> {
@@ -40,10 +38,7 @@ impl<W: Write> Sink for JsonLines<W> {
     }
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
-        if stats.last || self.last_seen != Some(stats.seen) {
-            self.last_seen = Some(stats.seen);
-            self.write(stats)?;
-        }
+        self.write(stats)?;
         self.out.flush()
     }
 }

@@ -112,7 +112,7 @@ impl Batch {
         // SAFETY: the pointers are to live buffers of `most` keys and `most` times the CPUs' values, and the kernel
         // writes at most `count` of each; the attribute's size is given.
         let result =
-            unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<BatchAttr>() as libc::c_long) };
+            unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<BatchAttr>() as libc::c_uint) };
         if result == 0 {
             return Ok((attr.count as usize, false));
         }

@@ -16,7 +16,7 @@ macro_rules! kernels {
 pub(crate) const KERNELS: [(&str, &[u8]); 6] = kernels!["5.10", "6.1", "6.12", "6.18", "6.18-microvm", "7.2"];
 
 /// A column for each of [`KERNELS`].
-const OFFSETS: [(&str, [u32; 6]); 26] = [
+const OFFSETS: [(&str, [u32; 6]); 34] = [
     ("SKB_LEN", [112, 112, 112, 112, 112, 112]),
     ("SKB_HEAD", [192, 200, 200, 200, 192, 200]),
     ("SKB_TAIL", [184, 188, 188, 188, 184, 188]),
@@ -39,6 +39,14 @@ const OFFSETS: [(&str, [u32; 6]); 26] = [
     ("DST_DEV", [0, 0, 0, 0, 0, 0]),
     ("SOCK_NET", [48, 48, 48, 48, 48, 48]),
     ("SOCK_STATE", [18, 18, 18, 18, 18, 18]),
+    ("SOCK_FAMILY", [16, 16, 16, 16, 16, 16]),
+    ("SOCK_SOURCE", [4, 4, 4, 4, 4, 4]),
+    ("SOCK_DESTINATION", [0, 0, 0, 0, 0, 0]),
+    ("SOCK_SOURCE6", [72, 72, 72, 72, 72, 72]),
+    ("SOCK_DESTINATION6", [56, 56, 56, 56, 56, 56]),
+    ("SOCK_SOURCE_PORT", [14, 14, 14, 14, 14, 14]),
+    ("SOCK_DESTINATION_PORT", [12, 12, 12, 12, 12, 12]),
+    ("SOCK_PROTOCOL", [540, 516, 574, 532, 532, 540]),
     ("SOCK_COOKIE", [88, 88, 88, 88, 88, 88]),
     ("SOCK_CGROUP", [664, 648, 672, 680, 672, 688]),
     ("CGROUP_NODE", [248, 248, 256, 256, 256, 296]),

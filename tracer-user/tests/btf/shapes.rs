@@ -217,7 +217,7 @@ fn each_missing_member_is_an_error_or_an_absence() {
     for field in FIELDS {
         let made = fields(field.path).parse();
         match (resolve(&made), field.need) {
-            (Err(ResolveError::Required { source }), Need::Required) => {
+            (Err(ResolveError::Required { error: source }), Need::Required) => {
                 assert!(source.to_string().contains(field.path.split('.').nth(1).unwrap()), "{source}");
             }
             (Ok(resolved), Need::Optional(lost)) => {

@@ -13,8 +13,6 @@ use anyhow::{Context, Result};
 use super::empty;
 use crate::process::{self, run};
 
-/// Where Debian is when the machine's own apt does not say.
-const MIRROR: &str = "http://deb.debian.org/debian";
 const SUITES: &str = "bullseye bookworm bookworm-backports trixie trixie-backports forky sid";
 const SECURITY_SUITES: &str = "bullseye-security bookworm-security trixie-security";
 /// Signs all of the above; Debian has it from the start, others in debian-archive-keyring.
@@ -35,9 +33,10 @@ impl Apt {
         for part in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(directory.join(part)).with_context(cannot)?;
         }
-        let mirror = |label, otherwise: String| own_mirror(label).unwrap_or(otherwise);
-        let sources =
-            sources(&mirror("Debian", MIRROR.to_owned()), &mirror("Debian-Security", format!("{MIRROR}-security")));
+        let mirror = own_mirror("Debian")
+            .context("this machine's apt knows no Debian mirror: the kernels are fetched from the one it uses")?;
+        let security = own_mirror("Debian-Security").unwrap_or_else(|| format!("{mirror}-security"));
+        let sources = sources(&mirror, &security);
         fs::write(directory.join("debian.sources"), sources).with_context(cannot)?;
         fs::write(apt.configuration(), configuration(directory)).with_context(cannot)?;
         apt.update()?;
