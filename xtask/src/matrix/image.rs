@@ -18,9 +18,10 @@ use crate::process::{self, find, run};
 const INIT: &str = include_str!("init.sh");
 
 /// What the lab runs beyond its table of packages. Everything else is busybox.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 14] = [
     "busybox",
     "bash",
+    "bridge",
     "sh",
     "modprobe",
     "prlimit",

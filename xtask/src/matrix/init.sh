@@ -15,6 +15,8 @@ mount -t bpf none /sys/fs/bpf
 mount -t cgroup2 none /sys/fs/cgroup
 ln -s /proc/self/fd /dev/fd
 ip link set lo up
+# Nothing asks the kernel for these by name.
+modprobe -a tun br_netfilter
 
 exec 3>/dev/ttyS1
 stty -F /dev/ttyS1 raw -echo

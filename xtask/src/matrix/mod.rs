@@ -114,7 +114,7 @@ fn boot(kernel: &Kernel, directory: &Path, contents: &Contents, filter: Option<&
     let console = file("console.log");
     let end = machine::listen(&kernel.image(), &file("initramfs"), &console, filter, |line| {
         if let Some(scenario) = transcript.take(line) {
-            println!("{:>5} {:>8}  {}", kernel.line, table::word(Some(&scenario.outcome)), scenario.name);
+            println!("{:>5} {:>8}  {}", kernel.line.to_string(), table::word(Some(&scenario.outcome)), scenario.name);
         }
     })?;
     transcript.close(end, &machine::console(&console));
