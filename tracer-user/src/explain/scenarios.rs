@@ -242,6 +242,7 @@ const BACKGROUND: &[(&str, &str, &str, &str)] = &[
     ("TCP_OLD_SEQUENCE", "tcp_validate_incoming", UP, "tcp ack"),
     ("TCP_FLAGS", "tcp_v4_do_rcv", UP, "tcp fin"),
     ("NOT_SPECIFIED", "tcp_v4_rcv", UP, "tcp ack"),
+    ("NOT_SPECIFIED", "tcp_rcv_state_process", UP, "tcp ack"),
     ("NOT_SPECIFIED", "virtio_transport_recv_pkt", "", "local"),
     ("SOCKET_FILTER", "netlink_broadcast_filtered", "nlmsg_notify", "local"),
     ("NO_SOCKET", "__udp4_lib_rcv", UP, "udp dns answer"),

@@ -65,6 +65,17 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        reasons: &[NOT_SPECIFIED],
+        locations: "tcp_rcv_state_process",
+        only: "a TCP segment that opens no connection",
+        when: |drop| matches!(drop.tcp(), Some(Segment::Other | Segment::Close)),
+        says: "an acknowledgement did its work while a connection opened or closed, and is thrown away",
+        cause: Some(Cause::Unknown),
+        severity: Some((Noise, "the kernel drops an acknowledgement that leaves nothing to queue")),
+        remedy: Some(&[]),
+        ..ROW
+    },
+    Place {
         locations: "tcp_v4_rcv tcp_v6_rcv",
         only: "a TCP segment that opens no connection",
         when: |drop| drop.tcp().is_some_and(|segment| segment != Segment::Open),
