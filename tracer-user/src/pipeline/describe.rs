@@ -78,12 +78,12 @@ impl Describer {
         &mut self,
         due: &Due,
         sample: Option<&Dropped>,
-        known: &'a mut Option<Drop>,
+        known: &'a mut Option<Box<Drop>>,
     ) -> &'a Drop {
         if known.is_none() {
             self.learn(due);
         }
-        let drop = known.get_or_insert_with(|| self.build(due, sample));
+        let drop = known.get_or_insert_with(|| Box::new(self.build(due, sample)));
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
             None => Self::now(),
