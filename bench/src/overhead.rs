@@ -54,8 +54,8 @@ pub(crate) struct Cost {
     pub(crate) baseline: Spread,
     /// What the tool adds, ns.
     pub(crate) overhead: Spread,
-    /// The sender's rate with the tool, to its rate without.
-    pub(crate) rate: Spread,
+    /// The sender's rate with the tool, to its rate without; `None` if that never agreed with itself.
+    pub(crate) rate: Option<Spread>,
     /// Packets that the rule dropped while a tool that counts was watching, all runs together.
     pub(crate) dropped: Option<u64>,
     pub(crate) memory: Option<Memory>,
@@ -98,7 +98,8 @@ struct Series {
 struct Run {
     baseline: f64,
     overhead: f64,
-    rate: f64,
+    /// Unlike CPU time it suffers from whoever else wants the CPU, so it may be missing where the others are not.
+    rate: Option<f64>,
 }
 
 impl Series {
@@ -120,28 +121,31 @@ impl Series {
     }
 
     fn keep(&mut self, run: Sent, before: Sent, after: Sent) {
-        let (least, most) = (before.cpu_ns.min(after.cpu_ns), before.cpu_ns.max(after.cpu_ns));
-        if most > least * (1.0 + AGREEMENT) {
-            eprintln!("  noisy: {least:.0} and {most:.0} ns without a tool");
+        let Some(baseline) = agreed(before.cpu_ns, after.cpu_ns) else {
+            eprintln!("  noisy: {:.0} and {:.0} ns without a tool", before.cpu_ns, after.cpu_ns);
             return;
-        }
-        let baseline = f64::midpoint(before.cpu_ns, after.cpu_ns);
-        let rate = run.rate / f64::midpoint(before.rate, after.rate);
+        };
+        let rate = agreed(before.rate, after.rate).map(|rate| run.rate / rate);
         self.runs.push(Run { baseline, overhead: run.cpu_ns - baseline, rate });
     }
 
     fn cost(&self, scenario: &str) -> Option<Cost> {
-        let spread = |number: fn(&Run) -> f64| Spread::of(self.runs.iter().map(number));
+        let spread = |number: fn(&Run) -> Option<f64>| Spread::of(self.runs.iter().filter_map(number));
         Some(Cost {
             scenario: scenario.to_owned(),
             tool: self.tool.to_string(),
-            baseline: spread(|run| run.baseline)?,
-            overhead: spread(|run| run.overhead)?,
-            rate: spread(|run| run.rate)?,
+            baseline: spread(|run| Some(run.baseline))?,
+            overhead: spread(|run| Some(run.overhead))?,
+            rate: spread(|run| run.rate),
             dropped: self.dropped,
             memory: self.memory,
         })
     }
+}
+
+/// The mean of two numbers that should be equal, if they are.
+fn agreed(one: f64, other: f64) -> Option<f64> {
+    (one.max(other) <= one.min(other) * (1.0 + AGREEMENT)).then(|| f64::midpoint(one, other))
 }
 
 /// What does not add up, if anything: whydrop's total of the lab's drops is the rule's counter, and its lines, with what it

@@ -82,6 +82,13 @@ impl fmt::Display for Results {
         if let Some(why) = &self.no_bpftrace {
             writeln!(f, "bpftrace is left out: {why}")?;
         }
+        if let Some(start) = &self.start {
+            writeln!(
+                f,
+                "From start to the header {} ms, to the first drop's line {} ms",
+                start.header, start.first_drop
+            )?;
+        }
         self.costs(f)?;
         self.programs(f)?;
         self.lossless(f)?;
@@ -105,16 +112,16 @@ impl Results {
             let with = 1.0 + cost.overhead.median / cost.baseline.median;
             let counts = cost.dropped.map_or_else(|| "-".into(), |dropped| format!("{dropped} of {dropped}"));
             let counts = if self.is_wrong(cost) { "WRONG".into() } else { counts };
+            let rate = cost.rate.map_or_else(|| "-".into(), |rate| format!("{:.2}", rate.median));
             writeln!(
                 f,
-                "| {} | {} | {:.0} | {} | {with:.2} | {} | {} | {:.2} | {counts} |",
+                "| {} | {} | {:.0} | {} | {with:.2} | {} | {} | {rate} | {counts} |",
                 cost.scenario,
                 cost.tool,
                 cost.baseline.median,
                 cost.overhead,
                 to("c2"),
-                to("bpftrace"),
-                cost.rate.median
+                to("bpftrace")
             )?;
         }
         Ok(())

@@ -29,12 +29,21 @@ pub struct Flow<T> {
     last_tick: u64,
     /// The last packet that came as an event, with the last stack.
     sample: Option<Box<Dropped>>,
-    known: Option<T>,
+    /// Boxed: only flows that had a line lately have it, and the table has room for all.
+    known: Option<Box<T>>,
+    known_tick: u64,
 }
 
 impl<T> Flow<T> {
     fn new(tick: u64) -> Self {
-        Self { counted: Tally::default(), printed: Tally::default(), last_tick: tick, sample: None, known: None }
+        Self {
+            counted: Tally::default(),
+            printed: Tally::default(),
+            last_tick: tick,
+            sample: None,
+            known: None,
+            known_tick: tick,
+        }
     }
 
     /// Everything that was printed of it.
@@ -43,7 +52,7 @@ impl<T> Flow<T> {
     }
 
     /// The last packet, and the place for what the next stages work out.
-    pub fn parts(&mut self) -> (Option<&Dropped>, &mut Option<T>) {
+    pub fn parts(&mut self) -> (Option<&Dropped>, &mut Option<Box<T>>) {
         (self.sample.as_deref(), &mut self.known)
     }
 
@@ -111,14 +120,19 @@ impl<T> Flows<T> {
         Some(Due { key, since_last, time: None })
     }
 
-    /// Starts the next tick.
+    /// Starts the next tick. What was worked out about flows without a line in the last ones is dropped: it is large.
     pub fn next_tick(&mut self) {
         self.tick += 1;
+        for flow in self.table.values_mut().filter(|flow| flow.known_tick + IDLE_TICKS < self.tick) {
+            flow.known = None;
+        }
     }
 
-    /// A remembered flow.
+    /// A remembered flow that has a line.
     pub fn get_mut(&mut self, key: &FlowKey) -> Option<&mut Flow<T>> {
-        self.table.get_mut(key)
+        let flow = self.table.get_mut(key)?;
+        flow.known_tick = self.tick;
+        Some(flow)
     }
 
     /// Forgets what the next stages worked out, because names have changed.
@@ -214,5 +228,18 @@ mod tests {
         assert_eq!(packets(flows.counted(key(60_000), tally(1))), 1);
         assert_eq!(flows.evicted(), all);
         assert_eq!(flows.table.len(), 1);
+    }
+    #[test]
+    fn what_was_worked_out_lasts_as_long_as_a_flow_has_lines() {
+        let mut flows = Flows::<u32>::new(Mode::Flows);
+        for port in [1, 2] {
+            flows.counted(key(port), tally(1));
+            *flows.get_mut(&key(port)).unwrap().parts().1 = Some(Box::new(7));
+        }
+        for _ in 0..=IDLE_TICKS {
+            flows.next_tick();
+            assert!(flows.get_mut(&key(1)).unwrap().parts().1.is_some());
+        }
+        assert!(flows.get_mut(&key(2)).unwrap().parts().1.is_none());
     }
 }

@@ -85,13 +85,13 @@ impl Describer {
         &mut self,
         due: &Due,
         sample: Option<&Dropped>,
-        known: &'a mut Option<Drop>,
+        known: &'a mut Option<Box<Drop>>,
     ) -> &'a Drop {
         if known.is_none() {
             self.learn(due);
         }
         let is_new = known.is_none();
-        let drop = known.get_or_insert_with(|| self.build(due, sample));
+        let drop = known.get_or_insert_with(|| Box::new(self.build(due, sample)));
         if let (true, Some(name)) = (is_new && self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
             self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
         }
