@@ -45,7 +45,7 @@ for program in /lab/*; do
         if [ $status = 0 ]; then
             sed -n 's/^\(skipped\|degraded\) /because /p' /run/output >&3
         else
-            grep -v '^$' /run/output | tail -n 40 | cut -c -2000 | sed 's/^/text /' >&3
+            grep -v -e '^$' -e '^failures:' -e '^running 1 test' /run/output | tail -n 40 | cut -c -2000 | sed 's/^/text /' >&3
         fi
         say "end $status"
     done

@@ -13,7 +13,7 @@ mod table;
 mod transcript;
 
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -112,7 +112,10 @@ fn boot(kernel: &Kernel, directory: &Path, contents: &Contents, filter: Option<&
     println!("{} boots", kernel.release);
     let mut transcript = Transcript::default();
     let console = file("console.log");
+    // What has been said stays when the matrix is interrupted.
+    let mut log = fs::File::create(file("transcript.log"))?;
     let end = machine::listen(&kernel.image(), &file("initramfs"), &console, filter, |line| {
+        let _unwritten = writeln!(log, "{line}");
         if let Some(scenario) = transcript.take(line) {
             println!("{:>5} {:>8}  {}", kernel.line.to_string(), table::word(Some(&scenario.outcome)), scenario.name);
         }

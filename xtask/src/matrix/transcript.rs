@@ -85,13 +85,14 @@ impl Transcript {
     /// Closes the account when the machine has ended; `console` is what the kernel printed.
     pub(super) fn close(&mut self, end: End, console: &str) {
         let how = match end {
+            End::Off if self.done => "no test has that in its name".to_owned(),
             End::Off => "the machine ended too early".to_owned(),
             End::Silent(time) => format!("the machine said nothing for {} s and was killed", time.as_secs()),
         };
         let what = match (&self.open, &self.release) {
             (Some(open), _) => Some(open.name.clone()),
             (None, None) => Some("boot".to_owned()),
-            (None, Some(_)) if !self.done => Some("all scenarios told".to_owned()),
+            (None, Some(_)) if !self.done || self.scenarios.is_empty() => Some("all scenarios told".to_owned()),
             (None, Some(_)) => None,
         };
         if let Some(name) = what {
@@ -189,6 +190,12 @@ mod tests {
         assert!(matches!(outcome(&told(&[], End::Off, ""), "boot"), Outcome::Failed(_)));
         let early = told(&["up 6.1", "test lab a", "end 0"], End::Off, "");
         assert!(matches!(outcome(&early, "all scenarios told"), Outcome::Failed(_)));
+    }
+
+    #[test]
+    fn a_run_without_any_scenario_has_failed() {
+        let empty = told(&["up 6.1", "done"], End::Off, "");
+        assert!(matches!(outcome(&empty, "all scenarios told"), Outcome::Failed(text) if text.contains("no test")));
     }
 
     #[test]
