@@ -5,6 +5,10 @@ use tracer_tests::topology::{self, SERVER};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, NetNs, Story, require};
 
+/// Where queues free what they do not take: 6.12 to 6.18, 5.10, 6.1, 7.2.
+const FREED_IN: [&str; 5] =
+    ["__dev_queue_xmit", "__dev_xmit_skb", "kfree_skb_list", "kfree_skb_list_reason", "__tcf_kfree_skb_list"];
+
 /// A token bucket of two packets at `interface`.
 fn tight(namespace: &NetNs, interface: &str) -> Result<()> {
     namespace.exec(&format!("tc qdisc add dev {interface} root tbf rate 8kbit burst 1540 limit 3000")).map(drop)
@@ -28,7 +32,7 @@ fn of_the_sender() -> Result<()> {
         let wanted =
             Expect::drop("QDISC_DROP").cause("qdisc").problem().hook("qdisc").interface("c0").netns(&lab.client)?;
         let drops = dropped(&lab.client, "c0")?;
-        story.names(wanted.flow(&sent.flow).freed_in(&["__dev_queue_xmit", "__dev_xmit_skb"]), drops)?;
+        story.names(wanted.flow(&sent.flow).freed_in(&FREED_IN), drops)?;
         story.end()?;
     }
     Ok(())
@@ -46,7 +50,7 @@ fn of_a_router() -> Result<()> {
         let wanted =
             Expect::drop("QDISC_DROP").cause("qdisc").problem().hook("qdisc").interface("r2").netns(&lab.router)?;
         let drops = dropped(&lab.router, "r2")?;
-        story.names(wanted.flow(&sent.flow).freed_in(&["__dev_queue_xmit", "__dev_xmit_skb"]), drops)?;
+        story.names(wanted.flow(&sent.flow).freed_in(&FREED_IN), drops)?;
         story.end()?;
     }
     Ok(())

@@ -241,6 +241,7 @@ const BACKGROUND: &[(&str, &str, &str, &str)] = &[
     ("TCP_ABORT_ON_DATA", "tcp_v4_do_rcv", UP, "tcp ack"),
     ("TCP_OLD_SEQUENCE", "tcp_validate_incoming", UP, "tcp ack"),
     ("TCP_FLAGS", "tcp_v4_do_rcv", UP, "tcp fin"),
+    ("NOT_SPECIFIED", "icmpv6_rcv", UP6, "ns"),
     ("NOT_SPECIFIED", "tcp_v4_rcv", UP, "tcp ack"),
     ("NOT_SPECIFIED", "tcp_rcv_state_process", UP, "tcp ack"),
     ("NOT_SPECIFIED", "virtio_transport_recv_pkt", "", "local"),

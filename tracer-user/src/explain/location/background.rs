@@ -101,6 +101,17 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        reasons: &[NOT_SPECIFIED],
+        locations: "icmpv6_rcv",
+        only: "neighbour discovery",
+        when: |drop| drop.is_neighbour_discovery(),
+        says: "a neighbour message was handled, and freed like a drop",
+        cause: Some(Cause::Neighbour),
+        severity: Some((Noise, "kernels before 6.3 free every neighbour message this way")),
+        remedy: Some(&[]),
+        ..ROW
+    },
+    Place {
         locations: "icmpv6_rcv icmp_rcv igmp_rcv",
         says: "an ICMP message that this machine does not use",
         cause: Some(Cause::NoSocket),

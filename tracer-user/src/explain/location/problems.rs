@@ -83,6 +83,17 @@ pub(super) const PLACES: &[Place] = &[
     },
     Place {
         reasons: &["IP_INNOROUTES", "IP_OUTNOROUTES"],
+        locations: "ip6_pkt_drop",
+        only: "called by ip6_pkt_prohibit",
+        when: |drop| drop.passed("ip6_pkt_prohibit") || drop.passed("ip6_pkt_prohibit_out"),
+        says: "a route or rule prohibits {destination}",
+        cause: Some(Cause::RouteReject),
+        severity: Some((Problem, "the routing table refuses packets to this destination")),
+        remedy: Some(ROUTES),
+        ..ROW
+    },
+    Place {
+        reasons: &["IP_INNOROUTES", "IP_OUTNOROUTES"],
         locations: "ip6_pkt_discard ip6_pkt_discard_out ip6_pkt_drop",
         says: "no route leads to {destination}, or an unreachable route stands in its place",
         like: Some("IP_INNOROUTES"),
@@ -140,10 +151,10 @@ pub(super) const PLACES: &[Place] = &[
     },
     Place {
         locations: "ip_rcv_finish_core ip_rcv_finish ip_route_input_noref",
-        says: "the route check refused its source {source} on {interface}, or it carries a source route",
+        says: "the route check refused its source {source} on {interface}, or its IP options",
         cause: Some(Cause::ReversePath),
         confidence: Confidence::Inferred,
-        severity: Some((Problem, "packets from this source cannot arrive by this interface")),
+        severity: Some((Problem, "packets like this one cannot arrive by this interface")),
         remedy: Some(&[
             "{ns}{ip} route get {source}",
             "{ns}sysctl net.ipv4.conf.{conf}.log_martians net.ipv4.conf.{conf}.accept_source_route",
