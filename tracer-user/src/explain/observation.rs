@@ -58,6 +58,12 @@ impl<'a> Observation<'a> {
         self.location.map_or("", bare)
     }
 
+    /// Whether the function that freed the packet was called by this one.
+    pub(super) fn called_by(&self, function: &str) -> bool {
+        let caller = self.stack.iter().map(|frame| bare(frame)).skip_while(|frame| *frame != self.symbol()).nth(1);
+        caller == Some(function)
+    }
+
     pub(super) const fn is_arp(&self) -> bool {
         self.ethertype == ETH_P_ARP
     }
@@ -146,6 +152,14 @@ mod tests {
             assert_eq!(bare(symbol), "ip_rcv_finish_core");
         }
         assert_eq!(bare(""), "");
+    }
+
+    #[test]
+    fn the_caller_is_the_frame_behind_the_location() {
+        let stack = ["bpf_prog_drop", "ip6_pkt_drop.isra.0", "ip6_pkt_prohibit", "ipv6_rcv"];
+        let drop = Observation { location: Some("ip6_pkt_drop"), stack: &stack, ..Observation::default() };
+        assert!(drop.called_by("ip6_pkt_prohibit") && !drop.called_by("ipv6_rcv"));
+        assert!(!Observation::default().called_by("ipv6_rcv"));
     }
 
     #[test]

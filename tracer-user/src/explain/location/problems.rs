@@ -85,7 +85,7 @@ pub(super) const PLACES: &[Place] = &[
         reasons: &["IP_INNOROUTES", "IP_OUTNOROUTES"],
         locations: "ip6_pkt_drop",
         only: "called by ip6_pkt_prohibit",
-        when: |drop| drop.passed("ip6_pkt_prohibit") || drop.passed("ip6_pkt_prohibit_out"),
+        when: |drop| drop.called_by("ip6_pkt_prohibit") || drop.called_by("ip6_pkt_prohibit_out"),
         says: "a route or rule prohibits {destination}",
         cause: Some(Cause::RouteReject),
         severity: Some((Problem, "the routing table refuses packets to this destination")),
