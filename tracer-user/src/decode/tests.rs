@@ -115,3 +115,30 @@ fn random_bytes_never_panic() {
         assert!(headers.source.is_none() || length >= 20, "an address out of {length} bytes");
     }
 }
+
+#[test]
+fn random_events_are_decoded_or_refused() {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let (mut decoded, mut refused) = (0, 0);
+    for round in 0..50_000_u32 {
+        let length = random() as usize % (size_of::<StackedDropEvent>() + 32);
+        let mut bytes: Vec<u8> = (0..length).map(|_| random() as u8).collect();
+        if round % 2 == 0 && length > 1 {
+            bytes[..2].copy_from_slice(&DROP_EVENT.to_ne_bytes());
+        }
+        match decode(&bytes) {
+            Ok(dropped) => {
+                assert!(dropped.stack.len() <= tracer_common::STACK_FRAMES);
+                decoded += 1;
+            }
+            Err(_) => refused += 1,
+        }
+    }
+    assert!(decoded > 1000 && refused > 1000, "{decoded} decoded, {refused} refused");
+}
