@@ -88,11 +88,21 @@ fn send_from_many_sources(family: Family, packets: u64) -> Result<()> {
 
 #[test]
 fn more_flows_than_the_tables_hold() -> Result<()> {
+    many_flows(&[])
+}
+
+/// What has no room in the tables has no line of its own either.
+#[test]
+fn more_flows_than_the_tables_hold_and_a_line_for_each_packet() -> Result<()> {
+    many_flows(&["--every"])
+}
+
+fn many_flows(more: &[&str]) -> Result<()> {
     for family in Family::BOTH {
         let lab = topology::pair()?;
         let _lax = ["all", "s0"].map(|name| sysctl::set(&lab.server, &format!("net/ipv4/conf/{name}/rp_filter"), "0"));
         let rule = rule(&lab, family)?;
-        let tracer = watch(&lab.server, &[])?;
+        let tracer = watch(&lab.server, more)?;
         flood::from_every_cpu(&lab.client, PACKETS, |share| send_from_many_sources(family, share))?;
         ensure_exact(&tracer.stop()?, &rule, PACKETS)?;
     }

@@ -39,7 +39,8 @@ pub struct Drop<'a> {
 #[inline(always)]
 pub fn emit<R: Read>(context: &impl EbpfContext, state: &mut CpuState, drop: &Drop<'_>, number: u64) {
     let flags = match number {
-        0 => 0,
+        // Among other flows: said by place, so a line of its own would count it twice.
+        0 => return,
         1 => FLAG_FIRST,
         _ if number & u64::from(globals::get(&SAMPLE_MASK)) == 0 => FLAG_SAMPLED,
         _ => 0,

@@ -24,6 +24,9 @@ const VALUE_BYTES: u64 = 16;
 const SLOT_EVENTS: u32 = 1024;
 /// And events with a stack: 3,800 a second take one or two per cent of a CPU.
 const SLOT_STACKS: u32 = 512;
+/// What any CPU may send of both, as on a machine with many CPUs all drops may be on one.
+const LEAST_EVENTS: u32 = 128;
+const LEAST_STACKS: u32 = 64;
 
 /// Entries and bytes of the maps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +50,8 @@ impl Sizes {
             flow_entries: power_of_two_below(FLOWS_BUDGET / 2 / entry, 16_384),
             other_entries: power_of_two_below(OTHER_BUDGET / entry, 4096),
             ring_bytes: if every { EVERY_RING_BYTES } else { RING_BYTES },
-            event_budget: (SLOT_EVENTS / cpus.max(1)).max(16),
-            stack_budget: (SLOT_STACKS / cpus.max(1)).max(8),
+            event_budget: (SLOT_EVENTS / cpus.max(1)).max(LEAST_EVENTS),
+            stack_budget: (SLOT_STACKS / cpus.max(1)).max(LEAST_STACKS),
             cpus: cpus.max(1),
         }
     }
