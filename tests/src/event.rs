@@ -17,6 +17,8 @@ pub mod key {
     pub const BYTES: &str = "/bytes";
     pub const SEVERITY: &str = "/severity";
     pub const REASON: &str = "/reason/name";
+    /// What the place of the drop stands for where the kernel gives no reason.
+    pub const DERIVED: &str = "/reason/derived";
     pub const SUBSYSTEM: &str = "/reason/subsystem";
     pub const SYMBOL: &str = "/location/symbol";
     pub const HOOK: &str = "/hook";

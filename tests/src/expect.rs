@@ -27,17 +27,29 @@ impl Expect {
 
     /// A row of the totals, which has no kind.
     pub fn total(reason: &str) -> Self {
-        Self::any().with(key::REASON, reason)
+        Self::any().reason(&[reason])
     }
 
     /// A drop line with this reason.
     pub fn drop(reason: &str) -> Self {
-        Self::any().with(key::KIND, "drop").with(key::REASON, reason)
+        Self::any().with(key::KIND, "drop").reason(&[reason])
     }
 
     /// A drop line with the first of these reasons that this kernel knows.
     pub fn finest(reasons: &[&str]) -> Result<Self> {
+        if !kernel::tells_reasons() {
+            return Ok(Self::any().with(key::KIND, "drop").reason(reasons));
+        }
         Ok(Self::drop(kernel::finest_reason(reasons)?))
+    }
+
+    /// This reason; where the kernel tells none, one of these names or none may be derived.
+    fn reason(self, reasons: &[&str]) -> Self {
+        if kernel::tells_reasons() {
+            return self.with_any(key::REASON, reasons.iter().copied());
+        }
+        let derived = reasons.iter().map(|reason| Value::from(*reason)).chain([Value::Null]);
+        self.with(key::REASON, "UNKNOWN").with_any(key::DERIVED, derived)
     }
 
     /// One more key that must have exactly this value.

@@ -61,6 +61,8 @@ pub(super) struct Contents {
     pub(super) binary: PathBuf,
     /// The test programs, static, by their names.
     pub(super) tests: Vec<(String, PathBuf)>,
+    /// The workspace, whose pages and schemas some tests read.
+    pub(super) workspace: PathBuf,
 }
 
 /// Writes the initramfs of a kernel to `image`, by way of `root`.
@@ -73,6 +75,10 @@ pub(super) fn build(kernel: &Kernel, contents: &Contents, root: &Path, image: &P
     for (name, program) in &contents.tests {
         copy(program, &root.join("lab").join(name))?;
     }
+    let workspace = root.join(contents.workspace.strip_prefix("/").unwrap_or(&contents.workspace));
+    copy_tree(&contents.workspace.join("docs"), &workspace)?;
+    // They name the pages from their own crate on.
+    fs::create_dir_all(workspace.join("tests"))?;
     add_modules(root, kernel)?;
     pack(root, image)
 }

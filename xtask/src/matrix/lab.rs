@@ -10,8 +10,17 @@ use crate::workspace::Workspace;
 
 /// Builds the test programs; gives each with its name.
 pub(super) fn build(workspace: &Workspace) -> Result<Vec<(String, PathBuf)>> {
+    // Optimised, because the emulator is slow enough.
     let mut build = cargo();
-    build.current_dir(&workspace.root).args(["test", "--no-run", "--package", "tracer-tests", "--test", "*"]);
+    build.current_dir(&workspace.root).args([
+        "test",
+        "--no-run",
+        "--release",
+        "--package",
+        "tracer-tests",
+        "--test",
+        "*",
+    ]);
     build::make_static(&mut build)?;
     process::run(&mut build)?;
     // Nothing is built a second time: it only says where everything is.

@@ -18,8 +18,8 @@ use super::transcript::End;
 /// A test that takes longer hangs, whatever the emulator adds.
 const TEST_LIMIT: Duration = Duration::from_mins(5);
 
-/// No machine is silent for this long: it tells of each test.
-const SILENCE: Duration = Duration::from_mins(6);
+/// No machine is silent for this long: it tells of each test, which has two attempts.
+const SILENCE: Duration = Duration::from_mins(11);
 
 /// Enough for 100,000 flows and the kernel's modules.
 const MEMORY: &str = "768";

@@ -43,7 +43,8 @@ pub(crate) fn matrix(workspace: &Workspace, lines: &[Line], filter: Option<&str>
     packages::ensure(&packages::MATRIX, "the kernel matrix")?;
     let directory = workspace.matrix();
     let kernels = kernels(&directory, lines)?;
-    let contents = Contents { binary: build::binary(workspace, true)?, tests: lab::build(workspace)? };
+    let (binary, tests) = (build::binary(workspace, true)?, lab::build(workspace)?);
+    let contents = Contents { binary, tests, workspace: workspace.root.clone() };
     let columns = boot_all(&kernels, &directory, &contents, filter)?;
     print!("\n{}", table::render(&columns));
     let (failures, seconds) = (table::failures(&columns), start.elapsed().as_secs());
