@@ -79,9 +79,10 @@ pub(super) const PLACES: &[Place] = &[
         locations: "tcp_v4_rcv tcp_v6_rcv",
         only: "a TCP segment that opens no connection",
         when: |drop| drop.tcp().is_some_and(|segment| segment != Segment::Open),
-        says: "a late segment of a connection that has ended",
+        says: "a late segment of a connection that has ended, or the last step of a handshake into a full accept queue",
         cause: Some(Cause::NoSocket),
-        severity: Some((Noise, "connections leave late segments behind (time-wait)")),
+        // Kernels up to 6.12 give no reason for a full accept queue either, so it is not called noise.
+        severity: Some((Expected, "connections leave late segments behind (time-wait)")),
         ..ROW
     },
     Place {
