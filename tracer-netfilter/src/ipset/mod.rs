@@ -1,0 +1,7 @@
+//! Sets of ipset over netlink.
+
+/// A set with its members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IpSet {
+    pub name: String,
+}

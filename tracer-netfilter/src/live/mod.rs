@@ -1,0 +1,1 @@
+//! The world as the kernel shows it to the calling thread's network namespace.

@@ -1,0 +1,1 @@
+//! Who put a rule there, and what that means for changing it.

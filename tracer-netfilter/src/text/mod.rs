@@ -1,0 +1,1 @@
+//! Rules as their users find them: in `iptables -S` and in `nft list ruleset`.
