@@ -29,7 +29,7 @@ impl Ruling {
 
     /// One rule is named, and the kernel's own counter or trace says so.
     pub fn is_certain(&self) -> bool {
-        matches!(&*self.suspects, [only] if only.proof.is_seen()) && self.unknown.is_empty()
+        matches!(&*self.suspects, [only] if only.proof.is_seen())
     }
 
     /// The kernel's trace named the rule.
