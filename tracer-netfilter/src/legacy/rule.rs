@@ -1,16 +1,22 @@
 //! From an entry to a rule.
 
 use super::entry::{ACCEPT, CONTINUE, DROP, Entry, Extension, Layout, QUEUE, RETURN, Standard, text};
-use crate::model::{DecodeError, Expression, Rule, Table, Verdict};
+use crate::model::{DecodeError, Expression, Family, Rule, Table, Verdict};
 use crate::xt;
 
 /// Decodes a rule as it is kept in `table`.
 pub(crate) fn rule(table: &Table, entry: &[u8], jump: Option<usize>, number: u32) -> Result<Rule, DecodeError> {
     let layout = Layout::of(table.family).ok_or(DecodeError::Malformed("the family of a legacy table"))?;
+    let header = match table.family {
+        Family::Ip => xt::Header::decode_ipv4(entry)?,
+        Family::Ip6 => xt::Header::decode_ipv6(entry)?,
+        _ => return Err(DecodeError::Malformed("the family of a legacy table")),
+    };
     let entry = Entry::new(layout, entry).ok_or(DecodeError::Malformed("an entry of x_tables"))?;
     let matches = entry.matches().ok_or(DecodeError::Malformed("the matches of an entry of x_tables"))?;
     let comment = matches.iter().find(|found| found.name == "comment").map(|found| text(found.data));
     let mut expressions = Vec::with_capacity(matches.len() + 3);
+    expressions.push(Expression::Match(xt::Match::Header(header)));
     for Extension { name, revision, data } in &matches {
         expressions.push(Expression::Match(xt::Match::decode(name, *revision, table.family, data)?));
     }
