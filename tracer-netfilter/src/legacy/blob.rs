@@ -31,7 +31,7 @@ pub(super) fn table(layout: &Layout, name: &str, info: &Info, entries: &[u8]) ->
 }
 
 /// Priority of a table at a hook (`include/uapi/linux/netfilter_ipv4.h`), and whether its chains are of NAT.
-pub(super) fn place(table: &str, hook: Hook) -> Option<(i32, ChainKind)> {
+pub(crate) fn place(table: &str, hook: Hook) -> Option<(i32, ChainKind)> {
     Some(match (table, hook) {
         ("raw", _) => (-300, ChainKind::Filter),
         ("mangle", _) => (-150, ChainKind::Filter),

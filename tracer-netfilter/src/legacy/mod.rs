@@ -12,6 +12,7 @@ mod names;
 mod others;
 mod rule;
 
+pub(crate) use blob::place;
 pub use error::LegacyError;
 pub(crate) use rule::rule;
 

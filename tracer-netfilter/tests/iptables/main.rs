@@ -5,3 +5,5 @@
 mod arp;
 mod legacy;
 mod netns;
+mod rules;
+mod text;
