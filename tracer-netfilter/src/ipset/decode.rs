@@ -20,6 +20,7 @@ pub(super) const SETNAME: u16 = 2;
 const TYPENAME: u16 = 3;
 const REVISION: u16 = 4;
 const FAMILY: u16 = 5;
+const INDEX: u16 = 11;
 const DATA: u16 = 7;
 const ADT: u16 = 8;
 
@@ -78,6 +79,7 @@ impl Reading {
                 SETNAME => header.name = Some(text(attribute.value)),
                 TYPENAME => header.type_name = Some(text(attribute.value)),
                 REVISION => header.revision = byte(attribute)?,
+                INDEX => header.index = Some(half(attribute)?),
                 FAMILY => header.family = byte(attribute)?,
                 DATA => header.data = Some(attribute.value),
                 ADT => members = Some(attribute.value),
@@ -115,6 +117,7 @@ impl Reading {
 struct Header<'a> {
     name: Option<String>,
     type_name: Option<String>,
+    index: Option<u16>,
     revision: u8,
     family: u8,
     data: Option<&'a [u8]>,
@@ -128,7 +131,7 @@ impl Header<'_> {
             number => Some(Family::from_number(number).ok_or(IpSetError::Malformed("an unknown family"))?),
         };
         let mut set = IpSet::new(name, &type_name, family).ok_or(IpSetError::Type(type_name))?;
-        set.revision = self.revision;
+        (set.index, set.revision) = (self.index, self.revision);
         for attribute in Attributes::new(self.data.unwrap_or_default()) {
             match attribute.kind {
                 TIMEOUT => set.timeout = Some(word(attribute)?),

@@ -104,8 +104,12 @@ impl IpSet {
                     // One without a MAC takes that of the packet.
                     found = found.or_else(|| self.with_key(&(first, second, None, None, None)).first());
                 }
-                // With devices the first net that is there decides, even if for another device ("multi").
-                if found.is_some() || (question.interface.is_some() && !members.is_empty()) {
+                // The first net that is there for any device ends the search ("multi"); those of bridge ports are
+                // hashed apart.
+                let is_last = members.iter().any(|member| {
+                    member.interface.as_ref().is_some_and(|interface| interface.is_physical == options.is_physical)
+                });
+                if found.is_some() || is_last {
                     return found;
                 }
             }

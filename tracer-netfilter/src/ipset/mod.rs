@@ -10,6 +10,8 @@ mod member;
 mod port;
 mod question;
 mod request;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::net::IpAddr;
@@ -97,6 +99,8 @@ pub struct IpSet {
     pub revision: u8,
     /// [`Family::Ip`] or [`Family::Ip6`]; `None` for types that hold no addresses.
     pub family: Option<Family>,
+    /// The kernel's number of it, which rules carry.
+    pub index: Option<u16>,
     /// Timeout that a member gets when none is given, in seconds; `None` if members do not time out.
     pub timeout: Option<u32>,
     parts: Vec<Part>,
@@ -122,6 +126,7 @@ impl IpSet {
             type_name: type_name.to_owned(),
             revision: 0,
             family,
+            index: None,
             timeout: None,
             parts: Part::of_type(type_name)?,
             mask: None,
