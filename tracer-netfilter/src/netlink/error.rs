@@ -78,7 +78,7 @@ impl NetlinkError {
     }
 
     /// Worth asking again at once: a full buffer, a signal, a list that changed.
-    pub(super) const fn is_passing(&self) -> bool {
+    pub(crate) const fn is_passing(&self) -> bool {
         const fn passes(number: i32) -> bool {
             matches!(number, libc::ENOBUFS | libc::EINTR | libc::EAGAIN | libc::EBUSY)
         }

@@ -10,6 +10,7 @@ mod request;
 mod socket;
 
 pub use attributes::{Attribute, Attributes};
+pub(crate) use attributes::{text, until_nul};
 pub use error::{Errno, NetlinkError};
 pub use request::{Message, Request};
 pub use socket::{Dump, Socket};
