@@ -1,1 +1,3 @@
-//! Rules as their users find them: in `iptables -S` and in `nft list ruleset`.
+//! Rules as the user would find them in the listing of the tool that made them.
+
+pub mod nft;
