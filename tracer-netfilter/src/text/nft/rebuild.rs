@@ -24,11 +24,13 @@ pub(super) struct Subject {
     pub(super) rank: u8,
     /// Values are shifted left by this many bits.
     pub(super) shift: u32,
+    /// Of a value in a register.
+    pub(super) bits: u32,
 }
 
 impl Subject {
     pub(super) const fn new(text: String, kind: Kind, order: Order) -> Self {
-        Self { text, kind, order, rank: 0, shift: 0 }
+        Self { text, kind, order, rank: 0, shift: 0, bits: 0 }
     }
 }
 

@@ -15,15 +15,15 @@ struct Part {
     kind: Kind,
     order: Order,
     shift: u32,
+    /// Bytes in a key.
+    length: usize,
 }
 
 impl Rebuild<'_> {
     /// `key` looked up in a set; `between` them stands `map`, `vmap` or an operator.
     pub(super) fn lookup(&mut self, key: &Term, set: &str, between: &str) -> String {
-        let subjects: Vec<_> = match key {
-            Term::Concat(parts) => parts.iter().map(|part| self.part(part)).collect(),
-            key => vec![self.part(key)],
-        };
+        let terms = if let Term::Concat(parts) = key { parts.as_slice() } else { std::slice::from_ref(key) };
+        let subjects: Vec<_> = terms.iter().map(|part| Subject { bits: part.bits(), ..self.part(part) }).collect();
         let is_binary = subjects.iter().any(|subject| subject.rank > 0) && subjects.len() == 1;
         let between = if is_binary && between == " " { " == " } else { between };
         let left: Vec<_> = subjects.iter().map(|subject| subject.text.as_str()).collect();
@@ -53,13 +53,10 @@ impl Rebuild<'_> {
             return format!("@{}", super::name(name));
         };
         let Some(elements) = (self.sets)(name) else { return format!("@{}", super::name(name)) };
-        let parts: Vec<_> = subjects
-            .iter()
-            .map(|subject| Part { kind: subject.kind, order: subject.order, shift: subject.shift })
-            .collect();
+        let parts = layout(set, subjects);
         let mut sorted: Vec<_> = elements.iter().take(MAX_ELEMENTS).collect();
         if !set.flags.interval() {
-            sorted.sort_by_key(|element| sort_key(set, &element.key, &parts));
+            sorted.sort_by_key(|element| sort_key(&element.key, &parts));
         }
         let mut written: Vec<_> = sorted.iter().map(|element| self.element(set, element, &parts)).collect();
         if let Some(element) = elements.catch_all() {
@@ -73,19 +70,13 @@ impl Rebuild<'_> {
 
     fn element(&self, set: &Set, element: &Element, parts: &[Part]) -> String {
         let mut at = 0_usize;
-        let lengths: Vec<usize> = match set.parts.is_empty() {
-            true => vec![element.key.len()],
-            false => set.parts.iter().map(|length| *length as usize).collect(),
-        };
         let mut written = Vec::new();
-        for (index, length) in lengths.into_iter().enumerate() {
-            let fallback = Part { kind: Kind::Integer, order: Order::Network, shift: 0 };
-            let part = parts.get(index).copied().unwrap_or(fallback);
-            let end = at.saturating_add(length);
-            let bytes = |key: &'_ [u8]| key.get(at..end).unwrap_or_default().to_vec();
+        for part in parts {
+            let end = at.saturating_add(part.length);
+            let bytes = |key: &[u8]| key.get(at..end).unwrap_or_default().to_vec();
             let to = element.key_end.as_deref().map(bytes);
-            written.push(range(part, &bytes(&element.key), to.as_deref()));
-            at = at.saturating_add(length.next_multiple_of(4));
+            written.push(range(*part, &bytes(&element.key), to.as_deref()));
+            at = at.saturating_add(part.length.next_multiple_of(4));
         }
         format!("{}{}", written.join(" . "), self.data(set, element))
     }
@@ -117,23 +108,39 @@ fn count(term: &Term) -> u32 {
     }
 }
 
-/// nft sorts plain values by number, and concatenations as one number of the host's order.
-fn sort_key(set: &Set, key: &[u8], parts: &[Part]) -> Vec<u8> {
-    if set.parts.is_empty() {
-        let order = parts.first().map_or(Order::Network, |part| part.order);
+/// The parts of the keys of a set that is looked up with `subjects`. The kernel tells the lengths of ranges only.
+fn layout(set: &Set, subjects: &[Subject]) -> Vec<Part> {
+    let length = |index: usize, subject: &Subject| match set.parts.get(index) {
+        Some(length) => *length as usize,
+        None if subjects.len() == 1 => set.key_length as usize,
+        None => subject.bits.div_ceil(8) as usize,
+    };
+    let part = |(index, subject): (usize, &Subject)| {
+        let Subject { kind, order, shift, .. } = *subject;
+        Part { kind, order, shift, length: length(index, subject).min(64) }
+    };
+    subjects.iter().enumerate().map(part).collect()
+}
+
+/// nft sorts plain values by number, concatenations as one number of the host's order, and flags by the lowest.
+fn sort_key(key: &[u8], parts: &[Part]) -> Vec<u8> {
+    let is_little = cfg!(target_endian = "little");
+    if let [part] = parts {
         let mut bytes = key.to_vec();
-        if order == Order::Host && cfg!(target_endian = "little") {
+        if part.order == Order::Host && is_little {
             bytes.reverse();
+        }
+        if let (true, Some(flags)) = (part.kind.is_flags(), number(&bytes, Order::Network)) {
+            return (flags & flags.wrapping_neg()).to_be_bytes().to_vec();
         }
         return bytes;
     }
     let (mut bytes, mut at) = (Vec::new(), 0_usize);
-    for length in &set.parts {
-        let length = *length as usize;
-        bytes.extend_from_slice(key.get(at..at.saturating_add(length)).unwrap_or_default());
-        at = at.saturating_add(length.next_multiple_of(4));
+    for part in parts {
+        bytes.extend_from_slice(key.get(at..at.saturating_add(part.length)).unwrap_or_default());
+        at = at.saturating_add(part.length.next_multiple_of(4));
     }
-    if cfg!(target_endian = "little") {
+    if is_little {
         bytes.reverse();
     }
     bytes
@@ -189,7 +196,7 @@ fn data_value(set: &Set, bytes: &[u8]) -> String {
         [] => value(Kind::Integer, Order::Network, bytes, Style::Named),
         [kind @ (Kind::Ipv4 | Kind::Ipv6 | Kind::Service)] if bytes.len() >= width(*kind).saturating_mul(2) => {
             let (from, to) = bytes.split_at(bytes.len() / 2);
-            let part = Part { kind: *kind, order: Order::Network, shift: 0 };
+            let part = Part { kind: *kind, order: Order::Network, shift: 0, length: width(*kind) };
             range(part, from, Some(to))
         }
         [kind] => plain(*kind, bytes),
