@@ -90,7 +90,7 @@ impl Rebuild<'_> {
         let bits = self.table.set(set).map_or(0, |set| set.key_length.saturating_mul(8));
         let key = self.registers.get_bits(register, bits);
         let kind = self.table.set(set).and_then(|set| set.data_type).unwrap_or(0);
-        format!("{} {}", object(kind), self.lookup(&key, set, " map "))
+        format!("{} {}", object(kind), self.lookup(&key, set, " map ", Order::Host))
     }
 
     fn dynamic_set(&mut self, expression: &Expression) -> Option<String> {
@@ -121,7 +121,9 @@ impl Rebuild<'_> {
             let data = self.registers.get_bits(*data, data_bits);
             text.push_str(&format!(" : {}", self.describe(&data, (kind, kind.order())).text));
         }
-        Some(format!("{operation} @{} {{ {text} }}", super::name(set)))
+        let is_meter = found.is_some_and(|set| set.flags.anonymous()) && !expressions.is_empty();
+        let name = super::name(set);
+        Some(if is_meter { format!("meter {name} {{ {text} }}") } else { format!("{operation} @{name} {{ {text} }}") })
     }
 
     fn reject(&mut self, kind: RejectKind, code: u8) -> String {

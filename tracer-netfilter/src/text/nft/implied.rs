@@ -38,7 +38,7 @@ impl Layer {
 /// What a match that made a protocol known looks at.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Key {
-    Field(Protocol, &'static Field),
+    Field(Protocol),
     Meta(MetaKey),
     Ct,
 }
@@ -87,11 +87,11 @@ impl Implied {
     fn is_echo(&mut self, key: Key, value: u128) -> bool {
         let kind = u8::try_from(value).unwrap_or(u8::MAX);
         match key {
-            Key::Field(Protocol::Icmp, _) => {
+            Key::Field(Protocol::Icmp) => {
                 self.icmp_type = Some(if kind == 0 { 8 } else { kind });
                 matches!(kind, 0 | 8)
             }
-            Key::Field(Protocol::Icmp6, _) => {
+            Key::Field(Protocol::Icmp6) => {
                 self.icmp_type = Some(kind);
                 matches!(kind, 128 | 129)
             }
@@ -116,7 +116,7 @@ impl Implied {
         is_key: bool,
         family: Family,
     ) -> bool {
-        let Key::Field(lower, _) = found.key else { return true };
+        let Key::Field(lower) = found.key else { return true };
         if matches!(family, Family::Bridge | Family::Netdev | Family::Inet) {
             if matches!(lower, Protocol::Ip | Protocol::Ip6) && base == PayloadBase::Transport {
                 return false;
@@ -145,10 +145,8 @@ impl Implied {
 
     /// A `meta` or `ct` key of `layer` is found to be `value`.
     pub(super) fn by_key(&mut self, layer: Layer, is_l4proto: bool, value: u128, family: Family) -> Option<usize> {
-        let (_, found) = self.get(layer)?;
         let network = self.get(Layer::Network).map(|(_, found)| found);
         let may = network.is_none_or(|network| network.may_go_for(is_l4proto, value, family));
-        let _ = found;
         may.then(|| self.take(layer))?
     }
 }
@@ -158,7 +156,7 @@ impl Match {
     fn nf_protocol(&self) -> Option<Option<Family>> {
         match self.key {
             Key::Meta(MetaKey::NfProtocol) => Some(u8::try_from(self.value).ok().and_then(Family::from_number)),
-            Key::Meta(MetaKey::Protocol) | Key::Field(Protocol::Ether | Protocol::Vlan, _) => Some(match self.value {
+            Key::Meta(MetaKey::Protocol) | Key::Field(Protocol::Ether | Protocol::Vlan) => Some(match self.value {
                 0x0800 => Some(Family::Ip),
                 0x86dd => Some(Family::Ip6),
                 _ => None,

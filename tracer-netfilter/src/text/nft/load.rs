@@ -178,6 +178,7 @@ pub(super) fn ct_text(key: CtKey, direction: Option<Direction>) -> String {
 }
 
 fn conntrack(key: CtKey, direction: Option<Direction>, protocols: &Protocols) -> Term {
+    let source = Source::Ct(key);
     let key = match (key, protocols.network) {
         (CtKey::Source, Some(Protocol::Ip)) => CtKey::SourceIp,
         (CtKey::Destination, Some(Protocol::Ip)) => CtKey::DestinationIp,
@@ -186,7 +187,7 @@ fn conntrack(key: CtKey, direction: Option<Direction>, protocols: &Protocols) ->
         (key, _) => key,
     };
     let (_, kind, order, bits) = ct_key(key);
-    Term::Named { text: ct_text(key, direction), kind, order, bits, source: Source::Ct(key) }
+    Term::Named { text: ct_text(key, direction), kind, order, bits, source }
 }
 
 fn fib(result: FibResult, flags: u32) -> Term {

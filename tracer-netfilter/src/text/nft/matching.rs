@@ -45,8 +45,13 @@ impl Rebuild<'_> {
             }
             Expression::Range { register, negated, from, to } => {
                 let term = self.registers.get(*register);
-                let subject = self.describe(&term, (Kind::Integer, Order::Network));
-                let end = |data: &[u8]| value(subject.kind, subject.order, data, Style::Numeric);
+                let subject = self.part(&term);
+                let end = |data: &[u8]| match number(data, subject.order) {
+                    Some(value) if subject.shift > 0 => {
+                        numeric(subject.kind, value.checked_shr(subject.shift).unwrap_or(0), Style::Numeric)
+                    }
+                    _ => value(subject.kind, subject.order, data, Style::Numeric),
+                };
                 let operator = if *negated { Operator::NotEqual } else { Operator::Equal };
                 let text = relation(&subject, operator, &format!("{}-{}", end(from), end(to)), false);
                 self.push(text);
@@ -61,11 +66,11 @@ impl Rebuild<'_> {
                         return true;
                     }
                     Some(MapTarget::Verdict) => {
-                        let text = self.lookup(&key, set, " vmap ");
+                        let text = self.lookup(&key, set, " vmap ", Order::Host);
                         self.push(text);
                     }
                     None => {
-                        let text = self.lookup(&key, set, if *negated { " != " } else { " " });
+                        let text = self.lookup(&key, set, if *negated { " != " } else { " " }, Order::Host);
                         self.push(text);
                     }
                 }
@@ -113,12 +118,13 @@ impl Rebuild<'_> {
         }
         let subject = self.piece(piece, is_key);
         let missing = whole.saturating_sub(piece.at.bits);
-        let right = numeric(subject.kind, value.checked_shl(missing).unwrap_or(0), Style::Named);
+        let style = if value.is_power_of_two() || !subject.kind.is_flags() { Style::Named } else { Style::Numeric };
+        let right = numeric(subject.kind, value.checked_shl(missing).unwrap_or(0), style);
         let right = if missing == 0 { right } else { format!("{right}/{}", piece.at.bits) };
-        let is_one_value = missing == 0 && !right.contains(" | ");
+        let is_one_value = missing == 0;
         let statement = self.push(relation(&subject, operator, &right, is_one_value));
-        if let (Some((protocol, field)), true, Operator::Equal) = (piece.field, is_key, operator) {
-            self.implied.remember(layer, statement, Key::Field(protocol, field), value);
+        if let (Some((protocol, _)), true, Operator::Equal) = (piece.field, is_key, operator) {
+            self.implied.remember(layer, statement, Key::Field(protocol), value);
         }
     }
 
@@ -139,8 +145,8 @@ impl Rebuild<'_> {
                 Term::Bits(at) if is_equality(operator) => self.compare_bits(at, operator, shifted),
                 term => {
                     let subject = self.describe(&term, (Kind::Integer, Order::Network));
-                    let right = numeric(subject.kind, shifted, Style::Named);
-                    self.bounded(&subject, operator, right);
+                    let ends = [Style::Named, Style::Numeric].map(|style| numeric(subject.kind, shifted, style));
+                    self.bounded(&subject, operator, ends);
                 }
             }
         } else {
@@ -178,7 +184,8 @@ impl Rebuild<'_> {
         };
         let found = number(data, subject.order).unwrap_or(0);
         self.learn(source, found);
-        let statement = self.bounded(&subject, operator, right);
+        let end = value(subject.kind, subject.order, data, Style::Numeric);
+        let statement = self.bounded(&subject, operator, [right, end]);
         self.remember(source, statement, found);
     }
 
@@ -210,6 +217,7 @@ impl Rebuild<'_> {
                 self.protocols.learn(PayloadBase::Link, number);
                 self.implied.by_key(Layer::Link, false, found, family)
             }
+            Source::Ct(CtKey::Source | CtKey::Destination) => self.implied.by_key(Layer::Network, false, found, family),
             Source::Ct(CtKey::Protocol) => {
                 self.protocols.learn(PayloadBase::Network, number);
                 self.implied.by_key(Layer::Network, false, found, family)
@@ -231,8 +239,8 @@ impl Rebuild<'_> {
         self.implied.remember(layer, statement, key, found);
     }
 
-    /// Adds a comparison; two that enclose a value become a range.
-    fn bounded(&mut self, subject: &Subject, operator: Operator, right: String) -> usize {
+    /// Adds a comparison with a value (by its name, as a number); two that enclose a value become a range.
+    fn bounded(&mut self, subject: &Subject, operator: Operator, [right, end]: [String; 2]) -> usize {
         let lower = self.lower.take();
         let negated = match operator {
             Operator::LessOrEqual => Some(false),
@@ -243,13 +251,13 @@ impl Rebuild<'_> {
         if let Some(lower) = lower {
             self.remove(Some(lower.statement));
             let operator = if lower.is_negated { Operator::NotEqual } else { Operator::Equal };
-            return self.push(relation(subject, operator, &format!("{}-{right}", lower.value), false));
+            return self.push(relation(subject, operator, &format!("{}-{end}", lower.value), false));
         }
         let is_one_value = !right.contains(" | ") && !right.contains('/');
         let statement = self.push(relation(subject, operator, &right, is_one_value));
         let is_negated = operator == Operator::Less;
         if is_negated || operator == Operator::GreaterOrEqual {
-            self.lower = Some(Bound { statement, subject: subject.text.clone(), value: right, is_negated });
+            self.lower = Some(Bound { statement, subject: subject.text.clone(), value: end, is_negated });
         }
         statement
     }

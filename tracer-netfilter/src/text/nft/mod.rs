@@ -25,6 +25,8 @@ mod set;
 mod stateful;
 mod symbol;
 mod term;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::sync::Arc;

@@ -149,7 +149,7 @@ impl<'a> Rebuild<'a> {
                 Subject { order: subject.order.swapped(), ..subject }
             }
             Term::Map { key, set } => {
-                let text = self.lookup(key, set, " map ");
+                let text = self.lookup(key, set, " map ", expected.1);
                 let kind = self.table.set(set).and_then(|set| set.data_type).map_or(Kind::Integer, Kind::from_number);
                 Subject::new(text, kind, kind.order())
             }

@@ -1,5 +1,6 @@
 //! Sets in a rule: by name, or with their elements where they have no name of their own.
 
+use super::header::Protocol;
 use super::kind::{Kind, Order, low, number};
 use super::rebuild::{Rebuild, Subject};
 use super::term::{Operation, Term};
@@ -20,14 +21,32 @@ struct Part {
 }
 
 impl Rebuild<'_> {
-    /// `key` looked up in a set; `between` them stands `map`, `vmap` or an operator.
-    pub(super) fn lookup(&mut self, key: &Term, set: &str, between: &str) -> String {
+    /// `key` looked up in a set; `between` them stands `map`, `vmap` or an operator. Numbers in a map have `data_order`.
+    pub(super) fn lookup(&mut self, key: &Term, set: &str, between: &str, data_order: Order) -> String {
+        self.learn_icmp_type(key, set);
         let terms = if let Term::Concat(parts) = key { parts.as_slice() } else { std::slice::from_ref(key) };
         let subjects: Vec<_> = terms.iter().map(|part| Subject { bits: part.bits(), ..self.part(part) }).collect();
         let is_binary = subjects.iter().any(|subject| subject.rank > 0) && subjects.len() == 1;
         let between = if is_binary && between == " " { " == " } else { between };
         let left: Vec<_> = subjects.iter().map(|subject| subject.text.as_str()).collect();
-        format!("{}{between}{}", left.join(" . "), self.set(set, &subjects))
+        format!("{}{between}{}", left.join(" . "), self.set(set, &subjects, data_order))
+    }
+
+    /// Fields of ICMP hang on the type, which is taken from the first element.
+    fn learn_icmp_type(&mut self, key: &Term, set: &str) {
+        let Term::Bits(at) = key else { return };
+        let is_type = self
+            .protocols
+            .field(*at)
+            .is_some_and(|(protocol, field)| matches!(protocol, Protocol::Icmp | Protocol::Icmp6) && field.is_key);
+        let is_anonymous = self.table.set(set).is_some_and(|set| set.flags.anonymous());
+        if is_type && is_anonymous && self.protocols.icmp_type.is_none() {
+            let elements = (self.sets)(set);
+            let first = elements.as_ref().and_then(|elements| elements.iter().next());
+            if let Some(kind) = first.and_then(|element| element.key.first().copied()) {
+                self.protocols.learn(at.base, kind.into());
+            }
+        }
     }
 
     /// A part of a key: here a mask stands for the field that it leaves.
@@ -48,7 +67,7 @@ impl Rebuild<'_> {
     }
 
     /// A set as it stands in a rule.
-    pub(super) fn set(&self, name: &str, subjects: &[Subject]) -> String {
+    pub(super) fn set(&self, name: &str, subjects: &[Subject], data_order: Order) -> String {
         let Some(set) = self.table.set(name).filter(|set| set.flags.anonymous()) else {
             return format!("@{}", super::name(name));
         };
@@ -58,9 +77,9 @@ impl Rebuild<'_> {
         if !set.flags.interval() {
             sorted.sort_by_key(|element| sort_key(&element.key, &parts));
         }
-        let mut written: Vec<_> = sorted.iter().map(|element| self.element(set, element, &parts)).collect();
+        let mut written: Vec<_> = sorted.iter().map(|element| self.element(set, element, &parts, data_order)).collect();
         if let Some(element) = elements.catch_all() {
-            written.push(format!("*{}", self.data(set, element)));
+            written.push(format!("*{}", self.data(set, element, data_order)));
         }
         if elements.len() > MAX_ELEMENTS {
             written.push(format!("… ({} more)", elements.len().saturating_sub(MAX_ELEMENTS)));
@@ -68,7 +87,7 @@ impl Rebuild<'_> {
         format!("{{ {} }}", written.join(", "))
     }
 
-    fn element(&self, set: &Set, element: &Element, parts: &[Part]) -> String {
+    fn element(&self, set: &Set, element: &Element, parts: &[Part], data_order: Order) -> String {
         let mut at = 0_usize;
         let mut written = Vec::new();
         for part in parts {
@@ -78,11 +97,11 @@ impl Rebuild<'_> {
             written.push(range(*part, &bytes(&element.key), to.as_deref()));
             at = at.saturating_add(part.length.next_multiple_of(4));
         }
-        format!("{}{}", written.join(" . "), self.data(set, element))
+        format!("{}{}", written.join(" . "), self.data(set, element, data_order))
     }
 
     /// What stands behind the key of an element.
-    fn data(&self, set: &Set, element: &Element) -> String {
+    fn data(&self, set: &Set, element: &Element, data_order: Order) -> String {
         let mut text = String::new();
         if let Some(counter) = &element.counter {
             text.push_str(&super::counter(counter, self.has_numbers));
@@ -94,7 +113,7 @@ impl Rebuild<'_> {
         match &element.data {
             Some(ElementData::Verdict(to)) => text.push_str(&format!(" : {}", verdict(to))),
             Some(ElementData::Object(name)) => text.push_str(&format!(" : \"{name}\"")),
-            Some(ElementData::Value(bytes)) => text.push_str(&format!(" : {}", data_value(set, bytes))),
+            Some(ElementData::Value(bytes)) => text.push_str(&format!(" : {}", data_value(set, bytes, data_order))),
             None => {}
         }
         text
@@ -122,7 +141,8 @@ fn layout(set: &Set, subjects: &[Subject]) -> Vec<Part> {
     subjects.iter().enumerate().map(part).collect()
 }
 
-/// nft sorts plain values by number, concatenations as one number of the host's order, and flags by the lowest.
+/// nft sorts plain values by number, concatenations as one number of the host's order, and flags by the
+/// lowest.
 fn sort_key(key: &[u8], parts: &[Part]) -> Vec<u8> {
     let is_little = cfg!(target_endian = "little");
     if let [part] = parts {
@@ -131,7 +151,8 @@ fn sort_key(key: &[u8], parts: &[Part]) -> Vec<u8> {
             bytes.reverse();
         }
         if let (true, Some(flags)) = (part.kind.is_flags(), number(&bytes, Order::Network)) {
-            return (flags & flags.wrapping_neg()).to_be_bytes().to_vec();
+            let lowest = flags & flags.wrapping_neg();
+            return [lowest, !flags].map(u128::to_be_bytes).concat();
         }
         return bytes;
     }
@@ -173,45 +194,35 @@ fn range(part: Part, from: &[u8], to: Option<&[u8]>) -> String {
 }
 
 /// What a map holds: a value, a concatenation, or a range of either.
-fn data_value(set: &Set, bytes: &[u8]) -> String {
+fn data_value(set: &Set, bytes: &[u8], order: Order) -> String {
     let kinds = Kind::parts(set.data_type.unwrap_or(0));
-    let plain = |kind: Kind, bytes: &[u8]| value(kind, kind.order(), bytes, Style::Named);
-    let width = |kind: Kind| match kind {
-        Kind::Ipv6 | Kind::InterfaceName => 16,
-        Kind::LinkAddress => 6,
-        Kind::Service | Kind::EtherType => 2,
-        Kind::Protocol => 1,
-        _ => 4_usize,
+    let part = |kind: &Kind| {
+        let order = if *kind == Kind::Integer { order } else { kind.order() };
+        let length = match kind {
+            Kind::Ipv6 | Kind::InterfaceName => 16,
+            Kind::Ipv4 => 4,
+            Kind::LinkAddress => 6,
+            Kind::Service | Kind::EtherType => 2,
+            Kind::Protocol => 1,
+            _ if kinds.len() == 1 => bytes.len(),
+            _ => 4,
+        };
+        Part { kind: *kind, order, shift: 0, length }
     };
-    let joined = |bytes: &[u8]| {
-        let mut at = 0_usize;
-        let parts = kinds.iter().map(|kind| {
-            let part = bytes.get(at..at.saturating_add(width(*kind))).unwrap_or_default();
-            at = at.saturating_add(width(*kind).next_multiple_of(4));
-            plain(*kind, part)
-        });
-        parts.collect::<Vec<_>>().join(" . ")
+    let parts: Vec<_> = kinds.iter().map(part).collect();
+    let padded = |part: &Part| part.length.next_multiple_of(4);
+    let whole: usize = match parts.as_slice() {
+        [] => return value(Kind::Integer, order, bytes, Style::Named),
+        [part] => part.length,
+        parts => parts.iter().map(padded).sum(),
     };
-    match kinds.as_slice() {
-        [] => value(Kind::Integer, Order::Network, bytes, Style::Named),
-        [kind @ (Kind::Ipv4 | Kind::Ipv6 | Kind::Service)] if bytes.len() >= width(*kind).saturating_mul(2) => {
-            let (from, to) = bytes.split_at(bytes.len() / 2);
-            let part = Part { kind: *kind, order: Order::Network, shift: 0, length: width(*kind) };
-            range(part, from, Some(to))
-        }
-        [kind] => plain(*kind, bytes),
-        kinds => {
-            let whole = kinds.iter().map(|kind| width(*kind).next_multiple_of(4)).sum::<usize>();
-            if bytes.len() < whole.saturating_mul(2) {
-                return joined(bytes);
-            }
-            let (from, to) = bytes.split_at(whole);
-            let (from, to) = (joined(from), joined(to));
-            from.split(" . ")
-                .zip(to.split(" . "))
-                .map(|(from, to)| if from == to { from.to_owned() } else { format!("{from}-{to}") })
-                .collect::<Vec<_>>()
-                .join(" . ")
-        }
-    }
+    let (from, to) = bytes.split_at_checked(whole).unwrap_or((bytes, &[]));
+    let mut at = 0_usize;
+    let written = parts.iter().map(|part| {
+        let end = at.saturating_add(part.length.min(whole));
+        let text = range(*part, from.get(at..end).unwrap_or_default(), to.get(at..end));
+        at = at.saturating_add(padded(part));
+        text
+    });
+    written.collect::<Vec<_>>().join(" . ")
 }

@@ -4,6 +4,9 @@ use super::kind::{Kind, Order};
 use super::protocol::Bits;
 use crate::model::{BitwiseOperation, CtKey, ExtensionHeader, MetaKey, Register};
 
+/// A value that is made of more is no rule of any tool; registers can be doubled with each expression.
+const MAX_SIZE: u32 = 200;
+
 /// An operator between two values, in the order of binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Operation {
@@ -98,6 +101,17 @@ impl Term {
         }
     }
 
+    /// How many values it is made of.
+    fn size(&self) -> u32 {
+        match self {
+            Self::Bits(_) | Self::Named { .. } | Self::Constant(_) | Self::Missing => 1,
+            Self::Binary { left, right, .. } => left.size().saturating_add(right.size()),
+            Self::Swapped(term) => term.size().saturating_add(1),
+            Self::Map { key: term, .. } | Self::Hash { source: term, .. } => term.size().saturating_add(1),
+            Self::Concat(parts) => parts.iter().fold(0, |sum, part| sum.saturating_add(part.size())),
+        }
+    }
+
     /// Registers of 32 bits that it takes.
     pub(super) fn words(&self) -> u32 {
         self.bits().div_ceil(32).max(1)
@@ -134,6 +148,7 @@ pub(super) struct Registers([Option<Term>; 16]);
 
 impl Registers {
     pub(super) fn set(&mut self, register: Register, term: Term) {
+        let term = if term.size() > MAX_SIZE { Term::Missing } else { term };
         if let Some(slot) = self.0.get_mut(usize::from(register.0)) {
             *slot = Some(term);
         }

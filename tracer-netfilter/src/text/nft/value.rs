@@ -66,9 +66,10 @@ pub(super) fn numeric(kind: Kind, value: u128, style: Style) -> String {
         Kind::Dscp => format!("0x{value:02x}"),
         Kind::Ecn => format!("{value:#x}"),
         Kind::Ipv4 => Ipv4Addr::from_bits(u32::try_from(value).unwrap_or(u32::MAX)).to_string(),
-        Kind::Ipv6 => Ipv6Addr::from_bits(value).to_string(),
+        Kind::Ipv6 => ipv6(value),
         Kind::LinkAddress => link_address(value),
         Kind::ClassId => class(value),
+        Kind::Duration if style == Style::Numeric => format!("{}s", value / 1000),
         Kind::Duration => duration(u64::try_from(value).unwrap_or(u64::MAX)),
         Kind::Date => clock::date(value),
         Kind::Hour => clock::hour(value),
@@ -89,6 +90,14 @@ pub(super) fn flags(kind: Kind, value: u128, between: &str) -> String {
 fn link_address(value: u128) -> String {
     let bytes = value.to_be_bytes();
     bytes.iter().skip(10).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(":")
+}
+
+/// The C library writes the last 32 bits as of IPv4 when all before them are zero.
+fn ipv6(value: u128) -> String {
+    match u32::try_from(value) {
+        Ok(low) if low > 0xffff => format!("::{}", Ipv4Addr::from_bits(low)),
+        _ => Ipv6Addr::from_bits(value).to_string(),
+    }
 }
 
 /// `TC_H_` handles of traffic control.
