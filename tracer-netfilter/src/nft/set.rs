@@ -15,6 +15,7 @@ mod attribute {
     pub(super) const DATA_LENGTH: u16 = 7;
     pub(super) const DESCRIPTION: u16 = 9;
     pub(super) const USERDATA: u16 = 13;
+    pub(super) const OBJECT_TYPE: u16 = 15;
     pub(super) const HANDLE: u16 = 16;
 }
 
@@ -35,7 +36,7 @@ pub(super) fn set(attributes: Attributes<'_>) -> Option<Set> {
         flags: SetFlags(attributes.be32(attribute::FLAGS).unwrap_or(0)),
         key_type: attributes.be32(attribute::KEY_TYPE).unwrap_or(0),
         key_length: attributes.be32(attribute::KEY_LENGTH).unwrap_or(0),
-        data_type: attributes.be32(attribute::DATA_TYPE),
+        data_type: attributes.be32(attribute::DATA_TYPE).or_else(|| attributes.be32(attribute::OBJECT_TYPE)),
         data_length: attributes.be32(attribute::DATA_LENGTH),
         parts: parts(attributes),
         comment: userdata::comment(attributes.get(attribute::USERDATA), userdata::SET_COMMENT),
