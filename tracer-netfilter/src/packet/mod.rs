@@ -3,6 +3,8 @@
 //! Rule: what is not known is said so, field by field: a rule that asks for it is then "unknown". What the packet surely
 //! does not have (no input device when it is sent from here) is another thing than what is not known.
 
+mod parse;
+
 use std::net::IpAddr;
 
 /// `ETH_P_` values.
