@@ -1,0 +1,39 @@
+//! The evaluator against the kernel: rulesets and packets by chance, and the kernel's own counters for the truth.
+//!
+//! Rule: whatever the kernel accepts as a ruleset may be generated; a wrong rule that is named as certain fails the test,
+//! however rare. `WHYDROP_DIFFERENTIAL_SEED` and `WHYDROP_DIFFERENTIAL_CASES` choose other runs; a failure prints both.
+
+mod iptables;
+mod judge;
+mod lab;
+mod nftables;
+mod probe;
+mod random;
+mod run;
+mod score;
+mod truth;
+mod universe;
+
+use anyhow::Result;
+use run::{Maker, run};
+use tracer_tests::Family;
+
+#[test]
+fn iptables_legacy() -> Result<()> {
+    run(Maker::Legacy, Family::V4)
+}
+
+#[test]
+fn ip6tables_legacy() -> Result<()> {
+    run(Maker::Legacy, Family::V6)
+}
+
+#[test]
+fn iptables_nft() -> Result<()> {
+    run(Maker::IptablesNft, Family::V4)
+}
+
+#[test]
+fn ip6tables_nft() -> Result<()> {
+    run(Maker::IptablesNft, Family::V6)
+}

@@ -1,0 +1,114 @@
+//! One run: rulesets loaded, packets sent, the kernel's word on each compared with ours.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use tracer_tests::Family;
+
+use crate::iptables::{self, Style};
+use crate::judge::Question;
+use crate::lab::{Lab, SWALLOW};
+use crate::probe::Probe;
+use crate::random::Random;
+use crate::score::Score;
+use crate::truth::{self, Counters, Name};
+
+/// Packets to one ruleset.
+const PACKETS: u64 = 20;
+/// Packets of a run, if nothing else is asked for.
+const CASES: u64 = 1000;
+const SEED: u64 = 1;
+/// Tries for a packet whose fate the counters do not tell, because something else moved them.
+const ATTEMPTS: u32 = 3;
+/// The packet is through the stack long before: it runs in the interrupt of the sender.
+const PATIENCE: Duration = Duration::from_millis(200);
+
+/// What makes the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Maker {
+    Legacy,
+    IptablesNft,
+    Nft,
+}
+
+impl Maker {
+    fn load(self, lab: &Lab, random: &mut Random, style: Style) -> Result<String> {
+        let (program, text) = match self {
+            Self::Legacy => (
+                style.family.pick("iptables-legacy-restore -c", "ip6tables-legacy-restore -c"),
+                iptables::ruleset(random, style),
+            ),
+            Self::IptablesNft => (
+                style.family.pick("iptables-nft-restore -c", "ip6tables-nft-restore -c"),
+                iptables::ruleset(random, style),
+            ),
+            Self::Nft => ("nft -f -", crate::nftables::ruleset(random, style)),
+        };
+        lab.load(program, &text)?;
+        Ok(text)
+    }
+
+    fn counters(self, lab: &Lab, family: Family) -> Result<Counters> {
+        if self == Self::Nft {
+            return truth::nft(lab.router(), "ruleset");
+        }
+        let mut counters = truth::iptables(lab.router(), family, self == Self::Legacy)?;
+        counters.extend(truth::nft(lab.router(), &format!("table inet {SWALLOW}"))?);
+        Ok(counters)
+    }
+}
+
+fn asked(name: &str, default: u64) -> Result<u64> {
+    match std::env::var(name) {
+        Ok(text) => text.parse().with_context(|| format!("{name} is {text}, not a number")),
+        Err(_) => Ok(default),
+    }
+}
+
+/// Rulesets of one maker in one family against the kernel.
+pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
+    let seed = asked("WHYDROP_DIFFERENTIAL_SEED", SEED)?;
+    let cases = asked("WHYDROP_DIFFERENTIAL_CASES", CASES)?;
+    let mut lab = Lab::new()?;
+    let mut score = Score::new(format!("{maker:?} {family:?} WHYDROP_DIFFERENTIAL_SEED={seed} WHYDROP_DIFFERENTIAL_CASES={cases}"));
+    let started = Instant::now();
+    if maker != Maker::Nft {
+        lab.load("ipset restore", &iptables::sets(&mut Random::of(seed, u64::MAX), family))?;
+    }
+    for case in 0..cases.div_ceil(PACKETS) {
+        let mut random = Random::of(seed, case);
+        let style = Style { family, is_tracked: random.percent(70), is_unsure: random.percent(20) };
+        lab.clear(style.is_tracked)?;
+        let text = maker.load(&lab, &mut random, style)?;
+        let ruleset = crate::judge::read(&lab)?;
+        for number in 0..PACKETS.min(cases - case * PACKETS) {
+            let probe = Probe::new(&mut random, family, !style.is_tracked);
+            let Some(truth) = fate(maker, &mut lab, &probe)? else {
+                score.unclear();
+                continue;
+            };
+            let question = Question { lab: &lab, ruleset: &ruleset, probe: &probe, style, truth: &truth };
+            score.add(question.judge()?, &truth, || format!("ruleset {case} packet {number}: {probe:?}\n{text}"));
+        }
+    }
+    score.end(started.elapsed())
+}
+
+/// Sends a packet and asks the kernel which rule dropped it; `None` if that can't be told.
+fn fate(maker: Maker, lab: &mut Lab, probe: &Probe) -> Result<Option<Name>> {
+    for _ in 0..ATTEMPTS {
+        let before = maker.counters(lab, probe.family)?;
+        probe.send(lab)?;
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let after = maker.counters(lab, probe.family)?;
+            if let Some(name) = truth::dropper(&before, &after) {
+                return Ok(Some(name));
+            }
+            if truth::drops(&before, &after) > 0 {
+                break;
+            }
+        }
+    }
+    Ok(None)
+}
