@@ -41,7 +41,10 @@ impl Lab {
                 "chain {hook} {{ type filter hook {hook} priority 2147483646; {track} counter drop comment \"passed\"; }};"
             )
         };
-        nft(self.router(), &format!("flush ruleset; table inet {SWALLOW} {{ {} {} }}", chain("input"), chain("postrouting")))
+        nft(
+            self.router(),
+            &format!("flush ruleset; table inet {SWALLOW} {{ {} {} }}", chain("input"), chain("postrouting")),
+        )
     }
 
     /// Gives a text to a program that reads its standard input.
@@ -51,7 +54,8 @@ impl Lab {
         self.router().run(|| {
             let mut words = program.split(' ');
             let mut command = Command::new(words.next().context("no program")?);
-            let mut child = command.args(words).stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+            let mut child =
+                command.args(words).stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
             child.stdin.take().context("no pipe")?.write_all(text.as_bytes())?;
             let output = child.wait_with_output()?;
             let errors = String::from_utf8_lossy(&output.stderr);

@@ -1,3 +1,5 @@
 use crate::iptables::Style;
 use crate::random::Random;
-pub(crate) fn ruleset(_: &mut Random, _: Style) -> String { String::new() }
+pub(crate) fn ruleset(_: &mut Random, _: Style) -> String {
+    String::new()
+}

@@ -126,7 +126,8 @@ impl Probe {
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let fragment = self.fragment.map_or(0, |offset| offset | frame::MORE_FRAGMENTS);
-                let header = frame::Ipv4 { ttl: self.hops, fragment, ..frame::Ipv4::new(source, destination, self.protocol()) };
+                let header =
+                    frame::Ipv4 { ttl: self.hops, fragment, ..frame::Ipv4::new(source, destination, self.protocol()) };
                 let mut packet = header.build(&message);
                 packet[1] = self.dscp << 2;
                 fill_checksum(&mut packet);
@@ -253,12 +254,12 @@ impl Probe {
 
 fn transport(random: &mut Random, family: Family) -> Transport {
     match random.below(20) {
-        0..=7 => Transport::Tcp { flags: *random.pick(&[2, 2, 2, 0x10, 0x18, 0x12, 4, 0x11, 0x29]), options: options(random) },
-        8..=12 => Transport::Udp,
-        13..=15 => Transport::Icmp {
-            kind: *random.pick(&family.pick([8, 8, 0, 13], [128, 128, 129, 140])),
-            code: 0,
+        0..=7 => Transport::Tcp {
+            flags: *random.pick(&[2, 2, 2, 0x10, 0x18, 0x12, 4, 0x11, 0x29]),
+            options: options(random),
         },
+        8..=12 => Transport::Udp,
+        13..=15 => Transport::Icmp { kind: *random.pick(&family.pick([8, 8, 0, 13], [128, 128, 129, 140])), code: 0 },
         16..=18 => Transport::Sctp { chunk: *random.pick(&[1, 0, 3]) },
         _ => Transport::Other(253),
     }

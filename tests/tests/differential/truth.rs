@@ -60,7 +60,8 @@ pub(crate) type Counters = BTreeMap<Name, (u64, Effect)>;
 
 /// The counters of one iptables, by its own `save`.
 pub(crate) fn iptables(router: &NetNs, family: Family, is_legacy: bool) -> Result<Counters> {
-    let program = family.pick(["iptables-nft-save", "iptables-legacy-save"], ["ip6tables-nft-save", "ip6tables-legacy-save"]);
+    let program =
+        family.pick(["iptables-nft-save", "iptables-legacy-save"], ["ip6tables-nft-save", "ip6tables-legacy-save"]);
     let saved = router.exec(&format!("{} -c", program[usize::from(is_legacy)]))?;
     let family = family.pick(Table::Ip, Table::Ip6).as_str();
     let (mut counters, mut table) = (Counters::new(), String::new());
@@ -107,8 +108,13 @@ pub(crate) fn nft(router: &NetNs, what: &str) -> Result<Counters> {
         let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
         let number: &mut u32 = numbers.entry((text("family"), text("table"), text("chain"))).or_default();
         *number += 1;
-        let name =
-            Name { is_legacy: false, family: family(&text("family"))?, table: text("table"), chain: text("chain"), number: *number };
+        let name = Name {
+            is_legacy: false,
+            family: family(&text("family"))?,
+            table: text("table"),
+            chain: text("chain"),
+            number: *number,
+        };
         let has = |key: &str| rule["expr"].as_array().into_iter().flatten().find_map(|part| part.get(key));
         let effect = match (has("drop").is_some(), has("reject").is_some()) {
             (_, true) => Effect::Answer,
