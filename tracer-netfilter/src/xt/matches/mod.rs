@@ -57,6 +57,8 @@ mod statistic;
 mod string;
 mod tcp;
 mod tcpmss;
+#[cfg(test)]
+mod tests;
 mod time;
 mod tracked;
 mod ttl;
@@ -93,6 +95,9 @@ macro_rules! matches_by_name {
             /// One that this version does not know.
             Unknown { name: String, revision: u8, data: Vec<u8> },
         }
+
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$($($name),+),+];
 
         impl Match {
             fn known(blob: &Blob<'_>) -> Result<Option<Self>, DecodeError> {
