@@ -63,7 +63,7 @@ fn node(is_ipv6: bool) -> Option<(Namespace, Namespace)> {
          ip rule add from 192.168.6.0/24 table main suppress_prefixlength 0 pref 1300
          ip rule add from 192.168.6.0/24 table 101 pref 1310
          ip rule add not from 0.0.0.0/1 table 102 pref 1400; ip route add unreachable 10.205.0.0/16 table 102
-         ip -6 route add default via fd00::254 dev wa; ip -6 route add fd09::/16 via fd01::254 dev wb
+         ip addr add fe80::1/64 dev wa nodad; ip -6 route add default via fd00::254 dev wa; ip -6 route add fd09::/16 via fd01::254 dev wb
          ip -6 route add blackhole fd08::/16; ip -6 route add unreachable fd07::/16
          ip -6 route add prohibit fd06::/16; ip -6 route add local fd77::/16 dev lo
          ip -6 route add default via fd01::254 dev wb table 100
@@ -106,12 +106,17 @@ fn back(frame: &Frame, mark: u32, output: u32) -> RouteQuestion {
     RouteQuestion { destination: frame.source, source: Some(frame.destination), mark, output, input: 0 }
 }
 
+fn is_link_local(frame: &Frame) -> bool {
+    matches!(frame.source, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
 fn legacy_rules(is_ipv6: bool) -> Vec<(String, Predict)> {
     let mut rules = addrtype_rules(is_ipv6);
     for is_loose in [false, true] {
         let option = if is_loose { " --loose" } else { "" };
         let predict = move |live: &Live, frame: &Frame| {
-            let answer = live.route(&back(frame, 0, if is_loose { 0 } else { frame.input })).unwrap();
+            let answer =
+                live.route(&back(frame, 0, if is_loose && !is_link_local(frame) { 0 } else { frame.input })).unwrap();
             Truth::from(answer.kind == UNICAST && (is_loose || answer.output == frame.input))
         };
         rules.push((format!("-m rpfilter{option}"), Box::new(predict)));
@@ -128,7 +133,8 @@ fn nft_rules(is_ipv6: bool, devices: [(&'static str, u32); 2]) -> Vec<(String, P
         for is_marked in [false, true] {
             let predict = move |live: &Live, frame: &Frame| {
                 let mark = if is_marked { frame.mark } else { 0 };
-                let answer = live.route(&back(frame, mark, 0)).unwrap();
+                let answer =
+                    live.route(&back(frame, mark, if is_link_local(frame) { frame.input } else { 0 })).unwrap();
                 Truth::from(is_way(answer) && answer.output == device)
             };
             let key = if is_marked { "saddr . mark" } else { "saddr" };
@@ -148,14 +154,15 @@ fn nft_rules(is_ipv6: bool, devices: [(&'static str, u32); 2]) -> Vec<(String, P
         rules.push((format!("fib daddr oif \"{name}\""), Box::new(predict)));
     }
     let predict = move |live: &Live, frame: &Frame| {
-        let answer = live.route(&back(frame, 0, if is_ipv6 { 0 } else { frame.input })).unwrap();
+        let answer =
+            live.route(&back(frame, 0, if is_ipv6 && !is_link_local(frame) { 0 } else { frame.input })).unwrap();
         Truth::from(is_way(answer) && answer.output == frame.input)
     };
     rules.push(("fib saddr . iif oif exists".into(), Box::new(predict)));
     for (number, name) in TYPES {
         let predict = move |live: &Live, frame: &Frame| {
-            if frame.destination.to_string() == "fdff::9" {
-                return Truth::unknown("fib heeds policies of the other address");
+            if is_link_local(frame) || frame.destination.to_string() == "fdff::9" {
+                return Truth::unknown("fib heeds the input device, and policies of the other address");
             }
             truth(live.address_kind(frame.source, 0).map(|kind| kind == number))
         };
@@ -275,6 +282,8 @@ fn addresses_and_routes_of_ipv6_are_as_rules_see_them() {
         "fd06::1",
         "2001:db8::1",
         "fd01::254",
+        "fe80::1",
+        "fe80::77",
     ];
     compare(true, &sources, &["fd00::1", "fdff::9", "2001:db8::9"]);
 }

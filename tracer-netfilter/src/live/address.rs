@@ -54,9 +54,9 @@ fn no_vrf(live: &Live, device: u32) -> Result<(), Unanswered> {
 /// looks the same way for local, anycast and unreachable (which to it is every refusal, and no route at all), and at the
 /// address itself for unicast and multicast.
 ///
-/// Two things are so for `fib` alone and not seen here: it gives the packet's other address as source, which matters to
-/// policies that look at the source; and a net's own address (`fd00::` of `fd00::/64`) is anycast to it even on a node that
-/// does not forward.
+/// Three things are so for `fib` alone and not seen here: it gives the packet's other address as source, which matters to
+/// policies that look at the source; it looks for link-local addresses on the packet's own device if the rule names none; and
+/// a net's own address (`fd00::` of `fd00::/64`) is anycast to it even on a node that does not forward.
 pub(super) fn of_ipv6(live: &Live, address: Ipv6Addr, device: u32) -> Result<u8, Unanswered> {
     // `addrtype` limits the route to the device; `fib` does so for link-local addresses only.
     let (kind, _) = route::kernel(IpAddr::V6(address), None, 0, device)?;
