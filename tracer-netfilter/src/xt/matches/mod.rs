@@ -94,9 +94,6 @@ macro_rules! matches_by_name {
             Unknown { name: String, revision: u8, data: Vec<u8> },
         }
 
-        /// The names in the kernel of all matches that are known.
-        pub const KNOWN: &[&str] = &[$($($name),+),+];
-
         impl Match {
             fn known(blob: &Blob<'_>) -> Result<Option<Self>, DecodeError> {
                 Ok(Some(match blob.name {

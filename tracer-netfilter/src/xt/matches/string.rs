@@ -47,7 +47,7 @@ impl Extension for Text {
             }
             line.option(self.is_inverted, "--string", format_args!("\"{text}\""));
         } else {
-            let hex: String = self.pattern.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = self.pattern.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             line.option(self.is_inverted, "--hex-string", format_args!("\"|{hex}|\""));
         }
         line.option(false, "--algo", &self.algorithm);
