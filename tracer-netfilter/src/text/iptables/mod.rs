@@ -186,10 +186,10 @@ fn options(table: &Table, rule: &Rule, line: &Line, set_name: SetName<'_>) -> St
         let _ = write!(text, " {part}");
     }
     // nft's way to keep a comment, which iptables prints behind the matches.
-    if let Some(comment) = &rule.comment
-        && !has_comment
+    if let Some(comment) = rule.comment.as_ref().filter(|_| !has_comment)
+        && let Ok(comment) = Match::decode("comment", 0, family, &comment_data(comment))
     {
-        let _ = write!(text, " -m comment --comment {}", shell::quoted(comment));
+        let _ = write!(text, " {}", comment.text(family));
     }
     match &line.action {
         Some(Action::Verdict(verdict)) => text.push_str(&verdict_text(verdict)),
@@ -199,6 +199,13 @@ fn options(table: &Table, rule: &Rule, line: &Line, set_name: SetName<'_>) -> St
         None => {}
     }
     text
+}
+
+/// `struct xt_comment_info`, whose last byte is 0.
+fn comment_data(comment: &str) -> Vec<u8> {
+    let mut data: Vec<u8> = comment.bytes().take(255).collect();
+    data.resize(256, 0);
+    data
 }
 
 fn verdict_text(verdict: &Verdict) -> String {
