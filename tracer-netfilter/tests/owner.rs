@@ -139,7 +139,7 @@ fn azure_npm_names_the_policy_in_the_jump_to_the_chain_that_set_the_mark() {
     assert_eq!(without.remedy, ["kubectl get networkpolicy -A"]);
 }
 
-fn calico(comment: &str, second: &str) -> String {
+fn calico(comment: &str) -> String {
     format!(
         r#"table ip filter {{
         chain FORWARD {{ type filter hook forward priority 0; jump cali-FORWARD comment "cali:wUHhoiAYhphO9Mso"; }}
@@ -147,7 +147,6 @@ fn calico(comment: &str, second: &str) -> String {
         chain cali-to-wl-dispatch {{ oifname "cali12" goto cali-tw-cali12; }}
         chain cali-pi-old {{ accept comment "Policy other/knp.default.gone ingress"; }}
         chain cali-pi-abc {{ meta mark set 0x10000 comment "{comment}"; }}
-        {second}
         chain cali-tw-cali12 {{
             jump cali-pi-old
             meta mark set meta mark & 0xfffdffff comment "Start of tier default"
@@ -160,7 +159,7 @@ fn calico(comment: &str, second: &str) -> String {
 
 #[test]
 fn calico_drops_what_no_policy_above_passed() {
-    let found = owner(&calico("Policy shop/knp.default.allow-web ingress", ""), "cali-tw-cali12");
+    let found = owner(&calico("Policy shop/knp.default.allow-web ingress"), "cali-tw-cali12");
     assert_eq!((found.name, found.why.as_str()), ("calico", "the chain cali-tw-cali12"));
     assert_eq!(
         found.policy,
@@ -168,9 +167,11 @@ fn calico_drops_what_no_policy_above_passed() {
         "not the one of the tier before"
     );
     assert_eq!(found.remedy[0], "kubectl -n shop describe networkpolicy allow-web");
-    let newer = owner(&calico("KubernetesNetworkPolicy shop/allow-web ingress", ""), "cali-tw-cali12");
+    let newer = owner(&calico("KubernetesNetworkPolicy shop/allow-web ingress"), "cali-tw-cali12");
     assert_eq!(newer.policy, Some(policy("shop", "allow-web", PolicyDirection::Ingress)));
-    let hashed = owner(&calico("cali:abcdef", ""), "cali-tw-cali12");
+    let own = owner(&calico("GlobalNetworkPolicy default.deny-all ingress"), "cali-tw-cali12");
+    assert_eq!(own.remedy[0], "calicoctl get globalnetworkpolicy deny-all -o yaml");
+    let hashed = owner(&calico("cali:abcdef"), "cali-tw-cali12");
     assert_eq!((hashed.policy, hashed.remedy.as_slice()), (None, &["kubectl get networkpolicy -A".to_owned()][..]));
 }
 

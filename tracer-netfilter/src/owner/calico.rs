@@ -2,6 +2,14 @@
 
 use super::case::{Case, jump, kubectl};
 use super::{Owner, PolicyDirection, PolicyRef};
+use crate::text::nft::sh_word;
+
+/// A policy by the comment of its chain.
+struct Named {
+    policy: PolicyRef,
+    /// A NetworkPolicy of Kubernetes, not of Calico's own kinds.
+    is_kubernetes: bool,
+}
 
 pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
     let is_own =
@@ -53,7 +61,7 @@ fn policy_chain(chain: &str) -> Option<PolicyDirection> {
 
 /// No policy of the tier let it pass: they are the chains jumped to just above.
 fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
-    let mut policies: Vec<PolicyRef> = Vec::new();
+    let mut policies: Vec<Named> = Vec::new();
     for rule in case.rules(case.candidate.place.chain, case.candidate.place.number) {
         if Case::comments_of(&rule).iter().any(|comment| comment.starts_with("Start of ")) {
             policies.clear();
@@ -74,7 +82,7 @@ fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
     for policy in &policies {
         owner = owner.remedy(describe(policy));
     }
-    if let [policy] = policies.as_slice() {
+    if let [Named { policy, .. }] = policies.as_slice() {
         owner.note = format!("the policy {} selects the endpoint, and no rule of it allows this", policy.name);
         owner.policy = Some(policy.clone());
     }
@@ -85,38 +93,45 @@ fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
 fn explicit(case: &Case<'_>, owner: Owner, direction: PolicyDirection) -> Owner {
     let owner = owner.note("a rule of this policy denies it by name");
     match named(case, &case.chain.name, direction) {
-        Some(policy) => {
-            let mut owner = owner.remedy(describe(&policy));
-            owner.policy = Some(policy);
+        Some(named) => {
+            let mut owner = owner.remedy(describe(&named));
+            owner.policy = Some(named.policy);
             owner
         }
         None => owner.remedy("calicoctl get networkpolicy -A -o wide"),
     }
 }
 
-fn describe(policy: &PolicyRef) -> String {
-    match &policy.namespace {
-        Some(namespace) => kubectl(Some(namespace), "describe networkpolicy", &policy.name),
-        None => kubectl(None, "describe globalnetworkpolicy.crd.projectcalico.org", &policy.name),
+/// The command that shows a policy: one of Kubernetes' own has `knp.` in front of its name, or its kind.
+fn describe(named: &Named) -> String {
+    let PolicyRef { namespace, name, .. } = &named.policy;
+    match namespace {
+        Some(namespace) if named.is_kubernetes => kubectl(Some(namespace), "describe networkpolicy", name),
+        Some(namespace) => {
+            format!("calicoctl get networkpolicy -n {} {} -o yaml", sh_word(namespace), sh_word(name))
+        }
+        None => format!("calicoctl get globalnetworkpolicy {} -o yaml", sh_word(name)),
     }
 }
 
 /// The policy of a chain, by the comment of its rules: `Policy <ns>/knp.default.<name> ingress`.
-fn named(case: &Case<'_>, chain: &str, direction: PolicyDirection) -> Option<PolicyRef> {
+fn named(case: &Case<'_>, chain: &str, direction: PolicyDirection) -> Option<Named> {
     let index = case.table.find(chain)?;
     case.rules(index, 4).find_map(|rule| Case::comments_of(&rule).iter().find_map(|comment| policy(comment, direction)))
 }
 
-fn policy(comment: &str, direction: PolicyDirection) -> Option<PolicyRef> {
+fn policy(comment: &str, direction: PolicyDirection) -> Option<Named> {
     let text = comment.strip_suffix(direction.as_str())?.trim_end();
     let (kind, name) = text.rsplit_once(' ')?;
-    if !kind.to_ascii_lowercase().ends_with("policy") {
+    if !kind.ends_with("Policy") {
         return None;
     }
     let (namespace, name) = match name.split_once('/') {
         Some((namespace, name)) => (Some(namespace.to_owned()), name),
         None => (None, name),
     };
-    let name = name.strip_prefix("knp.default.").or_else(|| name.strip_prefix("default.")).unwrap_or(name);
-    Some(PolicyRef { namespace, name: name.to_owned(), direction })
+    let kubernetes = name.strip_prefix("knp.default.");
+    let is_kubernetes = kubernetes.is_some() || kind == "KubernetesNetworkPolicy";
+    let name = kubernetes.or_else(|| name.strip_prefix("default.")).unwrap_or(name);
+    Some(Named { policy: PolicyRef { namespace, name: name.to_owned(), direction }, is_kubernetes })
 }

@@ -39,7 +39,7 @@ fn direction(case: &Case<'_>) -> PolicyDirection {
 /// The policy whose chain set the mark: the jump to that chain names it.
 fn policy_of(case: &Case<'_>, mark: &Stop<'_>, direction: PolicyDirection) -> Option<PolicyRef> {
     let own = mark.comments.iter().find_map(|comment| policy(comment, direction));
-    let jumps = || case.jumps_to(mark.chain).into_iter().flat_map(|stop| stop.comments);
+    let jumps = || case.jumps_to(mark.chain, "AZURE-NPM").into_iter().flat_map(|stop| stop.comments);
     own.or_else(|| jumps().find_map(|comment| policy(&comment, direction)))
 }
 
