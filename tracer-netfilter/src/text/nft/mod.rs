@@ -89,7 +89,7 @@ fn raw(at: Bits) -> String {
         PayloadBase::Inner => "ih",
         PayloadBase::Tunnel => "tunnel",
     };
-    format!("@{base},{},{}", at.offset, at.bits)
+    format!("@{base},{},{}", at.offset, at.length)
 }
 
 /// An extension of x_tables, which has no form of its own in nft: its name, and its text as iptables has it.
