@@ -1,9 +1,15 @@
-//! The text of matches, against what iptables itself prints of the same rules.
+//! Matches against the real thing: their text against what iptables prints of the same rules, and what they say of packets
+//! against what the kernel counts.
 //!
 //! Each rule is made by the real tool in a namespace of this test's own and read back as bytes from the kernel, by
 //! getsockopt and by netlink. Needs root, `iptables` and `ipset`.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 mod cases;
+mod connections;
+mod frames;
+mod meaning;
 mod namespace;
 mod netlink;
 mod sockopt;

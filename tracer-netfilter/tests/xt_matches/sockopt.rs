@@ -56,6 +56,8 @@ pub(crate) fn set_name(index: u16) -> Option<String> {
 pub(crate) struct Rule {
     pub(crate) header: Header,
     pub(crate) matches: Vec<Match>,
+    /// Packets that it counted.
+    pub(crate) packets: u64,
 }
 
 /// The rules of one chain that a user made.
@@ -88,6 +90,7 @@ struct Entry<'a> {
     matches: &'a [u8],
     target: String,
     error: String,
+    packets: u64,
 }
 
 impl<'a> Entry<'a> {
@@ -98,7 +101,8 @@ impl<'a> Entry<'a> {
         let bytes = &entries[..next];
         let name = text_at(bytes, target + 2, 29);
         let error = if name == "ERROR" { text_at(bytes, target + 32, 29) } else { String::new() };
-        Self { bytes, matches: &bytes[size..target], target: name, error }
+        let packets = u64::from_ne_bytes(bytes[size - 16..size - 8].try_into().unwrap());
+        Self { bytes, matches: &bytes[size..target], target: name, error, packets }
     }
 
     fn rule(&self, family: Family) -> Rule {
@@ -113,6 +117,6 @@ impl<'a> Entry<'a> {
             matches.push(Match::decode(&name, rest[31], family, &rest[32..size]).unwrap());
             rest = &rest[size..];
         }
-        Rule { header: header.unwrap(), matches }
+        Rule { header: header.unwrap(), matches, packets: self.packets }
     }
 }

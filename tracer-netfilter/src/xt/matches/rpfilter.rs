@@ -7,7 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::packet::Known;
-use crate::world::{RouteAnswer, RouteQuestion};
+use crate::world::RouteQuestion;
 
 use super::{Blob, DecodeError, Extension, Family, Line, Truth, View};
 
@@ -83,18 +83,20 @@ impl RpFilter {
             output: if is_device_fixed { input.index } else { 0 },
             input: 0,
         };
-        match view.world.route(&question) {
-            Ok(answer) => self.accepts(answer, input.index, source.is_ipv6()).into(),
-            Err(why) => Truth::unknown(why),
-        }
-    }
-
-    fn accepts(&self, answer: RouteAnswer, input: u32, is_ipv6: bool) -> bool {
+        let answer = match view.world.route(&question) {
+            Ok(answer) => answer,
+            Err(why) => return Truth::unknown(why),
+        };
         match answer.kind {
-            LOCAL if is_ipv6 => self.has(ACCEPT_LOCAL),
-            LOCAL if !self.has(ACCEPT_LOCAL) => false,
-            UNICAST | LOCAL => answer.output != 0 && (self.has(LOOSE) || answer.output == input),
-            _ => false,
+            LOCAL if !self.has(ACCEPT_LOCAL) => Truth::No,
+            LOCAL if source.is_ipv6() || self.has(LOOSE) => Truth::Yes,
+            // A route to our own address leads to the device that has it, whatever is sent by loopback.
+            LOCAL => match view.world.address_kind(source, input.index) {
+                Ok(kind) => Truth::from(kind == LOCAL),
+                Err(why) => Truth::unknown(why),
+            },
+            UNICAST => Truth::from(answer.output != 0 && (self.has(LOOSE) || answer.output == input.index)),
+            _ => Truth::No,
         }
     }
 }

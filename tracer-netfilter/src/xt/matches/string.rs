@@ -63,6 +63,10 @@ impl Text {
         let (Some(start), Some(length)) = (packet.network, packet.length) else {
             return Truth::unknown("the text of the packet (string)");
         };
+        if self.ignores_case && !self.pattern.is_ascii() {
+            // The kernel's own idea of letters, and `bm` steps over some of them.
+            return Truth::unknown("text in capital or small letters (string)");
+        }
         let end = usize::from(self.to).min(length as usize);
         let kept = packet.bytes.get(start..).unwrap_or_default();
         let looked_at = kept.get(usize::from(self.from)..end.min(kept.len())).unwrap_or_default();

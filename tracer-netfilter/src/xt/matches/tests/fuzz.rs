@@ -122,7 +122,7 @@ fn any_bytes_and_any_packet() {
         read += 1;
         let hook = [Hook::Prerouting, Hook::Forward, Hook::Output][random.below(3)];
         let table = ["raw", "filter"][random.below(2)];
-        let truth = ask_at(hook, table, &found, &random.packet(), |view| view.no_track = random.0 % 5 == 0);
+        let truth = ask_at(hook, table, &found, &random.packet(), |view| view.no_track = random.0.is_multiple_of(5));
         decided += usize::from(!matches!(truth, Truth::Unknown(_)));
     }
     assert!(read > 10_000 && decided > 3_000, "{read} were read, {decided} decided");
