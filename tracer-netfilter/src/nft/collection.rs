@@ -96,7 +96,8 @@ impl Collection {
 
     /// Asks chain by chain: into a list of all rules the kernel finds its way back by walking it from the start for every
     /// 32 KiB, so 100,000 rules in 10,000 chains take it ten times as long (6.18). Chains that nothing uses are asked for
-    /// too, because the count of uses is that of a change that is still being prepared.
+    /// too, because the count of uses is that of a change that is still being prepared. A chain of 100,000 rules of its
+    /// own still takes the kernel 3 seconds, one of 20,000 a tenth of one.
     fn ask_rules(&mut self, socket: &mut Socket) -> Result<(), NetlinkError> {
         for table in &mut self.tables {
             let question = request(Ask::Rules, Some(table.family)).with_text(rule::TABLE, &table.name);

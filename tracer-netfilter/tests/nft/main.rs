@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, reason = "a test that can't be set up fails")]
 
 mod elements;
+mod names;
 mod namespace;
 mod oracle;
 mod ruleset;
