@@ -77,8 +77,9 @@ impl Waiting {
 
 impl Flow {
     fn push(&mut self, due: &Due, mode: Mode) {
+        let is_added = mode == Mode::Flows || self.lines.len() >= MOST_APART;
         match self.lines.last_mut() {
-            Some(last) if mode == Mode::Flows || self.lines.len() >= MOST_APART => {
+            Some(last) if is_added => {
                 last.since_last = add(last.since_last, due.since_last);
             }
             _ => self.lines.push(*due),
