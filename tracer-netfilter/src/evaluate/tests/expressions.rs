@@ -104,14 +104,15 @@ fn set(elements: Vec<Element>) -> Firewall {
 fn sets_say_which_element_decided() {
     let source = payload(PayloadBase::Network, 12, 4);
     let net = set(vec![element(&[10, 0, 0, 0], Some(&[10, 0, 0, 255]), None)]);
-    let inside = net.rule(&[&[source.clone()], &lookup("bl", None, false), &drop()]);
+    let inside = net.rule(&[std::slice::from_ref(&source), &lookup("bl", None, false), &drop()]);
     let walk = inside.ask(&tcp(), Hook::Input);
     assert_eq!(walk.candidates[0].sets, ["10.0.0.1 is in set bl (10.0.0.0/24)"]);
     let range = set(vec![element(&[10, 0, 0, 1], Some(&[10, 0, 0, 3]), None)]);
-    let walk = range.rule(&[&[source.clone()], &lookup("bl", None, false), &drop()]).ask(&tcp(), Hook::Input);
+    let walk =
+        range.rule(&[std::slice::from_ref(&source), &lookup("bl", None, false), &drop()]).ask(&tcp(), Hook::Input);
     assert_eq!(walk.candidates[0].sets, ["10.0.0.1 is in set bl (10.0.0.1-10.0.0.3)"]);
     let outside = set(vec![element(&[10, 0, 1, 0], None, None)]);
-    let negated = outside.rule(&[&[source.clone()], &lookup("bl", None, true), &drop()]);
+    let negated = outside.rule(&[std::slice::from_ref(&source), &lookup("bl", None, true), &drop()]);
     let walk = negated.ask(&tcp(), Hook::Input);
     assert_eq!(walk.candidates[0].sets, ["10.0.0.1 is not in set bl"]);
     let unread = Firewall { elements: HashMap::new(), ..set(vec![]) };
@@ -122,7 +123,7 @@ fn sets_say_which_element_decided() {
 #[test]
 fn concatenations_are_named_part_by_part() {
     let key = [10, 0, 0, 1, 0, 22, 0, 0];
-    let mut firewall = Firewall::input(Accept).set("pairs", 7 << 6 | 13, 8, false, vec![element(&key, None, None)]);
+    let mut firewall = Firewall::input(Accept).set("pairs", 0x1cd, 8, false, vec![element(&key, None, None)]);
     firewall.ruleset.tables[0].sets[0].parts = vec![4, 2];
     let port = Expression::Payload { base: PayloadBase::Transport, offset: 2, length: 2, register: Register(5) };
     let firewall =

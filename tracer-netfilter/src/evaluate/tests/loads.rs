@@ -24,7 +24,7 @@ fn told(firewall: &Firewall, packet: &Packet, expressions: &[Expression], hook: 
         walk_with(&firewall.ruleset, &question, &firewall, &|place| (place.number == 1).then(|| Ok(rule.clone())));
     let says = &walk.steps[0].says;
     match says.split_once(':') {
-        Some((before, _)) if before == "matches" => "yes".to_owned(),
+        Some(("matches", _)) => "yes".to_owned(),
         Some((before, _)) => before.replacen("hangs on ", "", 1),
         None => "no".to_owned(),
     }
@@ -176,7 +176,7 @@ fn options_and_extension_headers() {
         register: R,
     };
     let mss = header(ExtensionHeader::TcpOption, 2, 2, 2, false);
-    assert_eq!(matches(&tcp(), &[mss.clone()]), "no", "it has no options");
+    assert_eq!(matches(&tcp(), std::slice::from_ref(&mss)), "no", "it has no options");
     let mut packet = tcp();
     packet.bytes[46] = 0x60;
     packet.bytes.extend([2, 4, 5, 0xb4]);

@@ -138,11 +138,8 @@ impl Firewall {
     fn candidate(&self, candidate: &Candidate) -> String {
         let unknown = candidate.unknown.join(", ");
         let end = format!("{:?}", candidate.end);
-        let mut words = format!("{}: {end}", self.name(candidate.place));
-        if !unknown.is_empty() {
-            words += &format!(" if {unknown}");
-        }
-        words
+        let words = format!("{}: {end}", self.name(candidate.place));
+        if unknown.is_empty() { words } else { format!("{words} if {unknown}") }
     }
 }
 

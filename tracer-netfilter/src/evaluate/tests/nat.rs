@@ -3,9 +3,9 @@
 use super::Policy::{Accept, Drop};
 use super::*;
 
-fn tuple(source: &str, destination: &str, (sport, dport): (u16, u16)) -> Option<Tuple> {
+fn tuple(source: &str, destination: &str, (sport, dport): (u16, u16)) -> Tuple {
     let (source, destination) = (ip(source), ip(destination));
-    Some(Tuple { source, destination, source_port: sport, destination_port: dport, protocol: 6 })
+    Tuple { source, destination, source_port: sport, destination_port: dport, protocol: 6 }
 }
 
 /// 10.0.0.1:4000 > 10.96.0.1:80, sent on to 10.0.0.2:22.
@@ -15,25 +15,25 @@ fn service(state: ConnectionState, status: Option<u32>) -> Packet {
         is_reply: false,
         mark: None,
         status,
-        original: tuple("10.0.0.1", "10.96.0.1", (4000, 80)),
-        reply: tuple("10.0.0.2", "10.0.0.1", (22, 4000)),
+        original: Some(tuple("10.0.0.1", "10.96.0.1", (4000, 80))),
+        reply: Some(tuple("10.0.0.2", "10.0.0.1", (22, 4000))),
     };
     Packet { connection: Known::Is(connection), ..tcp() }
 }
 
-fn filter(priority: i32, expressions: Vec<Expression>) -> Firewall {
-    Firewall::nft().base("c", Hook::Prerouting, priority, Accept).rule(&[&expressions, &drop()])
+fn filter(priority: i32, expressions: &[Expression]) -> Firewall {
+    Firewall::nft().base("c", Hook::Prerouting, priority, Accept).rule(&[expressions, &drop()])
 }
 
 #[test]
 fn chains_before_nat_saw_the_service() {
     let packet = service(ConnectionState::New, Some(0x20));
     let tell = |firewall: &Firewall| firewall.tell(&packet, Hook::Prerouting);
-    assert_eq!(tell(&filter(-50, daddr("10.0.0.2"))), "c 1: Drop; Dropped");
-    assert_eq!(tell(&filter(-50, daddr("10.96.0.1"))), "Accepted");
-    assert_eq!(tell(&filter(-150, daddr("10.0.0.2"))), "Accepted");
+    assert_eq!(tell(&filter(-50, &daddr("10.0.0.2"))), "c 1: Drop; Dropped");
+    assert_eq!(tell(&filter(-50, &daddr("10.96.0.1"))), "Accepted");
+    assert_eq!(tell(&filter(-150, &daddr("10.0.0.2"))), "Accepted");
     // It would have been dropped before, but was seen behind: the rules must have been others.
-    let early = filter(-150, [daddr("10.96.0.1"), dport(80)].concat());
+    let early = filter(-150, &[daddr("10.96.0.1"), dport(80)].concat());
     let walk = early.ask(&packet, Hook::Prerouting);
     assert_eq!(early.words(&walk), "Open");
     assert_eq!(walk.unknown, ["rule 1 of chain c in table ip t would drop it, but with other addresses"]);
@@ -53,8 +53,8 @@ fn chains_before_nat_saw_the_service() {
 fn a_packet_seen_with_the_services_address_was_dropped_before_nat() {
     let mut packet = ipv4("10.0.0.1", "10.96.0.1", 6, (4000, 80));
     packet.connection = service(ConnectionState::Established, Some(0x2a)).connection;
-    assert_eq!(filter(-150, daddr("10.96.0.1")).tell(&packet, Hook::Prerouting), "c 1: Drop; Dropped");
-    assert_eq!(filter(-50, daddr("10.96.0.1")).tell(&packet, Hook::Prerouting), "Open");
+    assert_eq!(filter(-150, &daddr("10.96.0.1")).tell(&packet, Hook::Prerouting), "c 1: Drop; Dropped");
+    assert_eq!(filter(-50, &daddr("10.96.0.1")).tell(&packet, Hook::Prerouting), "Open");
 }
 
 #[test]

@@ -28,10 +28,13 @@ enum Plain {
 
 type Chains = Vec<Vec<Vec<Plain>>>;
 
+/// Chain and rule where a packet is dropped.
+type Place = Option<(usize, usize)>;
+
 const USER: usize = 4;
 
 fn chain(random: &mut Random, index: usize) -> Vec<Vec<Plain>> {
-    (0..1 + random.below(4)).map(|_| rule(random, index)).collect()
+    (0..=random.below(4)).map(|_| rule(random, index)).collect()
 }
 
 fn rule(random: &mut Random, index: usize) -> Vec<Plain> {
@@ -135,7 +138,7 @@ impl Reality<'_> {
     }
 
     /// Where it is dropped; chains 0 and 1 are base chains, the first of which drops by policy if `drops`.
-    fn run(&mut self, drops: bool) -> Option<(usize, usize)> {
+    fn run(&mut self, drops: bool) -> Place {
         for base in 0..2 {
             match self.chain(base) {
                 Stop::Drop(chain, number) => return Some((chain, number)),
@@ -165,7 +168,7 @@ fn build(chains: &Chains, drops: bool) -> Firewall {
 }
 
 /// All places where the packet is dropped, with the mark at the start and at the end.
-fn realities(chains: &Chains, drops: bool) -> Vec<(Option<(usize, usize)>, u32, u32)> {
+fn realities(chains: &Chains, drops: bool) -> Vec<(Place, u32, u32)> {
     let mut coins = Vec::new();
     for (chain, rules) in chains.iter().enumerate() {
         for (number, rule) in rules.iter().enumerate() {
@@ -188,7 +191,7 @@ fn realities(chains: &Chains, drops: bool) -> Vec<(Option<(usize, usize)>, u32, 
     all
 }
 
-fn check(firewall: &Firewall, mark: Mark, worlds: &[Option<(usize, usize)>], round: u64) -> (usize, usize) {
+fn check(firewall: &Firewall, mark: Mark, worlds: &[Place], round: u64) -> (usize, usize) {
     let walk = firewall.ask(&with_mark(mark), Hook::Input);
     let context = || format!("round {round}, {mark:?}: {}\n{:?}\n{:#?}", firewall.words(&walk), worlds, walk.steps);
     let index_of = |place: (usize, usize)| {
