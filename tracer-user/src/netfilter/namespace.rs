@@ -39,7 +39,7 @@ struct Reading {
     /// Nanoseconds of `CLOCK_MONOTONIC` when it was begun.
     begun: u64,
     at: SystemTime,
-    /// When legacy tables were last looked at, and how long reading all took.
+    /// When legacy tables were last looked at again, and how long that took.
     looked: Instant,
     cost: Duration,
 }
@@ -86,14 +86,8 @@ impl Namespace {
 
     /// The ruleset, read again if it may have changed.
     fn current(&mut self) -> &Reading {
-        let old = self.reading.take();
-        let reading = match old {
-            Some(mut reading) if reading.is_current() => {
-                reading.looked = Instant::now();
-                reading
-            }
-            _ => Reading::new(),
-        };
+        let kept = self.reading.take();
+        let reading = kept.and_then(|mut kept| kept.is_current().then_some(kept)).unwrap_or_else(Reading::new);
         self.reading.insert(reading)
     }
 }
@@ -102,14 +96,21 @@ impl Reading {
     fn new() -> Self {
         let (begun, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
         let ruleset = Arc::new(live::ruleset());
-        Self { ruleset, begun, at, looked, cost: looked.elapsed() }
+        Self { ruleset, begun, at, looked, cost: Duration::ZERO }
     }
 
-    fn is_current(&self) -> bool {
+    /// Whether the rules are still these.
+    fn is_current(&mut self) -> bool {
         if !live::is_nft_unchanged(&self.ruleset) {
             return false;
         }
-        self.looked.elapsed() < self.cost * LEGACY_SHARE || live::is_legacy_unchanged(&self.ruleset)
+        if self.looked.elapsed() < self.cost * LEGACY_SHARE {
+            return true;
+        }
+        let begun = Instant::now();
+        let is_unchanged = live::is_legacy_unchanged(&self.ruleset);
+        (self.looked, self.cost) = (Instant::now(), begun.elapsed());
+        is_unchanged
     }
 }
 
