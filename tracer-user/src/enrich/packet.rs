@@ -72,7 +72,7 @@ fn refine(packet: &mut Packet, family: Family, dropped: &Dropped) {
     }
 }
 
-fn has_ports(number: u8) -> bool {
+pub(super) fn has_ports(number: u8) -> bool {
     matches!(number, protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDPLITE)
 }
 
@@ -86,7 +86,7 @@ pub(super) fn address(words: [u32; 4]) -> IpAddr {
 }
 
 /// The protocol as people write it, or its number.
-fn protocol_name(number: u8) -> String {
+pub(super) fn protocol_name(number: u8) -> String {
     match number {
         protocol::ICMP => "icmp".into(),
         protocol::TCP => "tcp".into(),
