@@ -11,8 +11,8 @@ use tracer_netfilter::evaluate::walk;
 use tracer_netfilter::live::{self, Live};
 use tracer_netfilter::model::Place;
 use tracer_netfilter::packet::{Device, Known};
-use tracer_netfilter::walk::{Candidate, Question as Asked};
-use tracer_netfilter::{Ruleset, World};
+use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
+use tracer_netfilter::{Packet, Ruleset, World};
 
 use super::Question;
 use super::conntrack::Watch;
@@ -136,16 +136,34 @@ impl Counters<'_> {
     }
 }
 
-/// The packet with its devices' names and groups.
-fn named(question: &Question, world: &Live) -> tracer_netfilter::Packet {
+/// The packet with its devices' names and groups. Rules of IP see a bridged packet on the bridge, not on its ports.
+fn named(question: &Question, world: &Live) -> Packet {
     let mut packet = question.packet.clone();
-    for device in [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output] {
-        if let Known::Is(known) = device
-            && let Ok(found) = world.device(known.index)
-        {
-            let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
-            *device = Known::Is(Device { name, ..found });
-        }
+    let ends = [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output];
+    for device in ends {
+        name(device, world);
+    }
+    if question.layer == Layer::Ip {
+        on_bridge(&packet.bridge_input, &mut packet.input, world);
+        on_bridge(&packet.bridge_output, &mut packet.output, world);
     }
     packet
+}
+
+fn name(device: &mut Known<Device>, world: &Live) {
+    if let Known::Is(known) = device
+        && let Ok(found) = world.device(known.index)
+    {
+        let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
+        *device = Known::Is(Device { name, ..found });
+    }
+}
+
+fn on_bridge(port: &Known<Device>, device: &mut Known<Device>, world: &Live) {
+    if let Known::Is(port) = port
+        && let Some(bridge) = port.master.filter(|master| *master != 0)
+        && let Ok(bridge) = world.device(bridge)
+    {
+        *device = Known::Is(bridge);
+    }
 }
