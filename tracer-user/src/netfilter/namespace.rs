@@ -11,8 +11,8 @@ use tracer_netfilter::evaluate::walk;
 use tracer_netfilter::live::{self, Live};
 use tracer_netfilter::model::Place;
 use tracer_netfilter::packet::{Device, Known};
-use tracer_netfilter::walk::{Candidate, Question as Asked};
-use tracer_netfilter::{Ruleset, World};
+use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
+use tracer_netfilter::{Packet, Ruleset, World};
 
 use super::Question;
 use super::conntrack::Watch;
@@ -20,10 +20,9 @@ use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect, counter};
 use crate::host::clock;
 
-/// How often legacy tables, which tell nobody when they change, may be read again; and the share of time (one part in
-/// this many) that reading them may take.
-const LEGACY_AGE: Duration = Duration::from_secs(1);
-const LEGACY_SHARE: u32 = 20;
+/// Legacy tables tell nobody when they change, so they are looked at again for each batch of questions, but for no more than
+/// this share of the time (one part in so many).
+const LEGACY_SHARE: u32 = 10;
 /// Suspects told at most.
 const MOST_SUSPECTS: usize = 8;
 
@@ -40,7 +39,7 @@ struct Reading {
     /// Nanoseconds of `CLOCK_MONOTONIC` when it was begun.
     begun: u64,
     at: SystemTime,
-    /// When legacy tables were last looked at, and how long reading all took.
+    /// When legacy tables were last looked at again, and how long that took.
     looked: Instant,
     cost: Duration,
 }
@@ -87,14 +86,8 @@ impl Namespace {
 
     /// The ruleset, read again if it may have changed.
     fn current(&mut self) -> &Reading {
-        let old = self.reading.take();
-        let reading = match old {
-            Some(mut reading) if reading.is_current() => {
-                reading.looked = Instant::now();
-                reading
-            }
-            _ => Reading::new(),
-        };
+        let kept = self.reading.take();
+        let reading = kept.and_then(|mut kept| kept.is_current().then_some(kept)).unwrap_or_else(Reading::new);
         self.reading.insert(reading)
     }
 }
@@ -103,15 +96,21 @@ impl Reading {
     fn new() -> Self {
         let (begun, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
         let ruleset = Arc::new(live::ruleset());
-        Self { ruleset, begun, at, looked, cost: looked.elapsed() }
+        Self { ruleset, begun, at, looked, cost: Duration::ZERO }
     }
 
-    fn is_current(&self) -> bool {
+    /// Whether the rules are still these.
+    fn is_current(&mut self) -> bool {
         if !live::is_nft_unchanged(&self.ruleset) {
             return false;
         }
-        let pause = LEGACY_AGE.max(self.cost * LEGACY_SHARE);
-        self.looked.elapsed() < pause || live::is_legacy_unchanged(&self.ruleset)
+        if self.looked.elapsed() < self.cost * LEGACY_SHARE {
+            return true;
+        }
+        let begun = Instant::now();
+        let is_unchanged = live::is_legacy_unchanged(&self.ruleset);
+        (self.looked, self.cost) = (Instant::now(), begun.elapsed());
+        is_unchanged
     }
 }
 
@@ -137,16 +136,34 @@ impl Counters<'_> {
     }
 }
 
-/// The packet with its devices' names and groups.
-fn named(question: &Question, world: &Live) -> tracer_netfilter::Packet {
+/// The packet with its devices' names and groups. Rules of IP see a bridged packet on the bridge, not on its ports.
+fn named(question: &Question, world: &Live) -> Packet {
     let mut packet = question.packet.clone();
-    for device in [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output] {
-        if let Known::Is(known) = device
-            && let Ok(found) = world.device(known.index)
-        {
-            let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
-            *device = Known::Is(Device { name, ..found });
-        }
+    let ends = [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output];
+    for device in ends {
+        name(device, world);
+    }
+    if question.layer == Layer::Ip {
+        on_bridge(&packet.bridge_input, &mut packet.input, world);
+        on_bridge(&packet.bridge_output, &mut packet.output, world);
     }
     packet
+}
+
+fn name(device: &mut Known<Device>, world: &Live) {
+    if let Known::Is(known) = device
+        && let Ok(found) = world.device(known.index)
+    {
+        let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
+        *device = Known::Is(Device { name, ..found });
+    }
+}
+
+fn on_bridge(port: &Known<Device>, device: &mut Known<Device>, world: &Live) {
+    if let Known::Is(port) = port
+        && let Some(bridge) = port.master.filter(|master| *master != 0)
+        && let Ok(bridge) = world.device(bridge)
+    {
+        *device = Known::Is(bridge);
+    }
 }

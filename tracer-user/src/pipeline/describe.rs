@@ -187,6 +187,11 @@ impl Describer {
             netns: enrich::netns(key.netns, facts.host),
             interface,
             in_interface: sample.and_then(|sample| enrich::in_interface(sample, facts.host)),
+            out_interface: sample.and_then(|sample| enrich::out_interface(sample, verdict.hook, facts.host)),
+            bridge_in_interface: sample
+                .and_then(|sample| enrich::bridge_port(sample, sample.event.bridge_in_ifindex, facts.host)),
+            bridge_out_interface: sample
+                .and_then(|sample| enrich::bridge_port(sample, sample.event.bridge_out_ifindex, facts.host)),
             packet,
             conntrack: sample.and_then(enrich::conntrack),
             socket: sample.and_then(enrich::socket),

@@ -212,6 +212,14 @@ impl Match {
         }
     }
 
+    /// What decided that it holds, where that is worth a sentence: the member of a set.
+    pub fn evidence(&self, view: &View<'_>) -> Option<String> {
+        match self {
+            Self::Set(set) => set.evidence(view),
+            _ => None,
+        }
+    }
+
     /// What a comment says.
     pub fn comment(&self) -> Option<&str> {
         match self {

@@ -1,8 +1,7 @@
 //! `rpfilter`: whether an answer would leave by the device that the packet came in by
 //! (`net/ipv4/netfilter/ipt_rpfilter.c`, `net/ipv6/netfilter/ip6t_rpfilter.c`).
 //!
-//! Rule: of a route with several next hops only the one that the question gives is seen, so that a packet from another of its
-//! devices is told to fail although the kernel lets it pass.
+//! Rule: of an IPv4 route with several next hops any may lead by the device; so the route is asked for with the device.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -74,7 +73,8 @@ impl RpFilter {
         let Some(mark) = mark else { return Truth::unknown("the packet's mark on the way") };
         let is_device_fixed = match source {
             IpAddr::V6(source) => source.is_unicast_link_local() || !self.has(LOOSE),
-            IpAddr::V4(_) => false,
+            // Any next hop of the route may lead by the device.
+            IpAddr::V4(_) => !self.has(LOOSE),
         };
         let question = RouteQuestion {
             destination: source,

@@ -4,6 +4,7 @@
 
 use super::line::list;
 use super::{Blob, DecodeError, Extension, Family, Line, Truth, View};
+use crate::ipset::Options;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
@@ -59,10 +60,7 @@ impl Extension for Set {
             Ok(set) => set,
             Err(why) => return Truth::unknown(why),
         };
-        let mut is_in = set.test(view.packet, &self.is_source);
-        if self.has(RETURN_NOMATCH) {
-            is_in = Truth::unknown(format!("which elements of set {} say nomatch", set.name));
-        }
+        let is_in = set.find(view.packet, &self.is_source, Options::from_flags(self.flags)).truth;
         if self.packets.operator != 0 || self.bytes.operator != 0 {
             let counters = Truth::unknown(format!("the counters in set {}", set.name));
             // The condition on the counters comes behind the `!`.
@@ -98,6 +96,12 @@ impl Set {
             packets: Counter::default(),
             bytes: Counter::default(),
         })
+    }
+
+    /// What decided: `10.99.1.2 is in set bl (10.99.0.0/16)`.
+    pub(super) fn evidence(&self, view: &View<'_>) -> Option<String> {
+        let set = view.world.ipset(self.index).ok()?;
+        set.evidence(view.packet, &self.is_source, Options::from_flags(self.flags))
     }
 
     /// The kernel's number of the set.
