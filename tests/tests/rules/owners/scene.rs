@@ -80,6 +80,8 @@ impl Scene {
             ("icmp", pick("icmp", "ipv6-icmp")),
             ("unreach", pick("icmp-port-unreachable", "icmp6-port-unreachable")),
             ("ufw", pick("ufw", "ufw6")),
+            ("prohibited", pick("icmp-host-prohibited", "icmp6-adm-prohibited")),
+            ("published", pick("10.99.2.9", "fd99:2::9")),
             ("localnet", pick(LOCALNET_V4, LOCALNET_V6)),
         ];
         words.iter().fold(template.to_owned(), |text, (word, value)| text.replace(&format!("%{word}%"), value))
