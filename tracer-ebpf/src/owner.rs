@@ -9,18 +9,16 @@ use crate::globals::{self, *};
 use crate::read::{Probe, Read, copy, follow};
 use crate::skb::{Skb, is_small};
 
-/// The packet's socket, or the one that it is for. Both are taken by the helper, which gives an untyped address: the typed ones
-/// make two programs of all that follows, one for each type, and the argument may only be used where it is not null.
+/// The packet's socket, or the one that it is for. Both are taken by the helper, which gives an untyped address: a typed one
+/// would be followed by the verifier in all that comes after, and the argument may only be used where it is not null.
 #[inline(always)]
 pub fn socket(context: &impl EbpfContext, skb: &Skb) -> *const u8 {
-    if !skb.socket.is_null() {
-        return follow(skb.at, &SKB_SK);
+    let socket = follow(skb.at, &SKB_SK);
+    if socket.is_null() && globals::get(&ARG_RX_SK) == RX_SK_POSITION {
+        let arguments = context.as_ptr().cast::<u8>().cast_const();
+        return Probe::at(arguments.wrapping_add(RX_SK_POSITION as usize * size_of::<u64>()));
     }
-    if globals::get(&ARG_RX_SK) != RX_SK_POSITION {
-        return core::ptr::null();
-    }
-    let arguments = context.as_ptr().cast::<u8>().cast_const();
-    Probe::at(arguments.wrapping_add(RX_SK_POSITION as usize * size_of::<u64>()))
+    socket
 }
 
 /// # Safety

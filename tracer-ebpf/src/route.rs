@@ -27,9 +27,9 @@ pub unsafe fn copy_way_out<R: Read>(event: *mut DropEvent, skb: &Skb) {
     }
 }
 
-/// While a packet is in TCP's own queues other data lies over its route (`tcp_tsorted_anchor`). There it has no device either:
-/// then the route is believed only if it leads to a device of the packet's namespace.
+/// Other data may lie over the route (`tcp_tsorted_anchor`): it is believed only if it leads to a device of the packet's
+/// namespace.
 #[inline(always)]
 fn is_plausible(skb: &Skb, device: *const u8) -> bool {
-    !skb.device.is_null() || Probe::member::<u32>(follow(device, &DEV_NET), &NET_INODE) == skb.netns
+    Probe::member::<u32>(follow(device, &DEV_NET), &NET_INODE) == skb.netns
 }

@@ -36,8 +36,8 @@ pub(super) struct Namespace {
 #[derive(Debug)]
 struct Reading {
     ruleset: Arc<Ruleset>,
-    /// Nanoseconds of `CLOCK_MONOTONIC` when it was begun.
-    begun: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC` when it was done: counters are those of before.
+    done: u64,
     at: SystemTime,
     /// When legacy tables were last looked at again, and how long that took.
     looked: Instant,
@@ -49,17 +49,18 @@ impl Namespace {
     pub(super) fn prime(&mut self) {
         if self.reading.is_none() {
             self.reading = Some(Reading::new());
-            self.conntrack.look();
+            self.conntrack.look(0);
         }
     }
 
     /// Answers questions on the ruleset as it is now.
     pub(super) fn answer(&mut self, questions: &[Question]) -> Vec<Ruling> {
         let reading = self.current();
-        let (ruleset, begun, at) = (Arc::clone(&reading.ruleset), reading.begun, reading.at);
-        let pressure = self.conntrack.look();
+        let (ruleset, done, at) = (Arc::clone(&reading.ruleset), reading.done, reading.at);
+        let earliest = questions.iter().map(|question| question.time).min().unwrap_or_default();
+        let pressure = self.conntrack.look(earliest);
         let world = Live::new();
-        let mut counters = Counters { ruleset: &ruleset, begun, now: HashMap::new() };
+        let mut counters = Counters { ruleset: &ruleset, done, now: HashMap::new() };
         let rule = |question: &Question| {
             let packet = named(question, &world);
             let asked = Asked {
@@ -94,9 +95,9 @@ impl Namespace {
 
 impl Reading {
     fn new() -> Self {
-        let (begun, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
         let ruleset = Arc::new(live::ruleset());
-        Self { ruleset, begun, at, looked, cost: Duration::ZERO }
+        let (done, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
+        Self { ruleset, done, at, looked, cost: Duration::ZERO }
     }
 
     /// Whether the rules are still these.
@@ -117,12 +118,12 @@ impl Reading {
 /// Counters as they are now, each read once a batch.
 struct Counters<'a> {
     ruleset: &'a Ruleset,
-    begun: u64,
+    done: u64,
     now: HashMap<Place, Option<u64>>,
 }
 
 impl Counters<'_> {
-    /// `time`: of the drop, on the clock of `begun`.
+    /// `time`: of the drop, on the clock of `done`.
     fn proof(&mut self, candidate: &Candidate, time: u64) -> Proof {
         let place = candidate.place;
         let Some(then) = counter(self.ruleset, place) else { return Proof::NoCounter };
@@ -130,7 +131,7 @@ impl Counters<'_> {
         let now = *self.now.entry(place).or_insert_with(|| live::counter(ruleset, place).map(|now| now.packets));
         match now {
             None => Proof::Unread,
-            Some(to) if time > self.begun => Proof::Rose { from: then.packets, to },
+            Some(to) if time > self.done => Proof::Rose { from: then.packets, to },
             Some(to) => Proof::Stands(to),
         }
     }
