@@ -4,4 +4,5 @@
 mod changes;
 mod iptables;
 mod nftables;
+mod owners;
 mod told_apart;
