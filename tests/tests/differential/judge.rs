@@ -3,10 +3,10 @@
 use anyhow::Result;
 use tracer_netfilter::Ruleset;
 
-use crate::iptables::Style;
 use crate::lab::Lab;
 use crate::probe::Probe;
 use crate::score::Answer;
+use crate::style::Style;
 use crate::truth::Name;
 
 pub(crate) fn read(_lab: &Lab) -> Result<Ruleset> {

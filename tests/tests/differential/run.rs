@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tracer_tests::Family;
 
-use crate::iptables::{self, Style};
+use crate::iptables;
 use crate::judge::Question;
 use crate::lab::{Lab, SWALLOW};
 use crate::probe::Probe;
 use crate::random::Random;
 use crate::score::Score;
+use crate::style::Style;
 use crate::truth::{self, Counters, Name};
 
 /// Packets to one ruleset.
@@ -42,7 +43,7 @@ impl Maker {
                 style.family.pick("iptables-nft-restore -c", "ip6tables-nft-restore -c"),
                 iptables::ruleset(random, style),
             ),
-            Self::Nft => ("nft -f -", crate::nftables::ruleset(random, style)),
+            Self::Nft => return crate::nftables::load(lab, &crate::nftables::ruleset(random, style)),
         };
         lab.load(program, &text)?;
         Ok(text)

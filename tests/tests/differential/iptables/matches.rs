@@ -2,8 +2,9 @@
 
 use tracer_tests::Family;
 
-use super::{Group, Style, sets};
+use super::{Group, sets};
 use crate::random::Random;
+use crate::style::Style;
 use crate::universe::{DSCPS, HOPS, MACS, MARKS, MASKS, PORTS, network, range};
 
 /// None to three matches, each with a space before it.

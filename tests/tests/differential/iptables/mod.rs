@@ -5,22 +5,11 @@ mod sets;
 
 use std::fmt::Write as _;
 
-use tracer_tests::Family;
-
 pub(crate) use sets::sets;
 
 use crate::random::Random;
+use crate::style::Style;
 use crate::universe::{MARKS, MASKS};
-
-/// How a ruleset is made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Style {
-    pub(crate) family: Family,
-    /// Rules may ask for a connection's state, which sets connection tracking to work.
-    pub(crate) is_tracked: bool,
-    /// Rules may hang on what nobody can know: chance, rates, the time of day.
-    pub(crate) is_unsure: bool,
-}
 
 /// A built-in chain and those that only it leads to, so that each match stands where its hook allows it.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +81,6 @@ fn chain_group(random: &mut Random, style: Style, group: Group, names: &mut Stri
 /// What a rule does, with a space before it; nothing for one that only counts.
 fn target(random: &mut Random, style: Style, group: Group, later: &[String]) -> String {
     let answers = group.table == "filter";
-    let mark = || -> String { String::new() };
-    let _ = mark;
     match random.below(20) {
         0..=5 => " -j DROP".to_owned(),
         6 if answers => " -j REJECT".to_owned(),
