@@ -36,6 +36,24 @@ pub mod key {
     pub const DESTINATION: &str = "/packet/destination/address";
     pub const DESTINATION_PORT: &str = "/packet/destination/port";
     pub const CAUSE: &str = "/explanation/cause";
+    pub const CONFIDENCE: &str = "/explanation/confidence";
+    pub const SUMMARY: &str = "/explanation/summary";
+    pub const OWNER: &str = "/explanation/owner";
+    pub const UNDECIDED: &str = "/explanation/unknown";
+    pub const REMEDY: &str = "/explanation/remedy";
+    pub const EVIDENCE: &str = "/explanation/evidence";
+    pub const ALTERNATIVES: &str = "/explanation/alternatives";
+    pub const POLICY_NAMESPACE: &str = "/explanation/policy/selected_by/0/namespace";
+    pub const POLICY_NAME: &str = "/explanation/policy/selected_by/0/name";
+    pub const POLICY_DIRECTION: &str = "/explanation/policy/direction";
+    pub const RULE_BACKEND: &str = "/explanation/rule/backend";
+    pub const RULE_FAMILY: &str = "/explanation/rule/family";
+    pub const RULE_TABLE: &str = "/explanation/rule/table";
+    pub const RULE_CHAIN: &str = "/explanation/rule/chain";
+    pub const RULE_NUMBER: &str = "/explanation/rule/number";
+    pub const RULE_HANDLE: &str = "/explanation/rule/handle";
+    pub const RULE_TEXT: &str = "/explanation/rule/text";
+    pub const RULE_PATH: &str = "/explanation/rule/path";
     pub const FINAL: &str = "/final";
     pub const SEEN: &str = "/seen";
     pub const FILTERED: &str = "/filtered";
@@ -64,6 +82,11 @@ impl Event {
 
     pub fn text(&self, key: &str) -> &str {
         self.at(key).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// The texts of an array.
+    pub fn texts(&self, key: &str) -> Vec<&str> {
+        self.at(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
     pub fn number(&self, key: &str) -> Result<u64> {

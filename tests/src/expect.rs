@@ -83,6 +83,31 @@ impl Expect {
         self.with(key::CAUSE, cause)
     }
 
+    /// How sure the explanation is.
+    #[must_use]
+    pub fn sure(self, confidence: &str) -> Self {
+        self.with(key::CONFIDENCE, confidence)
+    }
+
+    /// This rule did it: `iptables-nft ip filter/INPUT`, its number in the chain, and its text.
+    #[must_use]
+    pub fn rule(self, place: &str, number: u64, text: &str) -> Self {
+        self.cause("netfilter_rule").in_chain(place).with(key::RULE_NUMBER, number).with(key::RULE_TEXT, text)
+    }
+
+    /// The policy of this chain did it.
+    #[must_use]
+    pub fn policy(self, place: &str) -> Self {
+        self.cause("netfilter_policy").in_chain(place)
+    }
+
+    fn in_chain(self, place: &str) -> Self {
+        let mut words = place.split([' ', '/']);
+        [key::RULE_BACKEND, key::RULE_FAMILY, key::RULE_TABLE, key::RULE_CHAIN]
+            .into_iter()
+            .fold(self, |expect, key| expect.with(key, words.next().unwrap_or_default()))
+    }
+
     /// Someone should look at it.
     #[must_use]
     pub fn problem(self) -> Self {

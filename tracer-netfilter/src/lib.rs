@@ -16,6 +16,7 @@ pub mod ipset;
 pub mod legacy;
 pub mod live;
 pub mod model;
+pub mod netlink;
 pub mod nft;
 pub mod owner;
 pub mod packet;

@@ -25,6 +25,7 @@ pub mod event;
 pub mod explain;
 pub mod host;
 pub mod load;
+pub mod netfilter;
 pub mod pipeline;
 pub mod settings;
 pub mod sink;

@@ -15,20 +15,39 @@ pub struct MarkState {
     known: u32,
     /// The mark at the end, where bits that are not known may be taken from.
     end: Option<u32>,
+    /// Bits that may be taken from `end`.
+    trusted: u32,
+    /// Bits that may be taken from `end` once a rule has perhaps written them.
+    late: u32,
     /// Bits that were taken from `end`.
     relied: u32,
-    broken: bool,
+    /// Those of them that were written later.
+    broken: u32,
+    /// Bits of which at least one was not as at the end, and has not been written since.
+    contrary: u32,
+    /// Bits that were asked for and written since [`MarkState::take_trace`].
+    asked: u32,
+    written: u32,
 }
 
 impl MarkState {
     /// `relying`: bits that are not known may be taken from the end.
     pub const fn new(mark: Mark, relying: bool) -> Self {
+        Self::trusting(mark, if relying { u32::MAX } else { 0 }, 0)
+    }
+
+    /// As `new`, with the bits that may be taken from the end at once, and after a rule has perhaps written them.
+    pub const fn trusting(mark: Mark, trusted: u32, late: u32) -> Self {
         let (value, known, end) = match mark {
             Mark::Before(value) => (value, u32::MAX, None),
-            Mark::After(end) if relying => (0, 0, Some(end)),
-            Mark::After(_) => (0, 0, None),
+            Mark::After(end) => (0, 0, Some(end)),
         };
-        Self { value, known, end, relied: 0, broken: false }
+        Self { value, known, end, trusted, late, relied: 0, broken: 0, contrary: 0, asked: 0, written: 0 }
+    }
+
+    /// Nothing is known of it, nor ever will be but what rules write.
+    pub const fn unknown() -> Self {
+        Self::new(Mark::After(0), false)
     }
 
     /// Value and known bits, without taking anything from the end.
@@ -38,19 +57,29 @@ impl MarkState {
 
     /// The value of these bits, those not known taken from the end; `None` if that can't be.
     pub fn rely(&mut self, bits: u32) -> Option<u32> {
+        self.asked |= bits;
         let missing = bits & !self.known;
         if missing == 0 {
             return Some(self.value & bits);
+        }
+        if missing & !self.trusted != 0 {
+            return None;
         }
         let end = self.end?;
         self.relied |= missing;
         Some((self.value & bits & self.known) | (end & missing))
     }
 
+    /// These bits were looked at.
+    pub const fn note(&mut self, bits: u32) {
+        self.asked |= bits;
+    }
+
     /// Whether `mark & mask == value`.
     pub fn matches(&mut self, value: u32, mask: u32) -> Truth {
         let known = mask & self.known;
         if self.value & known != value & known || value & !mask != 0 {
+            self.asked |= known;
             return Truth::No;
         }
         match self.rely(mask) {
@@ -62,7 +91,7 @@ impl MarkState {
     /// A rule sets the bits of `written` to `value`; `sure` if it surely does.
     pub fn write(&mut self, value: u32, written: u32, sure: bool) {
         let same = self.known & written & !(self.value ^ value);
-        self.broken |= self.relied & written & !same != 0;
+        self.touch(written, written & !same);
         if sure {
             self.known |= written;
             self.value = (self.value & !written) | (value & written);
@@ -73,7 +102,7 @@ impl MarkState {
 
     /// A rule turns these bits over.
     pub fn toggle(&mut self, bits: u32, sure: bool) {
-        self.broken |= self.relied & bits != 0;
+        self.touch(bits, bits);
         if sure {
             self.value ^= bits;
         } else {
@@ -83,18 +112,58 @@ impl MarkState {
 
     /// A rule sets these bits to something that is not known.
     pub fn forget(&mut self, bits: u32) {
-        self.broken |= self.relied & bits != 0;
+        self.touch(bits, bits);
         self.known &= !bits;
+    }
+
+    fn touch(&mut self, written: u32, changed: u32) {
+        self.written |= written;
+        self.broken |= self.relied & changed;
+        if self.contrary & written != 0 {
+            self.contrary = 0;
+        }
+        self.trusted |= self.late & written;
+    }
+
+    /// The packet went on where these bits of the end would have ended it: they were not so.
+    pub fn contradict(&mut self, bits: u32) {
+        let Some(end) = self.end else { return };
+        self.relied &= !bits;
+        self.trusted &= !bits;
+        if bits.is_power_of_two() {
+            self.known |= bits;
+            self.value = (self.value & !bits) | (!end & bits);
+        } else {
+            self.contrary |= bits;
+        }
     }
 
     /// Whether a bit that was taken from the end was written later.
     pub const fn is_broken(&self) -> bool {
+        self.broken != 0
+    }
+
+    /// The bits that were taken from the end and written later.
+    pub const fn broken_bits(&self) -> u32 {
         self.broken
+    }
+
+    /// The bits that were taken from the end so far.
+    pub const fn relied_bits(&self) -> u32 {
+        self.relied
+    }
+
+    /// The bits that were asked for, and those that were written, since this was last called.
+    pub const fn take_trace(&mut self) -> (u32, u32) {
+        let trace = (self.asked, self.written);
+        self.asked = 0;
+        self.written = 0;
+        trace
     }
 
     /// Whether what is known agrees with the mark at the end.
     pub const fn agrees(&self, end: u32) -> bool {
-        (self.value ^ end) & self.known == 0
+        (self.value ^ end) & self.known == 0 && self.contrary == 0
     }
 }
 

@@ -1,7 +1,90 @@
-//! x_tables over getsockopt.
+//! x_tables over getsockopt: the rules of iptables-legacy and ip6tables-legacy.
+//!
+//! Rule: only tables that are there are asked for. Asking the kernel for a table makes it, and with it hooks that every
+//! packet then passes (`xt_find_table_lock`, `net/netfilter/x_tables.c`, 6.18); so `/proc/thread-self/net/ip_tables_names`
+//! comes first, which lists what the thread's network namespace already has.
 
-use crate::model::{DecodeError, Rule, Table};
+mod blob;
+mod control;
+mod entry;
+mod error;
+mod names;
+mod others;
+mod rule;
 
-pub(crate) fn rule(_table: &Table, _entry: &[u8], _jump: Option<usize>, _number: u32) -> Result<Rule, DecodeError> {
-    Err(DecodeError::Malformed("a rule of x_tables"))
+pub(crate) use blob::place;
+pub use error::LegacyError;
+pub(crate) use rule::rule;
+
+use crate::model::{Counter, Family, RawRule, Table};
+use control::Control;
+use entry::Layout;
+
+/// Tries for a table that changes while it is read.
+const ATTEMPTS: u32 = 8;
+
+/// The tables of x_tables in the calling thread's network namespace, and what could not be read, a sentence each.
+///
+/// Needs CAP_NET_ADMIN in the user namespace that owns the network namespace, but only if there are tables.
+pub fn read() -> (Vec<Table>, Vec<String>) {
+    let mut tables = Vec::new();
+    let mut gaps = Vec::new();
+    for layout in [&Layout::IPV4, &Layout::IPV6] {
+        if let Err(error) = read_family(layout, &mut tables, &mut gaps) {
+            gaps.push(error.to_string());
+        }
+    }
+    gaps.extend(others::arptables());
+    gaps.extend(others::ebtables());
+    (tables, gaps)
+}
+
+fn read_family(layout: &'static Layout, tables: &mut Vec<Table>, gaps: &mut Vec<String>) -> Result<(), LegacyError> {
+    let names = names::existing(layout.family)?;
+    if names.is_empty() {
+        return Ok(());
+    }
+    let control = Control::open(layout)?;
+    for name in names {
+        match read_table(&control, &name) {
+            Ok(table) => tables.push(table),
+            // The table went away since it was listed, or every other one will be refused as well.
+            Err(error) if error.is_refused() => return Err(error),
+            Err(error) => gaps.push(error.to_string()),
+        }
+    }
+    Ok(())
+}
+
+fn read_table(control: &Control, name: &str) -> Result<Table, LegacyError> {
+    let (info, entries) = control.read(name, ATTEMPTS)?;
+    blob::table(control.layout, name, &info, &entries)
+}
+
+/// Reads the counter of one rule again, or of the policy for number 0. `None` if that rule is no longer there, is
+/// another one by now, or its table can't be read.
+pub fn reread(table: &Table, chain: &str, number: u32) -> Result<Option<Counter>, LegacyError> {
+    let layout = match table.family {
+        Family::Ip => &Layout::IPV4,
+        Family::Ip6 => &Layout::IPV6,
+        _ => return Ok(None),
+    };
+    if !names::existing(layout.family)?.contains(&table.name) {
+        return Ok(None);
+    }
+    let fresh = read_table(&Control::open(layout)?, &table.name)?;
+    Ok(counter_again(layout, (table, &fresh), chain, number))
+}
+
+fn counter_again(layout: &Layout, (before, now): (&Table, &Table), chain: &str, number: u32) -> Option<Counter> {
+    let (old, new) = (before.chain(chain)?, now.chain(chain)?);
+    let Some(index) = number.checked_sub(1) else { return new.base.as_ref()?.counter };
+    let (RawRule::Legacy { entry: old, jump: was }, RawRule::Legacy { entry: new, jump: is }) =
+        (old.rules.get(index as usize)?, new.rules.get(index as usize)?)
+    else {
+        return None;
+    };
+    let goes_to = |table: &Table, jump: &Option<usize>| Some(table.chains.get((*jump)?)?.name.clone());
+    let is_same = layout.same_rule(old, new) && goes_to(before, was) == goes_to(now, is);
+    if is_same { entry::Entry::new(layout, new)?.counter() } else { None }
 }

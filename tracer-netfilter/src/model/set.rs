@@ -53,7 +53,8 @@ pub struct Set {
     pub key_type: u32,
     /// Bytes of a key.
     pub key_length: u32,
-    /// Type of what a map holds; `0xffff_ff00` is a verdict (`NFT_DATA_VERDICT`).
+    /// Type of what a map holds; `0xffff_ff00` is a verdict (`NFT_DATA_VERDICT`). Of a map of objects, their type
+    /// (`NFT_OBJECT_`).
     pub data_type: Option<u32>,
     pub data_length: Option<u32>,
     /// Bytes of each part of a concatenated key; empty for a plain one.

@@ -1,7 +1,48 @@
-//! nf_tables over netlink.
+//! nf_tables over netlink: whole rulesets, the elements of a set, one rule's counter.
+//!
+//! Rules: nothing is changed and no kernel module is loaded for a question; a ruleset that changed while it was read is
+//! read again; what one rule or element holds that can't be understood makes that rule or element unknown, never the
+//! whole ruleset unreadable. Numbers are big-endian in netlink, and values of registers as the kernel keeps them.
 
-use crate::model::{DecodeError, Family, Rule};
+mod chain;
+mod data;
+mod elements;
+mod error;
+mod expression;
+mod interval;
+mod presence;
+mod read;
+mod rule;
+mod set;
+mod table;
+mod userdata;
 
-pub(crate) fn rule(_family: Family, _handle: u64, _attributes: &[u8], _number: u32) -> Result<Rule, DecodeError> {
-    Err(DecodeError::Malformed("a rule of nf_tables"))
+pub use elements::elements;
+pub use error::NftError;
+pub use read::{Reading, generation, read};
+pub use rule::reread;
+pub(crate) use rule::rule;
+
+use crate::model::Family;
+use crate::netlink::{Request, Subsystem};
+
+/// `NFT_MSG_` numbers (`include/uapi/linux/netfilter/nf_tables.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ask {
+    Tables = 1,
+    Chains = 4,
+    Rules = 7,
+    Sets = 10,
+    Elements = 13,
+    Generation = 16,
+    Flowtables = 23,
+}
+
+/// A question about one family's tables, or all of them.
+const fn request(ask: Ask, family: Option<Family>) -> Request {
+    let family = match family {
+        Some(family) => family.number(),
+        None => 0,
+    };
+    Request::new(Subsystem::NfTables, ask as u8, family)
 }

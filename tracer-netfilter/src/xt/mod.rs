@@ -3,8 +3,14 @@
 //! Rule: one file an extension, with all there is to it: reading its revisions, what it says of a packet, and how
 //! `iptables -S` prints it.
 
+mod address;
+mod blob;
+mod header;
+mod interface;
 mod matches;
+mod protocol;
 mod targets;
 
+pub use header::Header;
 pub use matches::Match;
 pub use targets::{Effect, Target};

@@ -5,6 +5,7 @@
 
 mod demo;
 mod doctor;
+mod explain;
 mod output;
 mod watch;
 
@@ -14,6 +15,7 @@ use clap::{Parser, Subcommand};
 
 use output::Output;
 
+use crate::netfilter::ask::SpecError;
 use crate::pipeline::PipelineError;
 use crate::settings::SettingsError;
 
@@ -31,6 +33,8 @@ struct Cli {
 enum Command {
     /// Show drops as they happen (what `whydrop` alone does)
     Watch(Box<watch::WatchArgs>),
+    /// Say what the firewall would do with a packet, rule by rule
+    Explain(Box<explain::ExplainArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
     /// See it work: a throw-away client, node and pod, and some typical drops between them
@@ -46,6 +50,7 @@ pub fn main() -> ExitCode {
     start_log();
     let result = match cli.command.unwrap_or_else(|| Command::Watch(Box::new(cli.watch))) {
         Command::Watch(args) => watch::run(*args),
+        Command::Explain(args) => explain::run(&args),
         Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(&args),
     };
@@ -63,7 +68,7 @@ pub fn main() -> ExitCode {
 
 /// 2 for a command line that makes no sense here, as for one that clap refuses.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<SettingsError>() {
+    if error.is::<SettingsError>() || error.is::<SpecError>() {
         return ExitCode::from(2);
     }
     error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))

@@ -13,6 +13,7 @@ use crate::pipeline::{self, Watch};
 use crate::settings::{FilterArgs, KernelFilter};
 
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, in any combination")]
 pub(super) struct WatchArgs {
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
@@ -26,6 +27,10 @@ pub(super) struct WatchArgs {
     /// A line for each packet, not for each flow (lossless to some 200,000 a second)
     #[arg(long)]
     every: bool,
+    /// Have the kernel name the rule where it is not certain: traces the flow for 10 s at most, by a temporary table of
+    /// nf_tables that is gone when whydrop is
+    #[arg(long)]
+    confirm: bool,
     /// End after N lines
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -61,6 +66,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             all: args.all,
             stack: args.stack,
             every: args.every,
+            confirm: args.confirm,
             count: args.count,
             duration: args.duration,
             interval: args.interval,

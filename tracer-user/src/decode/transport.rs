@@ -13,6 +13,23 @@ pub mod protocol {
     pub const ICMPV6: u8 = 58;
     pub const SCTP: u8 = 132;
     pub const UDPLITE: u8 = 136;
+
+    /// The protocol as people write it, or its number.
+    pub fn name(number: u8) -> String {
+        match number {
+            ICMP => "icmp".into(),
+            TCP => "tcp".into(),
+            UDP => "udp".into(),
+            ICMPV6 => "icmpv6".into(),
+            SCTP => "sctp".into(),
+            DCCP => "dccp".into(),
+            UDPLITE => "udplite".into(),
+            2 => "igmp".into(),
+            47 => "gre".into(),
+            50 => "esp".into(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// Byte 13 of the TCP header.

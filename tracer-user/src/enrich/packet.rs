@@ -34,7 +34,7 @@ fn of_flow(flow: &FlowKey, family: Family) -> Packet {
     let is_icmp = is_ip && matches!(flow.protocol, protocol::ICMP | protocol::ICMPV6);
     Packet {
         family,
-        protocol: if is_ip { protocol_name(flow.protocol) } else { "other".into() },
+        protocol: if is_ip { protocol::name(flow.protocol) } else { "other".into() },
         length: 0,
         source: end(flow.source, port_is_source),
         destination: end(flow.destination, !port_is_source),
@@ -57,7 +57,7 @@ fn refine(packet: &mut Packet, family: Family, dropped: &Dropped) {
     packet.tunnel = headers.tunnel.map(str::to_owned);
     packet.tcp_flags = headers.tcp_flags.map(|flags| flags.to_string());
     if let Some(number) = headers.protocol {
-        packet.protocol = protocol_name(number);
+        packet.protocol = protocol::name(number);
     } else if family == Family::Other {
         packet.protocol = ethertype_name(headers.ethertype);
     }
@@ -83,23 +83,6 @@ pub(super) fn address(words: [u32; 4]) -> IpAddr {
         bytes.copy_from_slice(&word.to_ne_bytes());
     }
     Ipv6Addr::from(octets).to_canonical()
-}
-
-/// The protocol as people write it, or its number.
-fn protocol_name(number: u8) -> String {
-    match number {
-        protocol::ICMP => "icmp".into(),
-        protocol::TCP => "tcp".into(),
-        protocol::UDP => "udp".into(),
-        protocol::ICMPV6 => "icmpv6".into(),
-        protocol::SCTP => "sctp".into(),
-        protocol::DCCP => "dccp".into(),
-        protocol::UDPLITE => "udplite".into(),
-        2 => "igmp".into(),
-        47 => "gre".into(),
-        50 => "esp".into(),
-        other => other.to_string(),
-    }
 }
 
 /// What a packet that is not IP is.

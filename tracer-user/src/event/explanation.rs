@@ -23,6 +23,9 @@ pub struct Explanation {
     pub owner: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Rule>,
+    /// Other rules that may have done it as well; `rule` is only the likeliest then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alternatives: Option<Vec<Rule>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sysctl: Option<Vec<Sysctl>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +50,7 @@ impl Explanation {
             remedy: Vec::new(),
             owner: None,
             rule: None,
+            alternatives: None,
             sysctl: None,
             route: None,
             policy: None,
@@ -107,6 +111,35 @@ pub enum RulesetFamily {
     Bridge,
     Netdev,
     Arp,
+}
+
+impl RulesetFamily {
+    /// As nft writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Ip6 => "ip6",
+            Self::Inet => "inet",
+            Self::Bridge => "bridge",
+            Self::Netdev => "netdev",
+            Self::Arp => "arp",
+        }
+    }
+
+    /// The program that shows and changes a table of this family.
+    pub const fn program(self, backend: Backend) -> &'static str {
+        match (backend, self) {
+            (Backend::Nftables, _) => "nft",
+            (Backend::IptablesNft, Self::Ip6) => "ip6tables-nft",
+            (Backend::IptablesNft, Self::Bridge) => "ebtables-nft",
+            (Backend::IptablesNft, Self::Arp) => "arptables-nft",
+            (Backend::IptablesNft, _) => "iptables-nft",
+            (Backend::IptablesLegacy, Self::Ip6) => "ip6tables-legacy",
+            (Backend::IptablesLegacy, Self::Bridge) => "ebtables-legacy",
+            (Backend::IptablesLegacy, Self::Arp) => "arptables-legacy",
+            (Backend::IptablesLegacy, _) => "iptables-legacy",
+        }
+    }
 }
 
 /// A kernel setting that decided.

@@ -91,7 +91,7 @@ fn to(drop: &Observation<'_>) -> String {
 }
 
 /// A word as a POSIX shell must be given it.
-fn quoted(word: &str) -> Cow<'_, str> {
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./@%:".contains(&byte);
     if !word.is_empty() && !word.starts_with('-') && word.bytes().all(plain) {
         return Cow::Borrowed(word);

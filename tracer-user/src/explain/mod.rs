@@ -1,7 +1,7 @@
-//! Why a packet was dropped, from the kernel event alone: reason, place, stack and packet.
+//! Why a packet was dropped: from the kernel event (reason, place, stack and packet) and from what was read beside it.
 //!
-//! Rule: everything here is a pure function of an [`Observation`]; it reads nothing from the machine. What the event
-//! cannot tell is said in `unknown`. Readers of rulesets, routes and sockets make the answer more exact later.
+//! Rule: everything here is a pure function of an [`Observation`]; it reads nothing from the machine. What the event and
+//! the readers beside the line (of rulesets, so far) cannot tell is said in `unknown`.
 
 pub mod catalogue;
 mod fill;
@@ -17,6 +17,8 @@ mod scenarios;
 mod severity;
 mod summary;
 
+pub(crate) use fill::quoted;
+pub use netfilter::{Firewall, firewall};
 pub use observation::Observation;
 
 use catalogue::ReasonEntry;
@@ -104,16 +106,10 @@ impl<'a> Case<'a> {
 
 fn explain(case: &Case<'_>, hook: Hook, drop: &Observation<'_>) -> Explanation {
     let mut explanation = match hook::netfilter(drop.symbol(), case.name()) {
-        Some(part) => {
-            let verdict = netfilter::verdict(part, hook, drop);
-            let mut explanation = Explanation::new(verdict.cause, verdict.confidence, verdict.summary);
-            explanation.remedy = filled(verdict.remedy.iter().map(String::as_str), drop);
-            explanation.unknown = verdict.unknown;
-            explanation
-        }
+        Some(part) => netfilter::explanation(part, hook, drop),
         None => from_catalogue(case, drop),
     };
-    explanation.evidence = evidence(case, drop);
+    explanation.evidence.splice(0..0, evidence(case, drop));
     explanation
 }
 

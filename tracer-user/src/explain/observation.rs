@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::netfilter::Ruling;
+
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
 const ETH_P_IPV6: u16 = 0x86dd;
@@ -50,6 +52,8 @@ pub struct Observation<'a> {
     /// How to run a command in the packet's network namespace, complete and already quoted:
     /// `nsenter --net=/run/netns/NAME`; `None` if a command needs no prefix.
     pub netns_entry: Option<&'a str>,
+    /// What the ruleset of the namespace says, for a drop by netfilter.
+    pub ruling: Option<&'a Ruling>,
 }
 
 impl<'a> Observation<'a> {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use tracer_common::TotalKey;
+use tracer_common::{FlowKey, TotalKey};
 
 use crate::aggregate::{Due, PlaceTally};
 use crate::btf::ReasonNames;
@@ -17,12 +17,18 @@ use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
+use crate::netfilter::{self, Question};
 
+use super::rulings::{Ruled, Rulings};
 use super::symbols::SymbolTable;
 use super::{PipelineError, Watch};
 
 /// Interface names remembered, about 50 bytes each.
 const MOST_NAMES: usize = 4096;
+
+/// What `--confirm` changes, said before it is done.
+const CONFIRM: &str =
+    "--confirm adds a table whydrop-trace-… of nf_tables to namespaces where a drop is not certain, for 10 s at most";
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
@@ -36,6 +42,7 @@ pub(super) struct Describer {
     with_stack: bool,
     /// Names that came with events, by namespace and index: right even for interfaces that are gone.
     interface_names: HashMap<(u32, u32), String>,
+    pub(super) rulings: Rulings,
 }
 
 impl Describer {
@@ -44,11 +51,16 @@ impl Describer {
         let mut coverage = kernel.gaps();
         let (symbols, hidden) = SymbolTable::start();
         coverage.extend(hidden);
+        if watch.confirm {
+            coverage.push(CONFIRM.to_owned());
+        }
+        let rulings = Rulings::new(netfilter::spawn(host.subscribe(), watch.confirm)?);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
             facts: host.facts(),
             host,
+            rulings,
             clock: Clock::measure(),
             coverage,
             with_stack: watch.stack,
@@ -80,21 +92,24 @@ impl Describer {
         changed
     }
 
-    /// The event for what is due of a flow, made once and kept in `known` until names change.
+    /// The event for what is due of a flow, made once and kept in `known` until names or rulings change; `None` while the
+    /// rule is being looked for.
     pub(super) fn describe<'a>(
         &mut self,
         due: &Due,
         sample: Option<&Dropped>,
         known: &'a mut Option<Box<Drop>>,
-    ) -> &'a Drop {
+    ) -> Option<&'a Drop> {
+        self.rulings.renew(&due.key, due.time.unwrap_or_else(host::clock::monotonic));
         if known.is_none() {
             self.learn(due);
+            let drop = self.build(due, sample)?;
+            if let (true, Some(name)) = (self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
+                self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
+            }
+            *known = Some(Box::new(drop));
         }
-        let is_new = known.is_none();
-        let drop = known.get_or_insert_with(|| Box::new(self.build(due, sample)));
-        if let (true, Some(name)) = (is_new && self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
-            self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
-        }
+        let drop = known.as_deref_mut()?;
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
             None => Self::now(),
@@ -102,7 +117,12 @@ impl Describer {
         drop.count = due.since_last.packets;
         drop.bytes = due.since_last.bytes;
         drop.packet = enrich::packet(&due.key, sample);
-        drop
+        Some(drop)
+    }
+
+    /// Whether a question about a flow that was not asked so far can be asked now.
+    pub(super) fn can_ask(&mut self, flow: &FlowKey) -> bool {
+        !self.rulings.has(flow) && self.host.facts().netns(flow.netns).is_some()
     }
 
     /// Uses the newest names, and asks for those that are still missing.
@@ -115,8 +135,9 @@ impl Describer {
         }
     }
 
-    fn build(&self, due: &Due, sample: Option<&Dropped>) -> Drop {
-        let (facts, key) = (self.facts(), &due.key);
+    fn build(&mut self, due: &Due, sample: Option<&Dropped>) -> Option<Drop> {
+        let host_facts = Arc::clone(&self.facts);
+        let (facts, key) = (Facts { host: &host_facts, reasons: &self.reasons, symbols: self.symbols.get() }, &due.key);
         let stack = sample.map_or_else(Vec::new, |sample| enrich::stack(&sample.stack, facts.symbols));
         let mut reason = enrich::reason(key.reason, facts.reasons);
         let location = enrich::place(key, &facts);
@@ -127,16 +148,27 @@ impl Describer {
             Some(netns) => netns.entry_command(),
             None => (key.netns != 0).then(|| host::entry_by_inode(key.netns)),
         };
-        let verdict = explain::judge(&explain::Observation {
+        let observation = explain::Observation {
             reason: reason.code.map(|_| reason.name.as_str()),
             location: location.is_named().then_some(&location.symbol),
             stack: &stack_symbols,
             interface: interface.name.as_deref(),
             netns_entry: entry.as_deref(),
             ..enrich::observation(key, sample)
-        });
+        };
+        let ruling = match (explain::firewall(&observation), sample) {
+            (Some(at), Some(sample)) => {
+                let ask = || Question::new(at, due, sample, &interface, &host_facts);
+                match self.rulings.of(key, ask) {
+                    Ruled::Asked => return None,
+                    Ruled::Is(ruling) => Some(ruling),
+                }
+            }
+            _ => None,
+        };
+        let verdict = explain::judge(&explain::Observation { ruling: ruling.as_deref(), ..observation });
         reason.derived = verdict.derived.map(str::to_owned);
-        Drop {
+        Some(Drop {
             time: String::new(),
             count: 0,
             bytes: 0,
@@ -153,7 +185,7 @@ impl Describer {
             conntrack: sample.and_then(enrich::conntrack),
             socket: sample.and_then(enrich::socket),
             explanation: verdict.explanation,
-        }
+        })
     }
 
     /// A row of the totals.

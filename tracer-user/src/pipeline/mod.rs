@@ -5,10 +5,12 @@
 mod child;
 mod describe;
 mod error;
+mod rulings;
 mod signals;
 mod stages;
 mod stats;
 mod symbols;
+mod waiting;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -17,7 +19,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::task::yield_now;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use crate::host::Netns;
 use crate::load::{Kernel, Programs};
@@ -38,10 +40,13 @@ const MOST_TURNS: usize = 64;
 
 /// What `whydrop watch` was asked for.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, in any combination")]
 pub struct Watch {
     pub all: bool,
     pub stack: bool,
     pub every: bool,
+    /// Have the kernel trace flows whose rule is not certain.
+    pub confirm: bool,
     pub count: Option<u64>,
     pub duration: Option<Duration>,
     pub interval: Duration,
@@ -61,6 +66,7 @@ impl Default for Watch {
             all: false,
             stack: false,
             every: false,
+            confirm: false,
             count: None,
             duration: None,
             interval: Duration::from_secs(1),
@@ -109,6 +115,7 @@ pub async fn run(
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
+            answer = line.stages.describer.rulings.next() => line.stages.answered(&answer)?,
             _ = poll.tick() => {}
             () = line.source.filling() => {}
             // More is waiting: go on at once, but let the others have their turn.
@@ -116,7 +123,7 @@ pub async fn run(
         }
         progress = line.events()?;
     };
-    line.finish()?;
+    line.finish().await?;
     Ok(match end {
         End::Asked => ExitCode::SUCCESS,
         End::Command(status) => status,
@@ -142,6 +149,7 @@ impl Pipeline {
     /// Passes on the events that are there.
     fn events(&mut self) -> Result<Progress, PipelineError> {
         let progress = self.source.events(|bytes| self.stages.event(bytes))?;
+        self.stages.print_waiting(rulings::PATIENCE)?;
         self.stages.flush()?;
         Ok(progress)
     }
@@ -171,10 +179,17 @@ impl Pipeline {
         self.stages.flush()
     }
 
-    /// Detaches, takes what is left, and says the final counts.
-    fn finish(&mut self) -> Result<(), PipelineError> {
+    /// Detaches, takes what is left, waits for the answers that lines wait for, and says the final counts.
+    async fn finish(&mut self) -> Result<(), PipelineError> {
         self.source.stop()?;
         self.drain()?;
+        let deadline = Instant::now() + rulings::PATIENCE;
+        while self.stages.has_waiting() {
+            match timeout_at(deadline, self.stages.describer.rulings.next()).await {
+                Ok(answer) => self.stages.answered(&answer)?,
+                Err(_) => self.stages.print_waiting(Duration::ZERO)?,
+            }
+        }
         self.stats(true)
     }
 

@@ -1,13 +1,17 @@
 //! The stages behind the source, with what they remember: decode -> aggregate -> enrich and explain -> sink.
 
+use std::time::Duration;
+
 use tracer_common::{FlowKey, Tally};
 
 use crate::aggregate::{Due, Flows, Mode, Totals};
 use crate::decode;
 use crate::event::{Drop, Severity};
+use crate::netfilter::Answer;
 use crate::sink::{Line, Sink};
 
 use super::describe::Describer;
+use super::waiting::Waiting;
 use super::{PipelineError, Watch};
 
 pub(super) struct Stages {
@@ -15,6 +19,7 @@ pub(super) struct Stages {
     pub(super) totals: Totals,
     pub(super) describer: Describer,
     pub(super) sink: Box<dyn Sink>,
+    waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
     lines_left: Option<u64>,
@@ -32,6 +37,7 @@ impl Stages {
             totals: Totals::default(),
             describer,
             sink,
+            waiting: Waiting::default(),
             all: watch.all,
             lines_left: watch.count,
             lines_a_tick: if watch.every { u64::MAX } else { watch.lines },
@@ -84,6 +90,9 @@ impl Stages {
     /// Enriches, explains and prints.
     pub(super) fn print(&mut self, due: &Due) -> Result<(), PipelineError> {
         let packets = due.since_last.packets;
+        if self.waiting.add(due) {
+            return Ok(());
+        }
         if self.lines_this_tick >= self.lines_a_tick || self.is_done() {
             self.not_shown += packets;
             return Ok(());
@@ -98,6 +107,10 @@ impl Stages {
             }
             None => self.describer.describe(due, None, &mut forgotten),
         };
+        let Some(drop) = drop else {
+            self.waiting.begin(due);
+            return Ok(());
+        };
         if drop.severity != Severity::Problem && !self.all {
             self.hidden += packets;
             return Ok(());
@@ -105,6 +118,35 @@ impl Stages {
         self.sink.line(&Line { key: &due.key, drop, total }).map_err(PipelineError::Sink)?;
         self.lines_this_tick += 1;
         self.lines_left = self.lines_left.map(|left| left.saturating_sub(1));
+        Ok(())
+    }
+
+    /// Takes an answer: prints the line that waited for it, or has the flow's next line say it.
+    pub(super) fn answered(&mut self, answer: &Answer) -> Result<(), PipelineError> {
+        let is_new = self.describer.rulings.take(answer);
+        if is_new && let Some(flow) = self.flows.get_mut(&answer.flow) {
+            *flow.parts().1 = None;
+        }
+        match self.waiting.take(&answer.flow) {
+            Some(due) => self.print(&due),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Prints the lines that have waited for so long, without what they waited for; and asks what could not be asked so
+    /// far.
+    pub(super) fn print_waiting(&mut self, patience: Duration) -> Result<(), PipelineError> {
+        for due in self.waiting.take_older(patience) {
+            self.describer.rulings.give_up(&due.key);
+            self.print(&due)?;
+        }
+        for due in self.waiting.retry(|flow| self.describer.can_ask(flow)) {
+            self.print(&due)?;
+        }
         Ok(())
     }
 

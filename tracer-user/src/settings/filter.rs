@@ -98,7 +98,7 @@ fn too_many(what: &'static str, count: usize, most: u32) -> Result<(), SettingsE
 }
 
 /// Inode of a namespace given by name, path, inode, `host` or `pid:PID`.
-fn netns_inode(text: &str) -> Option<u32> {
+pub(super) fn netns_inode(text: &str) -> Option<u32> {
     use std::os::unix::fs::MetadataExt;
     if let Ok(inode) = text.parse::<u32>() {
         return (inode != 0).then_some(inode);

@@ -5,8 +5,10 @@
 
 mod error;
 mod filter;
+mod netns;
 mod subnet;
 
 pub use error::SettingsError;
 pub use filter::{FilterArgs, KernelFilter};
+pub use netns::netns;
 pub use subnet::Subnet;

@@ -1,23 +1,90 @@
-//! Drops by netfilter, as far as the kernel event alone tells: which part and which hook, not which rule.
+//! Drops by netfilter: which part and which hook by the kernel event, which rule by the ruleset.
 //!
-//! Rule: no rule is blamed that was not seen. What a hook returned "drop" for is left open, because a full connection
-//! table and an exhausted address translation look like a rule of iptables-legacy.
+//! Rule: no rule is blamed that was not read and does not drop such a packet. What a hook returned "drop" for is left
+//! open otherwise, because a full connection table and an exhausted address translation look like a rule of
+//! iptables-legacy.
 
-use super::hook::{Netfilter, netfilter_hook};
+mod conntrack;
+mod rule;
+
+use tracer_netfilter::model::Backend;
+use tracer_netfilter::walk::Layer;
+
+use super::fill;
+use super::hook::{self, Netfilter, netfilter_hook};
 use super::observation::Observation;
-use crate::event::{Cause, Confidence, Hook};
+use crate::event::{Cause, Confidence, Explanation, Hook};
 
-/// What is said about a netfilter drop; remedies are templates of [`super::fill`].
-pub(super) struct Verdict {
-    pub(super) summary: String,
-    pub(super) cause: Cause,
-    pub(super) confidence: Confidence,
-    pub(super) remedy: Vec<String>,
-    pub(super) unknown: Option<String>,
+/// Where to look for the rule that dropped a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Firewall {
+    pub hook: Hook,
+    pub layer: Layer,
+    /// Which kind of rules it was, where the kernel shows it.
+    pub backend: Option<Backend>,
+}
+
+/// Whether a rule may have dropped it, and where that rule stands.
+pub fn firewall(drop: &Observation<'_>) -> Option<Firewall> {
+    let part = hook::netfilter(drop.symbol(), drop.reason)?;
+    let hook = hook::hook(drop.stack, drop.symbol(), drop.reason);
+    let layer = match (Rules::of(drop), hook) {
+        (_, Hook::Ingress | Hook::Egress) => Layer::Device,
+        (Rules::Ip, _) => Layer::Ip,
+        (Rules::Bridge, _) => Layer::Bridge,
+        (Rules::Arp, _) => Layer::Arp,
+    };
+    let backend = match part {
+        Netfilter::Nftables => Some(Backend::Nft),
+        // Before 5.17 a drop by nf_tables is freed there as well.
+        Netfilter::Hook if drop.reason.is_some() => Some(Backend::Legacy),
+        Netfilter::Hook | Netfilter::Queue => None,
+    };
+    Some(Firewall { hook, layer, backend })
+}
+
+/// What is said about a drop by `part` of netfilter at `hook`.
+pub(super) fn explanation(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Explanation {
+    let ruled = drop
+        .ruling
+        .and_then(|ruling| rule::explanation(ruling, drop).or_else(|| conntrack::explanation(part, hook, ruling)));
+    let mut explanation = ruled.unwrap_or_else(|| without_rule(part, hook, drop));
+    if explanation.remedy.is_empty() {
+        explanation.remedy = filled(&hook_remedy(hook, drop), drop);
+    }
+    explanation
+}
+
+/// What the event alone tells, and that no rule could be named.
+fn without_rule(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Explanation {
+    let verdict = verdict(part, hook, drop);
+    let mut explanation = Explanation::new(verdict.cause, verdict.confidence, verdict.summary);
+    explanation.remedy = filled(&verdict.remedy, drop);
+    explanation.unknown = verdict.unknown;
+    let Some(ruling) = drop.ruling else { return explanation };
+    if ruling.rules > 0 {
+        explanation.evidence.push(format!("none of the {} rules that were read drops such a packet", ruling.rules));
+    }
+    let open = explanation.unknown.into_iter().chain(ruling.unknown.iter().cloned()).collect::<Vec<_>>();
+    explanation.unknown = (!open.is_empty()).then(|| open.join("; "));
+    explanation
+}
+
+fn filled(templates: &[String], drop: &Observation<'_>) -> Vec<String> {
+    templates.iter().filter_map(|template| fill::remedy(template, drop)).collect()
+}
+
+/// What is said where no rule is known; remedies are templates of [`fill`].
+struct Verdict {
+    summary: String,
+    cause: Cause,
+    confidence: Confidence,
+    remedy: Vec<String>,
+    unknown: Option<String>,
 }
 
 /// The verdict on a drop that `part` of netfilter made at `hook`.
-pub(super) fn verdict(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Verdict {
+fn verdict(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Verdict {
     let at = if hook == Hook::Other { String::new() } else { format!(" at {hook}") };
     match part {
         Netfilter::Queue => queue(&at, drop),

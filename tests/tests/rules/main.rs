@@ -1,0 +1,7 @@
+//! Which rule it was: a ruleset drops a packet, and the binary names the rule as its user would find it, with whoever put
+//! it there, and what to try.
+
+mod changes;
+mod iptables;
+mod nftables;
+mod told_apart;

@@ -1,0 +1,79 @@
+//! Chains.
+
+use super::data;
+use crate::model::{Base, Chain, ChainKind, Family, Hook, Policy};
+use crate::netlink::{Attributes, text, until_nul};
+
+/// `NFTA_CHAIN_` attributes.
+mod attribute {
+    pub(super) const TABLE: u16 = 1;
+    pub(super) const HANDLE: u16 = 2;
+    pub(super) const NAME: u16 = 3;
+    pub(super) const HOOK: u16 = 4;
+    pub(super) const POLICY: u16 = 5;
+    pub(super) const TYPE: u16 = 7;
+    pub(super) const COUNTERS: u16 = 8;
+}
+
+/// `NFTA_HOOK_` attributes.
+mod hook {
+    pub(super) const NUMBER: u16 = 1;
+    pub(super) const PRIORITY: u16 = 2;
+    pub(super) const DEVICE: u16 = 3;
+    /// 5.5 and later.
+    pub(super) const DEVICES: u16 = 4;
+}
+
+/// `NFTA_DEVICE_NAME`, and `NFTA_DEVICE_PREFIX` (6.17 and later) for all devices whose names begin so; in 6.16 that was a
+/// name without a NUL.
+const DEVICE_NAME: u16 = 1;
+const DEVICE_PREFIX: u16 = 2;
+/// `NF_DROP`; a chain without a policy accepts.
+const DROP: u32 = 0;
+
+/// The name of the table that a chain is in.
+pub(super) fn table_of(attributes: Attributes<'_>) -> Option<&[u8]> {
+    attributes.get(attribute::TABLE)
+}
+
+/// A chain without its rules, and whether its hook is known: if not, it is given as if it had none.
+pub(super) fn chain(family: Family, attributes: Attributes<'_>) -> Option<(Chain, bool)> {
+    let base = base(family, attributes);
+    let is_known = base.is_some() || attributes.get(attribute::HOOK).is_none();
+    let name = data::name(attributes, attribute::NAME)?;
+    Some((Chain { name, handle: attributes.be64(attribute::HANDLE), base, rules: Vec::new() }, is_known))
+}
+
+fn base(family: Family, attributes: Attributes<'_>) -> Option<Base> {
+    let hook = attributes.nested(attribute::HOOK);
+    Some(Base {
+        hook: Hook::from_number(family, hook.be32(hook::NUMBER)?)?,
+        priority: hook.be32(hook::PRIORITY)?.cast_signed(),
+        kind: match attributes.get(attribute::TYPE).map_or(b"filter".as_slice(), until_nul) {
+            b"filter" => ChainKind::Filter,
+            b"nat" => ChainKind::Nat,
+            b"route" => ChainKind::Route,
+            _ => return None,
+        },
+        policy: match attributes.be32(attribute::POLICY) {
+            Some(DROP) => Policy::Drop,
+            _ => Policy::Accept,
+        },
+        devices: devices(hook),
+        counter: data::counter(attributes.nested(attribute::COUNTERS)),
+    })
+}
+
+/// One device is given by both attributes, several only by the list.
+fn devices(hook: Attributes<'_>) -> Vec<String> {
+    let list: Vec<String> = hook
+        .nested(hook::DEVICES)
+        .iter()
+        .filter_map(|device| match device.kind {
+            DEVICE_NAME if device.value.contains(&0) => Some(text(device.value)),
+            DEVICE_NAME | DEVICE_PREFIX => Some(text(device.value) + "*"),
+            _ => None,
+        })
+        .collect();
+    if list.is_empty() { hook.text(hook::DEVICE).into_iter().collect() } else { list }
+}

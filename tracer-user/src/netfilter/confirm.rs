@@ -1,0 +1,143 @@
+//! `--confirm`: the kernel itself is asked which rule drops a flow, by a trace of that flow for a short while.
+//!
+//! Rules: only what was asked for by `--confirm` comes here, because a trace adds a table to the namespace (which goes with
+//! this process, whatever ends it). Each flow is traced once in a while and few at a time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc::UnboundedSender;
+use tracer_common::FlowKey;
+use tracer_netfilter::live::{self, Live};
+use tracer_netfilter::model::{Backend, Place, Verdict};
+use tracer_netfilter::packet::Known;
+use tracer_netfilter::trace::{Entry, Flow, Origin, TraceError, TracedDrop, Tracer};
+use tracer_netfilter::walk::{Candidate, End, Layer};
+use tracer_netfilter::{Packet, Ruleset};
+
+use super::ruling::{Ruling, rule_count};
+use super::suspect::{Proof, Suspect};
+use super::{Answer, Question};
+use crate::host::{Netns, enter};
+
+/// How long a flow is traced: a client's third SYN comes 3 s after the first (RFC 6298).
+const TRACED: Duration = Duration::from_secs(10);
+/// A flow is traced again only after this.
+const AGAIN: Duration = Duration::from_mins(2);
+/// Flows traced at once.
+const MOST_AT_ONCE: usize = 4;
+/// Flows remembered.
+const MOST_KEPT: usize = 1024;
+
+/// Starts traces.
+#[derive(Debug, Default)]
+pub(super) struct Confirmer {
+    begun: HashMap<FlowKey, Instant>,
+    running: Arc<AtomicUsize>,
+}
+
+impl Confirmer {
+    /// Has the flow traced, if it was not lately and there is room; the answer comes by `publish`.
+    pub(super) fn confirm(&mut self, question: &Question, publish: &UnboundedSender<Answer>) {
+        let is_legacy = question.backend == Some(Backend::Legacy);
+        let lately = self.begun.get(&question.flow).is_some_and(|begun| begun.elapsed() < AGAIN);
+        if is_legacy || lately || self.running.load(Ordering::Relaxed) >= MOST_AT_ONCE {
+            return;
+        }
+        if self.begun.len() >= MOST_KEPT {
+            self.begun.clear();
+        }
+        self.begun.insert(question.flow, Instant::now());
+        let (question, publish, running) = (question.clone(), publish.clone(), Arc::clone(&self.running));
+        running.fetch_add(1, Ordering::Relaxed);
+        let started = thread::Builder::new().name("confirm".to_owned()).spawn({
+            let running = Arc::clone(&running);
+            move || {
+                if let Some(ruling) = confirmed(&question) {
+                    // The line may have ended meanwhile.
+                    let _ended = publish.send(Answer { flow: question.flow, ruling: Arc::new(ruling) });
+                }
+                running.fetch_sub(1, Ordering::Relaxed);
+            }
+        });
+        if let Err(error) = started {
+            running.fetch_sub(1, Ordering::Relaxed);
+            tracing::warn!("no trace: no thread could be started ({error}); raise the process limit (ulimit -u)");
+        }
+    }
+}
+
+/// What the kernel says of the flow; `None` if it had no drop to speak of.
+fn confirmed(question: &Question) -> Option<Ruling> {
+    let work = |_: &Netns| Ok(trace(question));
+    match enter::each(&[&question.netns], Instant::now() + TRACED, work).pop()?.1 {
+        Ok(Ok(ruling)) => ruling,
+        Ok(Err(error)) => {
+            tracing::warn!("no trace in network namespace {}: {error}", question.netns.inode);
+            None
+        }
+        Err(error) => {
+            tracing::warn!("no trace: {error}");
+            None
+        }
+    }
+}
+
+fn trace(question: &Question) -> Result<Option<Ruling>, TraceError> {
+    let Some((flow, entry)) = traced(question) else { return Ok(None) };
+    let mut tracer = Tracer::start(&flow, &[entry])?;
+    let seen = tracer.next_drop(Instant::now() + TRACED)?;
+    tracer.stop()?;
+    let Some(seen) = seen else { return Ok(None) };
+    let (ruleset, world) = (live::ruleset(), Live::new());
+    let suspect = candidate(&ruleset, &seen)
+        .and_then(|candidate| Suspect::new(&ruleset, &candidate, &question.packet, &world, Proof::Traced));
+    let (rules, read) = (rule_count(&ruleset), SystemTime::now());
+    Ok(suspect.map(|suspect| Ruling { suspects: vec![suspect], rules, read, unknown: Vec::new(), conntrack: None }))
+}
+
+/// The flow as it comes into the namespace, before any translation; any source port, because a client tries again from
+/// another one.
+fn traced(question: &Question) -> Option<(Flow, Entry)> {
+    let packet: &Packet = &question.packet;
+    let original = match &packet.connection {
+        Known::Is(connection) if !connection.is_reply => connection.original,
+        _ => None,
+    };
+    let flow = Flow {
+        protocol: packet.protocol?,
+        source: original.map_or(packet.source?, |tuple| tuple.source),
+        destination: original.map_or(packet.destination?, |tuple| tuple.destination),
+        source_port: None,
+        destination_port: original
+            .filter(|_| packet.destination_port.is_some())
+            .map(|tuple| tuple.destination_port)
+            .or(packet.destination_port),
+    };
+    let entry = match (question.layer, &packet.input) {
+        (Layer::Ip, _) => Entry::Ip,
+        (Layer::Bridge, _) => Entry::Bridge,
+        (Layer::Device, Known::Is(device)) => Entry::Ingress(device.name.clone()),
+        (Layer::Device | Layer::Arp, _) => return None,
+    };
+    Some((flow, entry))
+}
+
+fn candidate(ruleset: &Ruleset, seen: &TracedDrop) -> Option<Candidate> {
+    let place = seen.end.place(ruleset)?;
+    let end = if seen.end.origin == Origin::Policy { End::Policy } else { End::Drop };
+    let mut path: Vec<Place> = Vec::new();
+    for event in &seen.path {
+        let step = event.place(ruleset).filter(|step| step.table == place.table);
+        match (&event.verdict, step) {
+            (Verdict::Jump(_) | Verdict::Goto(_), Some(step)) => path.push(step),
+            _ if event.origin == Origin::Return => drop(path.pop()),
+            _ => {}
+        }
+    }
+    path.push(place);
+    Some(Candidate { place, end, path, unknown: Vec::new(), marks: Vec::new(), sets: Vec::new() })
+}

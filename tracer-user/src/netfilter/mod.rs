@@ -1,0 +1,91 @@
+//! Which rule dropped a packet: the rulesets of namespaces, read and asked beside the event line.
+//!
+//! Rules: the line never waits here. It asks through a bounded queue and goes on; an answer is a plain [`Ruling`] that
+//! explaining uses as it uses any other fact. Nothing is changed in any namespace, and nothing is read from one in which
+//! netfilter dropped nothing, but for one reading at the start, against which counters are compared later.
+
+pub mod ask;
+mod confirm;
+mod conntrack;
+mod handle;
+mod namespace;
+mod packet;
+mod ruling;
+mod suspect;
+mod wording;
+
+pub use conntrack::Pressure;
+pub use handle::{Answer, NetfilterHandle, spawn};
+pub use packet::{Ends, packet};
+pub use ruling::{Ruling, rule_count};
+pub use suspect::{Proof, Suspect};
+
+use tracer_common::FlowKey;
+use tracer_netfilter::model::Backend;
+use tracer_netfilter::packet::Device;
+use tracer_netfilter::walk::Layer;
+use tracer_netfilter::{Hook, Packet};
+
+use crate::aggregate::Due;
+use crate::decode::Dropped;
+use crate::event::{self, Interface};
+use crate::explain::Firewall;
+use crate::host::{self, Netns};
+
+/// What the event line wants to know of one dropped packet.
+#[derive(Clone, Debug)]
+pub struct Question {
+    pub flow: FlowKey,
+    pub netns: Netns,
+    pub packet: Packet,
+    pub hook: Hook,
+    pub layer: Layer,
+    /// Which kind of rules the kernel says it was; `None` where it does not tell them apart.
+    pub backend: Option<Backend>,
+    /// When it was dropped, `CLOCK_MONOTONIC` ns.
+    pub time: u64,
+}
+
+impl Question {
+    /// The question about a drop; `None` while its namespace is not known yet.
+    ///
+    /// # Errors
+    /// Why no rule can be asked about it.
+    pub fn new(
+        at: Firewall,
+        due: &Due,
+        dropped: &Dropped,
+        interface: &Interface,
+        facts: &host::Facts,
+    ) -> Result<Option<Self>, String> {
+        let hook = hook(at.hook).ok_or("at which hook it was: the stack does not tell")?;
+        let ends = Ends {
+            on: Device {
+                index: interface.index,
+                name: interface.name.clone().unwrap_or_default(),
+                ..Device::default()
+            },
+            in_index: dropped.event.in_ifindex,
+            out_index: 0,
+        };
+        let packet =
+            packet(dropped, &ends, at.hook, at.layer).ok_or("what the packet was: no header of it was read")?;
+        let Some(netns) = facts.netns(due.key.netns) else { return Ok(None) };
+        let time = due.time.unwrap_or(dropped.event.time);
+        let (netns, layer, backend) = (netns.clone(), at.layer, at.backend);
+        Ok(Some(Self { flow: due.key, netns, packet, hook, layer, backend, time }))
+    }
+}
+
+const fn hook(hook: event::Hook) -> Option<Hook> {
+    Some(match hook {
+        event::Hook::Prerouting => Hook::Prerouting,
+        event::Hook::Input => Hook::Input,
+        event::Hook::Forward => Hook::Forward,
+        event::Hook::Output => Hook::Output,
+        event::Hook::Postrouting => Hook::Postrouting,
+        event::Hook::Ingress => Hook::Ingress,
+        event::Hook::Egress => Hook::Egress,
+        _ => return None,
+    })
+}

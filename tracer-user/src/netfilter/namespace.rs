@@ -1,0 +1,152 @@
+//! What is kept of one namespace's firewall between questions.
+//!
+//! Rule: a ruleset is read once and stays as it was first read, counters included, until its rules change: so a counter
+//! can be compared with what it was before a drop.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use tracer_netfilter::evaluate::walk;
+use tracer_netfilter::live::{self, Live};
+use tracer_netfilter::model::Place;
+use tracer_netfilter::packet::{Device, Known};
+use tracer_netfilter::walk::{Candidate, Question as Asked};
+use tracer_netfilter::{Ruleset, World};
+
+use super::Question;
+use super::conntrack::Watch;
+use super::ruling::{Ruling, rule_count};
+use super::suspect::{Proof, Suspect, counter};
+use crate::host::clock;
+
+/// How often legacy tables, which tell nobody when they change, may be read again; and the share of time (one part in
+/// this many) that reading them may take.
+const LEGACY_AGE: Duration = Duration::from_secs(1);
+const LEGACY_SHARE: u32 = 20;
+/// Suspects told at most.
+const MOST_SUSPECTS: usize = 8;
+
+/// The firewall of one namespace. Its methods must run inside that namespace.
+#[derive(Debug, Default)]
+pub(super) struct Namespace {
+    reading: Option<Reading>,
+    conntrack: Watch,
+}
+
+#[derive(Debug)]
+struct Reading {
+    ruleset: Arc<Ruleset>,
+    /// Nanoseconds of `CLOCK_MONOTONIC` when it was begun.
+    begun: u64,
+    at: SystemTime,
+    /// When legacy tables were last looked at, and how long reading all took.
+    looked: Instant,
+    cost: Duration,
+}
+
+impl Namespace {
+    /// Reads what is there, to compare counters with later.
+    pub(super) fn prime(&mut self) {
+        if self.reading.is_none() {
+            self.reading = Some(Reading::new());
+            self.conntrack.look();
+        }
+    }
+
+    /// Answers questions on the ruleset as it is now.
+    pub(super) fn answer(&mut self, questions: &[Question]) -> Vec<Ruling> {
+        let reading = self.current();
+        let (ruleset, begun, at) = (Arc::clone(&reading.ruleset), reading.begun, reading.at);
+        let pressure = self.conntrack.look();
+        let world = Live::new();
+        let mut counters = Counters { ruleset: &ruleset, begun, now: HashMap::new() };
+        let rule = |question: &Question| {
+            let packet = named(question, &world);
+            let asked = Asked {
+                packet: &packet,
+                hook: question.hook,
+                layer: question.layer,
+                backend: question.backend,
+                verbose: false,
+            };
+            let walk = walk(&ruleset, &asked, &world);
+            let suspects = walk.candidates.iter().take(MOST_SUSPECTS);
+            let suspects = suspects.filter_map(|candidate| {
+                let proof = counters.proof(candidate, question.time);
+                Suspect::new(&ruleset, candidate, &packet, &world, proof)
+            });
+            let suspects = suspects.collect();
+            let unknown = ruleset.gaps.iter().chain(&walk.unknown).cloned().collect();
+            let mut ruling = Ruling { suspects, rules: rule_count(&ruleset), read: at, unknown, conntrack: pressure };
+            ruling.weigh();
+            ruling
+        };
+        questions.iter().map(rule).collect()
+    }
+
+    /// The ruleset, read again if it may have changed.
+    fn current(&mut self) -> &Reading {
+        let old = self.reading.take();
+        let reading = match old {
+            Some(mut reading) if reading.is_current() => {
+                reading.looked = Instant::now();
+                reading
+            }
+            _ => Reading::new(),
+        };
+        self.reading.insert(reading)
+    }
+}
+
+impl Reading {
+    fn new() -> Self {
+        let (begun, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
+        let ruleset = Arc::new(live::ruleset());
+        Self { ruleset, begun, at, looked, cost: looked.elapsed() }
+    }
+
+    fn is_current(&self) -> bool {
+        if !live::is_generation(&self.ruleset) {
+            return false;
+        }
+        let pause = LEGACY_AGE.max(self.cost * LEGACY_SHARE);
+        self.looked.elapsed() < pause || live::is_legacy_unchanged(&self.ruleset)
+    }
+}
+
+/// Counters as they are now, each read once a batch.
+struct Counters<'a> {
+    ruleset: &'a Ruleset,
+    begun: u64,
+    now: HashMap<Place, Option<u64>>,
+}
+
+impl Counters<'_> {
+    /// `time`: of the drop, on the clock of `begun`.
+    fn proof(&mut self, candidate: &Candidate, time: u64) -> Proof {
+        let place = candidate.place;
+        let Some(then) = counter(self.ruleset, place) else { return Proof::NoCounter };
+        let ruleset = self.ruleset;
+        let now = *self.now.entry(place).or_insert_with(|| live::counter(ruleset, place).map(|now| now.packets));
+        match now {
+            None => Proof::Unread,
+            Some(to) if time > self.begun => Proof::Rose { from: then.packets, to },
+            Some(to) => Proof::Stands(to),
+        }
+    }
+}
+
+/// The packet with its devices' names and groups.
+fn named(question: &Question, world: &Live) -> tracer_netfilter::Packet {
+    let mut packet = question.packet.clone();
+    for device in [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output] {
+        if let Known::Is(known) = device
+            && let Ok(found) = world.device(known.index)
+        {
+            let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
+            *device = Known::Is(Device { name, ..found });
+        }
+    }
+    packet
+}
