@@ -14,6 +14,7 @@ mod score;
 mod style;
 mod truth;
 mod universe;
+mod watch;
 
 use anyhow::Result;
 use run::{Maker, run};

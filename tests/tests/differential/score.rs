@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::lab::SWALLOW;
 use crate::truth::Name;
+use crate::watch::SWALLOW;
 
 /// One answer against the truth.
 #[derive(Clone, Debug)]

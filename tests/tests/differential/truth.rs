@@ -9,7 +9,7 @@ use tracer_netfilter::model::{Backend, Ruleset};
 use tracer_netfilter::model::{Family as Table, Place};
 use tracer_tests::{Family, NetNs};
 
-use crate::lab::SWALLOW;
+use crate::watch::SWALLOW;
 
 /// A rule as its users count it; number 0 is the policy of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
