@@ -18,7 +18,11 @@ use crate::watch::Seen;
 
 pub(crate) fn read(lab: &Lab) -> Result<Ruleset> {
     let ruleset = lab.router().run(|| Ok(live::ruleset()))?;
-    anyhow::ensure!(ruleset.gaps.iter().all(|gap| gap.contains("ebtables") || gap.contains("arptables")), "{:?}", ruleset.gaps);
+    anyhow::ensure!(
+        ruleset.gaps.iter().all(|gap| gap.contains("ebtables") || gap.contains("arptables")),
+        "{:?}",
+        ruleset.gaps
+    );
     Ok(ruleset)
 }
 
@@ -74,8 +78,8 @@ impl Case<'_> {
         let names: Vec<_> = walk.candidates.iter().map(|candidate| Name::of(self.ruleset, candidate.place)).collect();
         let is_right = names.len() == 1 && names[0].as_ref() == Some(self.truth);
         let says = format!("mark {mark:#x} at the end: {}", self.say(&walk, hook));
-        let is_certain = walk.outcome == Outcome::Dropped
-            && matches!(&walk.candidates[..], [only] if only.unknown.is_empty());
+        let is_certain =
+            walk.outcome == Outcome::Dropped && matches!(&walk.candidates[..], [only] if only.unknown.is_empty());
         Ok(if is_certain { Answer::Certain { is_right, says } } else { self.possible(&names, says) })
     }
 
@@ -104,7 +108,11 @@ impl Case<'_> {
         let mut says = format!("at {hook:?} {:?}", walk.outcome);
         for candidate in &walk.candidates {
             let name = Name::of(self.ruleset, candidate.place);
-            says += &format!("; {} hanging on {:?}", name.map_or_else(String::new, |name| name.to_string()), candidate.unknown);
+            says += &format!(
+                "; {} hanging on {:?}",
+                name.map_or_else(String::new, |name| name.to_string()),
+                candidate.unknown
+            );
         }
         for step in &walk.steps {
             let name = Name::of(self.ruleset, step.place);

@@ -45,7 +45,8 @@ impl Lab {
         self.router().run(|| {
             let mut words = program.split(' ');
             let mut command = Command::new(words.next().context("no program")?);
-            let mut child = command.args(words).stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
+            let mut child =
+                command.args(words).stdin(Stdio::piped()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn()?;
             child.stdin.take().context("no pipe")?.write_all(text.as_bytes())?;
             let output = child.wait_with_output()?;
             let errors = String::from_utf8_lossy(&output.stderr);

@@ -126,7 +126,8 @@ impl Probe {
         match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let fragment = self.fragment.map_or(0, |offset| offset | frame::MORE_FRAGMENTS);
-                let header = frame::Ipv4 { ttl: self.hops, fragment, ..frame::Ipv4::new(source, destination, self.protocol()) };
+                let header =
+                    frame::Ipv4 { ttl: self.hops, fragment, ..frame::Ipv4::new(source, destination, self.protocol()) };
                 let mut packet = header.build(&message);
                 packet[1] = self.dscp << 2;
                 fill_checksum(&mut packet);
@@ -205,7 +206,8 @@ impl Probe {
         packet.output = if goes_out { Known::Is(device(2)) } else { Known::Absent };
         packet.mark = mark;
         packet.packet_type = Some(0);
-        packet.connection = connection.map_or(Known::Absent, |(state, mark)| Known::Is(self.connection(&packet, state, mark)));
+        packet.connection =
+            connection.map_or(Known::Absent, |(state, mark)| Known::Is(self.connection(&packet, state, mark)));
         packet.socket = match self.way {
             Way::OutOf => Known::Is(tracer_netfilter::packet::Socket { user: Some(0), group: Some(0), cgroup: None }),
             Way::Through | Way::Into => Known::Absent,
@@ -241,12 +243,12 @@ impl Probe {
 
 fn transport(random: &mut Random, family: Family) -> Transport {
     match random.below(20) {
-        0..=7 => Transport::Tcp { flags: *random.pick(&[2, 2, 2, 0x10, 0x18, 0x12, 4, 0x11, 0x29]), options: options(random) },
-        8..=12 => Transport::Udp,
-        13..=15 => Transport::Icmp {
-            kind: *random.pick(&family.pick([8, 8, 0, 13], [128, 128, 129, 140])),
-            code: 0,
+        0..=7 => Transport::Tcp {
+            flags: *random.pick(&[2, 2, 2, 0x10, 0x18, 0x12, 4, 0x11, 0x29]),
+            options: options(random),
         },
+        8..=12 => Transport::Udp,
+        13..=15 => Transport::Icmp { kind: *random.pick(&family.pick([8, 8, 0, 13], [128, 128, 129, 140])), code: 0 },
         16..=18 => Transport::Sctp { chunk: *random.pick(&[1, 0, 3]) },
         _ => Transport::Other(253),
     }

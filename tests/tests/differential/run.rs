@@ -72,7 +72,8 @@ pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
     let seed = asked("WHYDROP_DIFFERENTIAL_SEED", SEED)?;
     let cases = asked("WHYDROP_DIFFERENTIAL_CASES", CASES)?;
     let mut lab = Lab::new()?;
-    let mut score = Score::new(format!("{maker:?} {family:?} WHYDROP_DIFFERENTIAL_SEED={seed} WHYDROP_DIFFERENTIAL_CASES={cases}"));
+    let mut score =
+        Score::new(format!("{maker:?} {family:?} WHYDROP_DIFFERENTIAL_SEED={seed} WHYDROP_DIFFERENTIAL_CASES={cases}"));
     let started = Instant::now();
     if maker != Maker::Nft {
         lab.load("ipset restore", &iptables::sets(&mut Random::of(seed, u64::MAX), family))?;

@@ -57,7 +57,10 @@ pub(crate) enum Effect {
     Answer,
     /// A packet came to this base chain, which stands at this place among all; its policy is to drop or not. nft counts no
     /// policies: of the chains that a packet came to and no rule dropped it, the last one's policy did.
-    Enter { order: (u8, i32), drops: bool },
+    Enter {
+        order: (u8, i32),
+        drops: bool,
+    },
 }
 
 /// Packets by rule, and what the rule does.
@@ -65,7 +68,8 @@ pub(crate) type Counters = BTreeMap<Name, (u64, Effect)>;
 
 /// The counters of one iptables, by its own `save`.
 pub(crate) fn iptables(router: &NetNs, family: Family, is_legacy: bool) -> Result<Counters> {
-    let program = family.pick(["iptables-nft-save", "iptables-legacy-save"], ["ip6tables-nft-save", "ip6tables-legacy-save"]);
+    let program =
+        family.pick(["iptables-nft-save", "iptables-legacy-save"], ["ip6tables-nft-save", "ip6tables-legacy-save"]);
     let saved = router.exec(&format!("{} -c", program[usize::from(is_legacy)]))?;
     let family = family.pick(Table::Ip, Table::Ip6).as_str();
     let (mut counters, mut table) = (Counters::new(), String::new());
@@ -200,7 +204,10 @@ fn by_policy(moved: &[(&Name, Effect)]) -> Option<Name> {
 
 fn moved<'a>(before: &'a Counters, after: &'a Counters) -> impl Iterator<Item = (&'a Name, Effect)> {
     let has_moved = |name, packets| before.get(name).is_some_and(|(old, _)| *old < packets);
-    after.iter().filter(move |(name, (packets, _))| has_moved(*name, *packets)).map(|(name, (_, effect))| (name, *effect))
+    after
+        .iter()
+        .filter(move |(name, (packets, _))| has_moved(*name, *packets))
+        .map(|(name, (_, effect))| (name, *effect))
 }
 
 /// How many rules that drop have counted something between two readings.

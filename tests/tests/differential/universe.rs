@@ -29,9 +29,9 @@ pub(crate) fn sources(family: Family) -> Vec<IpAddr> {
 /// Addresses behind the second device.
 pub(crate) fn destinations(family: Family) -> Vec<IpAddr> {
     match family {
-        Family::V4 => [[10, 99, 2, 2], [10, 99, 2, 3], [10, 99, 2, 99]]
-            .map(|address| Ipv4Addr::from(address).into())
-            .to_vec(),
+        Family::V4 => {
+            [[10, 99, 2, 2], [10, 99, 2, 3], [10, 99, 2, 99]].map(|address| Ipv4Addr::from(address).into()).to_vec()
+        }
         Family::V6 => ["fd99:2::2", "fd99:2::3", "fd99:2::99"].map(v6).to_vec(),
     }
 }
@@ -39,9 +39,7 @@ pub(crate) fn destinations(family: Family) -> Vec<IpAddr> {
 /// Addresses of the router itself.
 pub(crate) fn own(family: Family) -> Vec<IpAddr> {
     match family {
-        Family::V4 => {
-            [[10, 99, 1, 1], [10, 99, 2, 1]].map(|address| Ipv4Addr::from(address).into()).to_vec()
-        }
+        Family::V4 => [[10, 99, 1, 1], [10, 99, 2, 1]].map(|address| Ipv4Addr::from(address).into()).to_vec(),
         Family::V6 => ["fd99:1::1", "fd99:2::1"].map(v6).to_vec(),
     }
 }

@@ -12,11 +12,8 @@ use crate::truth::{Counters, Name};
 pub(crate) const SWALLOW: &str = "swallow";
 /// All bits of [`crate::universe::MARKS`].
 const BITS: [u32; 4] = [0x1, 0x10, 0x400, 0x10000];
-const STATES: [(&str, ConnectionState); 3] = [
-    ("new", ConnectionState::New),
-    ("invalid", ConnectionState::Invalid),
-    ("untracked", ConnectionState::Untracked),
-];
+const STATES: [(&str, ConnectionState); 3] =
+    [("new", ConnectionState::New), ("invalid", ConnectionState::Invalid), ("untracked", ConnectionState::Untracked)];
 const HOOKS: [Hook; 5] = [Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting];
 
 /// The table as `nft` takes it. Without `is_tracked` nothing in it sets connection tracking to work.
@@ -67,7 +64,8 @@ impl<'a> Seen<'a> {
 
     /// `None` if connection tracking did not come to look at it.
     pub(crate) fn state(&self) -> Option<ConnectionState> {
-        let is_counted = |number| ["track-prerouting", "track-output"].iter().any(|chain| self.has_counted(chain, number));
+        let is_counted =
+            |number| ["track-prerouting", "track-output"].iter().any(|chain| self.has_counted(chain, number));
         (1..).zip(STATES).find(|(number, _)| is_counted(*number)).map(|(_, (_, state))| state)
     }
 
@@ -77,7 +75,8 @@ impl<'a> Seen<'a> {
     }
 
     fn has_counted(&self, chain: &str, number: u32) -> bool {
-        let name = Name { is_legacy: false, family: "inet", table: SWALLOW.to_owned(), chain: chain.to_owned(), number };
+        let name =
+            Name { is_legacy: false, family: "inet", table: SWALLOW.to_owned(), chain: chain.to_owned(), number };
         let packets = |counters: &Counters| counters.get(&name).map_or(0, |(packets, _)| *packets);
         packets(self.after) > packets(self.before)
     }

@@ -16,7 +16,7 @@ pub(crate) use blob::place;
 pub use error::LegacyError;
 pub(crate) use rule::rule;
 
-use crate::model::{Counter, Family, RawRule, Table};
+use crate::model::{Chain, Counter, Family, RawRule, Table};
 use control::Control;
 use entry::Layout;
 
@@ -74,6 +74,27 @@ pub fn reread(table: &Table, chain: &str, number: u32) -> Result<Option<Counter>
     }
     let fresh = read_table(&Control::open(layout)?, &table.name)?;
     Ok(counter_again(layout, (table, &fresh), chain, number))
+}
+
+/// Whether two readings of a table differ in nothing but counters.
+pub fn is_same(before: &Table, now: &Table) -> bool {
+    let layout = if now.family == Family::Ip6 { &Layout::IPV6 } else { &Layout::IPV4 };
+    let same_rule = |before: &RawRule, now: &RawRule| match (before, now) {
+        (RawRule::Legacy { entry: old, jump: was }, RawRule::Legacy { entry: new, jump: is }) => {
+            was == is && layout.same_rule(old, new)
+        }
+        _ => false,
+    };
+    let policy = |chain: &Chain| chain.base.as_ref().map(|base| (base.hook, base.policy));
+    let same_chain = |before: &Chain, now: &Chain| {
+        before.name == now.name
+            && policy(before) == policy(now)
+            && before.rules.len() == now.rules.len()
+            && before.rules.iter().zip(&now.rules).all(|(before, now)| same_rule(before, now))
+    };
+    (before.family, &before.name) == (now.family, &now.name)
+        && before.chains.len() == now.chains.len()
+        && before.chains.iter().zip(&now.chains).all(|(before, now)| same_chain(before, now))
 }
 
 fn counter_again(layout: &Layout, (before, now): (&Table, &Table), chain: &str, number: u32) -> Option<Counter> {

@@ -4,6 +4,7 @@
 //! [`Live`]: it stands for one moment. Its methods are called on a thread of the namespace that it is to speak for.
 
 mod address;
+mod change;
 mod device;
 mod error;
 mod policy;
@@ -17,6 +18,7 @@ use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 
+pub use change::{counter, is_legacy_unchanged, is_nft_unchanged};
 pub use error::RouteError;
 
 use crate::ipset::{self, IpSet};

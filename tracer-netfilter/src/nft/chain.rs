@@ -1,8 +1,8 @@
 //! Chains.
 
-use super::data;
-use crate::model::{Base, Chain, ChainKind, Family, Hook, Policy};
-use crate::netlink::{Attributes, text, until_nul};
+use super::{Ask, data, request};
+use crate::model::{Base, Chain, ChainKind, Counter, Family, Hook, Policy, Table};
+use crate::netlink::{Attributes, NetlinkError, Socket, text, until_nul};
 
 /// `NFTA_CHAIN_` attributes.
 mod attribute {
@@ -76,4 +76,18 @@ fn devices(hook: Attributes<'_>) -> Vec<String> {
         })
         .collect();
     if list.is_empty() { hook.text(hook::DEVICE).into_iter().collect() } else { list }
+}
+
+/// The counter of a chain's policy as it stands now; `None` if the chain is gone or its policy is not counted. Asks in the
+/// calling thread's network namespace.
+pub fn reread_policy(table: &Table, chain: &str) -> Result<Option<Counter>, NetlinkError> {
+    let question = request(Ask::Chains, Some(table.family))
+        .with_text(attribute::TABLE, &table.name)
+        .with_text(attribute::NAME, chain);
+    let counter =
+        Socket::open()?.get(&question, |message| Some(data::counter(message.attributes.nested(attribute::COUNTERS))));
+    match counter {
+        Err(error) if error.is_absent() => Ok(None),
+        answer => answer,
+    }
 }

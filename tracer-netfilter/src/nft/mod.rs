@@ -17,6 +17,7 @@ mod set;
 mod table;
 mod userdata;
 
+pub use chain::reread_policy;
 pub use elements::elements;
 pub use error::NftError;
 pub use read::{Reading, generation, read};

@@ -107,7 +107,7 @@ impl Reading {
     }
 
     fn is_current(&self) -> bool {
-        if !live::is_generation(&self.ruleset) {
+        if !live::is_nft_unchanged(&self.ruleset) {
             return false;
         }
         let pause = LEGACY_AGE.max(self.cost * LEGACY_SHARE);

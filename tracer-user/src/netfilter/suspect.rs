@@ -135,14 +135,17 @@ fn wording(table: &Table, chain: &Chain, rule: &tracer_netfilter::Rule, world: &
         return (text::iptables::rule(table, chain, rule), text::iptables::delete_command(table, chain, rule));
     }
     let sets = |name: &str| world.elements(table, name).ok();
-    (text::nft::rule(table, chain, rule, &sets), text::nft::delete_command(table, chain, rule))
+    (text::nft::stateless_rule(table, chain, rule, &sets), text::nft::delete_command(table, chain, Some(rule)))
 }
 
 fn policy_wording(table: &Table, chain: &Chain) -> (String, String) {
-    if speaks_iptables(table) {
-        return text::iptables::policy(table, chain);
+    if speaks_iptables(table)
+        && let (Some(text), Some(command)) =
+            (text::iptables::policy_text(chain), text::iptables::policy_command(table, chain))
+    {
+        return (text, command);
     }
-    (text::nft::chain_header(table, chain), text::nft::accept_command(table, chain))
+    (text::nft::chain_header(table, chain), text::nft::delete_command(table, chain, None))
 }
 
 fn speaks_iptables(table: &Table) -> bool {

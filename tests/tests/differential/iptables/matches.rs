@@ -54,7 +54,10 @@ fn tcp(random: &mut Random) -> String {
     let not = random.not();
     match random.below(7) {
         0..=2 => ports(random, "tcp"),
-        3 => format!(" -m tcp {not}--tcp-flags {}", random.pick(&["SYN,ACK SYN", "ALL SYN", "SYN,RST,ACK,FIN SYN", "FIN,PSH,URG ALL", "ACK ACK", "RST RST"])),
+        3 => format!(
+            " -m tcp {not}--tcp-flags {}",
+            random.pick(&["SYN,ACK SYN", "ALL SYN", "SYN,RST,ACK,FIN SYN", "FIN,PSH,URG ALL", "ACK ACK", "RST RST"])
+        ),
         4 => format!(" -m tcp {not}--syn"),
         5 => format!(" -m tcp {not}--tcp-option {}", random.pick(&[2, 3, 4, 8])),
         _ => format!(" -m tcpmss {not}--mss {}", random.pick(&["536", "1460", "500:600", "0:1400"])),
@@ -97,7 +100,9 @@ fn module(random: &mut Random, style: Style, group: Group) -> String {
     match random.below(16) {
         0 | 1 => format!(" -m mark {not}--mark {:#x}/{:#x}", random.pick(&MARKS), random.pick(&MASKS)),
         2 if style.is_tracked && group.is_tracked() => connection(random),
-        3 => format!(" -m iprange {not}{} {}", random.pick(&["--src-range", "--dst-range"]), range(random, style.family)),
+        3 => {
+            format!(" -m iprange {not}{} {}", random.pick(&["--src-range", "--dst-range"]), range(random, style.family))
+        }
         4 => length(random),
         5 => hops(random, style.family),
         6 => dscp(random),
@@ -107,7 +112,10 @@ fn module(random: &mut Random, style: Style, group: Group) -> String {
         }
         9 => format!(" -m pkttype {not}--pkt-type {}", random.pick(&["unicast", "broadcast", "multicast"])),
         10 if group.chain == "PREROUTING" => format!(" -m rpfilter{}", random.pick(&["", " --loose", " --invert"])),
-        11 if !group.has_input() => format!(" -m owner {not}{}", random.pick(&["--uid-owner 0", "--uid-owner 1000", "--gid-owner 0", "--socket-exists"])),
+        11 if !group.has_input() => format!(
+            " -m owner {not}{}",
+            random.pick(&["--uid-owner 0", "--uid-owner 1000", "--gid-owner 0", "--socket-exists"])
+        ),
         12 => format!(" -m set {not}--match-set {}", sets::matching(random, style.family)),
         13 => physical(random, group),
         14 => bytes(random, style.family),
@@ -131,7 +139,10 @@ fn connection(random: &mut Random) -> String {
 
 fn length(random: &mut Random) -> String {
     let not = random.not();
-    format!(" -m length {not}--length {}", random.pick(&["0:40", "41:100", "60", "100:200", "500:65535", "0:60", "80:"]))
+    format!(
+        " -m length {not}--length {}",
+        random.pick(&["0:40", "41:100", "60", "100:200", "500:65535", "0:60", "80:"])
+    )
 }
 
 fn hops(random: &mut Random, family: Family) -> String {
@@ -145,7 +156,11 @@ fn dscp(random: &mut Random) -> String {
     let not = random.not();
     match random.below(2) {
         0 => format!(" -m dscp {not}--dscp {:#04x}", random.pick(&DSCPS)),
-        _ => format!(" -m tos {not}--tos {:#04x}/{:#04x}", random.pick(&DSCPS) << 2, random.pick(&[0xff_u32, 0xfc, 0xe0])),
+        _ => format!(
+            " -m tos {not}--tos {:#04x}/{:#04x}",
+            random.pick(&DSCPS) << 2,
+            random.pick(&[0xff_u32, 0xfc, 0xe0])
+        ),
     }
 }
 
@@ -179,7 +194,11 @@ fn bytes(random: &mut Random, family: Family) -> String {
             format!(" -m u32 {not}--u32 \"6&0xff={}\"", random.pick(&["6", "17", "1:17"])),
             format!(" -m u32 {not}--u32 \"3&0xff={}\"", random.pick(&["6", "17", "0:17"])),
         ),
-        1 => format!(" -m string --algo {} {not}--string {}", random.pick(&["bm", "kmp"]), random.pick(&["whydrop", "nothing"])),
+        1 => format!(
+            " -m string --algo {} {not}--string {}",
+            random.pick(&["bm", "kmp"]),
+            random.pick(&["whydrop", "nothing"])
+        ),
         // Accepts what is longer than 60 bytes: ld len; jgt 60; ret 65535; ret 0.
         _ => format!(" -m bpf --bytecode \"4,128 0 0 0,37 0 1 60,6 0 0 65535,6 0 0 0\""),
     }

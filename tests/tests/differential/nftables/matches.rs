@@ -63,13 +63,12 @@ fn address(random: &mut Random, family: Family) -> String {
         3 => format!("{ip} {side} {not}{}", range(random, family)),
         4 => format!("{ip} {side} {not}@{}", random.pick(&["hosts", "networks"])),
         5 => {
-            let (one, other) = family.pick(("10.99.1.0/24", "10.99.2.2-10.99.2.3"), ("fd99:1::/64", "fd99:2::2-fd99:2::3"));
+            let (one, other) =
+                family.pick(("10.99.1.0/24", "10.99.2.2-10.99.2.3"), ("fd99:1::/64", "fd99:2::2-fd99:2::3"));
             format!("{ip} {side} {not}{{ {one}, {other} }}")
         }
-        _ => family.pick(
-            format!("ip {side} & 255.255.0.3 == 10.99.0.2"),
-            format!("ip6 {side} & ffff:ffff::3 == fd99:1::2"),
-        ),
+        _ => family
+            .pick(format!("ip {side} & 255.255.0.3 == 10.99.0.2"), format!("ip6 {side} & ffff:ffff::3 == fd99:1::2")),
     }
 }
 
@@ -149,7 +148,11 @@ fn tcp(random: &mut Random) -> String {
         1 => format!("tcp flags & (syn|ack) {} syn", random.pick(&["==", "!="])),
         2 => format!("tcp flags & (fin|syn|rst|ack) == {}", random.pick(&["syn", "ack", "rst"])),
         3 => "tcp flags { syn, ack, syn|ack }".to_owned(),
-        4 => format!("tcp option {} {}", random.pick(&["maxseg", "window", "sack-perm", "timestamp"]), random.pick(&["exists", "missing"])),
+        4 => format!(
+            "tcp option {} {}",
+            random.pick(&["maxseg", "window", "sack-perm", "timestamp"]),
+            random.pick(&["exists", "missing"])
+        ),
         5 => format!("tcp option maxseg size {}", random.pick(&["536", "1000-1500", "> 600", "!= 1460"])),
         6 => format!("tcp window {}4096", operator(random)),
         7 => format!("tcp doff {}6", operator(random)),
@@ -195,7 +198,9 @@ fn other_transport(random: &mut Random, family: Family, transport: &str) -> Stri
             format!("icmpv6 type {not}{}", random.pick(&["echo-request", "echo-reply", "destination-unreachable"])),
         ),
         ("udp", _) => format!("udp length {}", random.pick(&["8", "> 24", "9-108", "!= 8"])),
-        ("sctp", 0) => format!("sctp chunk {} {}", random.pick(&["init", "data", "sack"]), random.pick(&["exists", "missing"])),
+        ("sctp", 0) => {
+            format!("sctp chunk {} {}", random.pick(&["init", "data", "sack"]), random.pick(&["exists", "missing"]))
+        }
         ("sctp", _) => format!("sctp vtag {not}9"),
         ("tcp", _) => tcp(random),
         _ => raw(random, family),
@@ -233,7 +238,11 @@ fn route(random: &mut Random, site: Site) -> String {
     match random.below(3) {
         0 if site.hook == Hook::Prerouting => format!("fib saddr . iif oif {}", random.pick(&["missing", "exists"])),
         1 => format!("fib {} type {{ local, multicast }}", random.pick(&["saddr", "daddr"])),
-        _ => format!("fib {} type {not}{}", random.pick(&["saddr", "daddr"]), random.pick(&["local", "unicast", "broadcast"])),
+        _ => format!(
+            "fib {} type {not}{}",
+            random.pick(&["saddr", "daddr"]),
+            random.pick(&["local", "unicast", "broadcast"])
+        ),
     }
 }
 

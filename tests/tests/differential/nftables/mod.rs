@@ -53,7 +53,8 @@ pub(crate) fn load(lab: &Lab, text: &str) -> Result<String> {
     for _ in 0..ATTEMPTS {
         let Err(error) = lab.load("nft -f -", &lines.join("\n")) else { return Ok(lines.join("\n")) };
         let error = error.to_string();
-        let numbers = error.lines().filter_map(|line| line.strip_prefix("/dev/stdin:").or(line.split("/dev/stdin:").nth(1)));
+        let numbers =
+            error.lines().filter_map(|line| line.strip_prefix("/dev/stdin:").or(line.split("/dev/stdin:").nth(1)));
         let refused: Vec<usize> = numbers.filter_map(|rest| rest.split(':').next()?.parse().ok()).collect();
         let is_rule = |number: &usize| lines.get(number - 1).is_some_and(|line| line.contains("counter "));
         ensure!(!refused.is_empty() && refused.iter().all(is_rule), "{error}");
@@ -71,7 +72,13 @@ fn ip_table(random: &mut Random, style: Style, table: &'static str, free: &mut [
     for (hook, priorities) in free {
         for number in 0..random.below(3) {
             let priority = priorities.remove(random.below(priorities.len()));
-            let site = Site { table, hook: *hook, style, is_tracked: style.is_tracked && priority > -200, is_raw: priority < -200 };
+            let site = Site {
+                table,
+                hook: *hook,
+                style,
+                is_tracked: style.is_tracked && priority > -200,
+                is_raw: priority < -200,
+            };
             let kind = if *hook == Hook::Output && random.percent(20) { "route" } else { "filter" };
             let base = format!("type {kind} hook {} priority {priority};", hook.as_str());
             body += &chains(random, site, &format!("{}{number}", hook.as_str()), &base, &mut objects);

@@ -19,12 +19,13 @@ impl Objects {
         let mut text = String::new();
         let hosts = list(random, |random| any(random, family).to_string());
         let _ = writeln!(text, "set hosts {{ type {kind}; elements = {{ {hosts} }} }}");
-        let networks = list(random, |random| {
-            if random.percent(70) { network(random, family) } else { range(random, family) }
-        });
-        let _ = writeln!(text, "set networks {{ type {kind}; flags interval; auto-merge; elements = {{ {networks} }} }}");
+        let networks =
+            list(random, |random| if random.percent(70) { network(random, family) } else { range(random, family) });
+        let _ =
+            writeln!(text, "set networks {{ type {kind}; flags interval; auto-merge; elements = {{ {networks} }} }}");
         let ports = ports(random);
-        let _ = writeln!(text, "set ports {{ type inet_service; flags interval; auto-merge; elements = {{ {ports} }} }}");
+        let _ =
+            writeln!(text, "set ports {{ type inet_service; flags interval; auto-merge; elements = {{ {ports} }} }}");
         let pairs = pairs(random, family).join(", ");
         let _ = writeln!(text, "set pairs {{ type {kind} . inet_service; flags interval; elements = {{ {pairs} }} }}");
         let triples = list(random, |random| {
@@ -46,13 +47,21 @@ impl Objects {
         let (name, family) = (format!("verdicts{}", self.verdict_maps), self.family);
         let (kind, ip) = family.pick(("ipv4_addr", "ip"), ("ipv6_addr", "ip6"));
         let (types, key, keys) = match random.below(3) {
-            0 => ("inet_service".to_owned(), "th dport".to_owned(), random.some(&PORTS, 4).iter().map(u32::to_string).collect()),
+            0 => (
+                "inet_service".to_owned(),
+                "th dport".to_owned(),
+                random.some(&PORTS, 4).iter().map(u32::to_string).collect(),
+            ),
             1 => (kind.to_owned(), format!("{ip} saddr"), vec![network(random, family)]),
             _ => (format!("{kind} . inet_service"), format!("{ip} daddr . th dport"), pairs(random, family)),
         };
-        let elements: Vec<String> = keys.iter().map(|key| format!("{key} counter : {}", verdict(random, later))).collect();
+        let elements: Vec<String> =
+            keys.iter().map(|key| format!("{key} counter : {}", verdict(random, later))).collect();
         let elements = elements.join(", ");
-        let _ = writeln!(self.text, "map {name} {{ type {types} : verdict; flags interval; counter; elements = {{ {elements} }} }}");
+        let _ = writeln!(
+            self.text,
+            "map {name} {{ type {types} : verdict; flags interval; counter; elements = {{ {elements} }} }}"
+        );
         format!("{key} vmap @{name}")
     }
 }
