@@ -39,7 +39,7 @@ impl Case<'_> {
     /// To be called in the router's namespace.
     pub(crate) fn judge(&self) -> Result<Answer> {
         let world = Live::new();
-        let mut possible = Vec::new();
+        let (mut possible, mut doubts) = (Vec::new(), String::new());
         let hooks = self.probe.way.hooks();
         for (at, hook) in hooks.iter().enumerate() {
             let walk = self.ask(*hook, Mark::Before(self.mark(*hook)), None, &world)?;
@@ -61,13 +61,16 @@ impl Case<'_> {
                 return Ok(Answer::Certain { is_right: false, says });
             }
             possible.extend(walk.candidates.iter().map(|candidate| Name::of(self.ruleset, candidate.place)));
+            if !walk.candidates.is_empty() || walk.outcome != Outcome::Accepted {
+                doubts += &self.say(&walk, *hook);
+            }
             if is_last {
-                return Ok(self.possible(&possible, self.say(&walk, *hook)));
+                return Ok(self.possible(&possible, doubts));
             }
         }
         match possible.is_empty() {
             true => Ok(Answer::Certain { is_right: false, says: "it passes".to_owned() }),
-            false => Ok(self.possible(&possible, "perhaps it passes".to_owned())),
+            false => Ok(self.possible(&possible, doubts)),
         }
     }
 
@@ -105,7 +108,7 @@ impl Case<'_> {
     }
 
     fn say(&self, walk: &Walk, hook: Hook) -> String {
-        let mut says = format!("at {hook:?} {:?}", walk.outcome);
+        let mut says = format!("at {hook:?} {:?} {:?}", walk.outcome, walk.unknown);
         for candidate in &walk.candidates {
             let name = Name::of(self.ruleset, candidate.place);
             says += &format!(

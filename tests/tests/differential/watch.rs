@@ -35,6 +35,13 @@ pub(crate) fn table(is_tracked: bool) -> String {
         }
         text += " };";
     }
+    // The stack's own messages would meet the rules as well.
+    for hook in ["prerouting", "output"] {
+        let _ = write!(
+            text,
+            "chain quiet-{hook} {{ type filter hook {hook} priority -2147483647; icmpv6 type {{ 130-137, 143 }} drop; }};"
+        );
+    }
     for hook in ["input", "postrouting"] {
         let _ = write!(text, "chain {hook} {{ type filter hook {hook} priority 2147483646; counter drop; }};");
     }

@@ -71,6 +71,8 @@ pub(super) struct Walker<'a> {
     /// Whether a nat chain has translated the packet.
     translated: Truth,
     pub is_stolen: bool,
+    /// The mark as the packet surely ended, which is not that of what comes behind.
+    end: Option<MarkState>,
     pub visits: usize,
     pub steps: Vec<Step>,
 }
@@ -111,6 +113,7 @@ impl<'a> Walker<'a> {
             pending: Vec::new(),
             translated: Truth::No,
             is_stolen: false,
+            end: None,
             visits: 0,
             steps: Vec::new(),
         }
@@ -160,8 +163,10 @@ impl<'a> Walker<'a> {
         };
         let (passes, view) = ChainWalk::new(self, view, stop, doubt).run();
         let (mark, connection_mark, no_track) = (view.mark, view.connection_mark, view.no_track);
-        if !is_aside && passes {
-            (self.mark, self.connection_mark, self.no_track) = (mark, connection_mark, no_track);
+        match (is_aside, passes) {
+            (false, true) => (self.mark, self.connection_mark, self.no_track) = (mark, connection_mark, no_track),
+            (false, false) => self.end = Some(mark),
+            (true, _) => {}
         }
         passes
     }
@@ -218,7 +223,7 @@ impl<'a> Walker<'a> {
         if self.candidates.is_empty() {
             self.notes.extend(&self.candidates.contradictions);
         }
-        let (value, known) = self.mark.bits();
+        let (value, known) = self.end.unwrap_or(self.mark).bits();
         let mark = match self.question.packet.mark {
             Mark::After(end) => Some(end),
             Mark::Before(_) => (known == u32::MAX).then_some(value),
