@@ -7,6 +7,7 @@
 
 #[path = "ipset/elements.rs"]
 mod elements;
+#[expect(dead_code, reason = "shared with other tests")]
 mod namespace;
 
 use std::collections::HashMap;

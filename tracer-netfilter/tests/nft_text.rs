@@ -3,6 +3,8 @@
 //! Needs root and `nft`; works in network namespaces of its own. `NFT_TEXT_CORPUS=<folder of *.nft>` compares those as well
 //! and prints each difference.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -37,9 +39,9 @@ fn listing() -> HashMap<(String, String, u64), String> {
             None => (line.trim(), None),
         };
         if let Some(rest) = text.strip_prefix("table ") {
-            table = rest.trim_end_matches(" {").to_owned();
+            rest.trim_end_matches(" {").clone_into(&mut table);
         } else if let Some(rest) = text.strip_prefix("chain ") {
-            chain = rest.trim_end_matches(" {").to_owned();
+            rest.trim_end_matches(" {").clone_into(&mut chain);
         } else if text == "}" {
             chain.clear();
         } else if !chain.is_empty() {

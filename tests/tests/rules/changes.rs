@@ -49,6 +49,7 @@ fn fifty_thousand_rules_like_those_of_kube_proxy() -> Result<()> {
     }
     let last = 49_999u32.to_be_bytes();
     let target = std::net::SocketAddr::from(([10, 96, last[2], last[3]], 80));
+    lab.router.exec("ip route add 10.96.0.0/16 via 10.99.2.2")?;
     for backend in Backend::BOTH {
         let restore = format!("{}-restore", backend.program(Family::V4));
         let file = std::env::temp_dir().join(format!("wd-rules-{}", std::process::id()));

@@ -6,15 +6,11 @@ use super::trail::Trail;
 use crate::model::{Chain, Place, Table};
 use crate::walk::{Candidate, End};
 
-pub(super) const MARK: &str = "the packet's mark on the way";
-
 /// A candidate, with what it rests on.
 pub(super) struct Found {
     pub candidate: Candidate,
-    /// It drops the packet for sure if the mark was before as it was at the end.
-    pub is_assumed: bool,
-    /// Bits of both marks that were taken from the end and written on the way to it.
-    pub broken: (u32, u32),
+    /// A bit of a mark was written after it was asked for without being known.
+    pub is_broken: bool,
 }
 
 /// A drop on its way to become a candidate.
@@ -30,11 +26,6 @@ pub(super) struct Drop<'a> {
 }
 
 impl Drop<'_> {
-    /// Bits of the packet's mark that were taken from the end on the way there.
-    pub(super) fn relied(&self) -> u32 {
-        self.trail.iter().chain(self.rule).fold(0, |bits, trail| bits | trail.relied)
-    }
-
     fn candidate(self) -> Candidate {
         let mut path: Vec<Place> = self.trail.iter().map(|trail| trail.place).collect();
         path.push(self.place);
@@ -59,17 +50,21 @@ pub(super) struct Candidates {
 }
 
 impl Candidates {
-    pub(super) fn push(&mut self, drop: Drop<'_>, is_assumed: bool) {
-        let broken = (drop.marks.0.broken_bits(), drop.marks.1.broken_bits());
+    pub(super) fn push(&mut self, drop: Drop<'_>) {
+        let is_broken = drop.marks.0.is_broken() || drop.marks.1.is_broken();
         let candidate = drop.candidate();
         // A chain that is passed more than once may end the packet at the same rule again.
-        if let Some(same) = self.found.iter_mut().find(|found| found.candidate.place == candidate.place) {
-            if !same.candidate.unknown.is_empty() && candidate.unknown.is_empty() {
-                *same = Found { candidate, is_assumed, broken };
+        let same = self.found.iter().position(|found| found.candidate.place == candidate.place);
+        if let Some(index) = same
+            && let Some(found) = self.found.get_mut(index)
+        {
+            found.is_broken |= is_broken;
+            if !candidate.unknown.is_empty() || found.candidate.unknown.is_empty() {
+                return;
             }
-            return;
+            self.found.remove(index);
         }
-        self.found.push(Found { candidate, is_assumed, broken });
+        self.found.push(Found { candidate, is_broken });
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -89,24 +84,8 @@ impl Candidates {
         }
     }
 
-    /// Bits of both marks that candidates were wrong to take from the end.
-    pub(super) fn broken(&self) -> (u32, u32) {
-        self.found.iter().fold((0, 0), |all, found| (all.0 | found.broken.0, all.1 | found.broken.1))
-    }
-
-    /// Whether the last candidate is one that assumed the mark, with no other one that does not.
-    pub(super) fn ends_assumed(&self) -> bool {
-        self.found.last().is_some_and(|found| found.is_assumed)
-    }
-
-    pub(super) fn into_candidates(mut self) -> Vec<Candidate> {
-        let last = self.found.len().saturating_sub(1);
-        for (index, found) in self.found.iter_mut().enumerate() {
-            if found.is_assumed && index < last {
-                found.candidate.unknown.push(MARK.to_owned());
-            }
-        }
-        self.found.into_iter().map(|found| found.candidate).collect()
+    pub(super) fn into_found(self) -> Vec<Found> {
+        self.found
     }
 }
 

@@ -8,9 +8,10 @@ use std::rc::Rc;
 
 use super::View;
 use super::action::{Action, Ran};
-use super::candidates::{Drop, MARK, name};
+use super::candidates::{Drop, name};
 use super::doubts::Doubts;
 use super::frame::{Entry, Frame, Pending};
+use super::marks::{Marks, meet};
 use super::registers::Reason;
 use super::rule::Run;
 use super::stops::Stop;
@@ -35,21 +36,21 @@ pub(super) struct ChainWalk<'w, 'a, 'p> {
     base: Doubts,
     frames: Vec<Frame>,
     trail: Vec<Trail>,
-    /// Some way leads on to the next base chain.
-    passes: bool,
+    /// What rules had done to packets that go on to the next base chain; `None` if no way leads there.
+    exits: Option<Marks>,
 }
 
 impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
     pub(super) fn new(walker: &'w mut Walker<'a>, view: View<'p>, stop: &'w Stop, doubt: Option<Reason>) -> Self {
-        let passes = doubt.is_some();
+        let exits = doubt.as_ref().map(|_| Marks::of(&view));
         let is_backend = walker.question.backend.is_none_or(|backend| backend == stop.backend);
         let is_possible = is_backend && walker.approach.can_end_at(stop);
         let frames = vec![Frame::new(stop.place.chain, Entry::Sure, None, 0)];
-        Self { walker, view, stop, is_possible, base: doubt.into(), frames, trail: Vec::new(), passes }
+        Self { walker, view, stop, is_possible, base: doubt.into(), frames, trail: Vec::new(), exits }
     }
 
-    /// Whether the packet goes on to the next base chain, surely or perhaps; the view is as the chain left it.
-    pub(super) fn run(mut self) -> (bool, View<'p>) {
+    /// How the packet goes on to the next base chain, surely or perhaps; `None` if it does not.
+    pub(super) fn run(mut self) -> Option<Marks> {
         while let Some(frame) = self.frames.last_mut() {
             if let Some(pending) = frame.pending.pop_front() {
                 self.act(pending);
@@ -60,11 +61,11 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             self.walker.visits += 1;
             if self.walker.visits > VISITS {
                 self.walker.notes.add("the rest of the rules, which are too many to look at".into());
-                self.passes = true;
+                self.exit();
                 break;
             }
             match self.walker.rules.get(place) {
-                None => self.leave(true),
+                None => self.leave(Some(Marks::of(&self.view))),
                 Some(rule) => match &*rule {
                     Ok(rule) => self.rule(place, rule),
                     Err(error) => {
@@ -74,7 +75,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
                 },
             }
         }
-        (self.passes, self.view)
+        self.exits
     }
 
     fn name(&self, place: Place) -> String {
@@ -87,14 +88,13 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
     }
 
     fn rule(&mut self, place: Place, rule: &crate::model::Rule) {
-        let sure = self.is_sure();
         let run = Run {
             view: &mut self.view,
             registers: &mut self.walker.registers,
             sets: &mut self.walker.sets,
             table: place.table,
             kind: self.stop.kind,
-            sure,
+            sure: true,
             doubt: None,
             sentences: Vec::new(),
             changed: &mut self.walker.changed,
@@ -103,6 +103,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         if self.walker.question.verbose {
             self.step(place, &ran);
         }
+        self.walker.relied |= self.view.mark.relied_bits() | self.view.connection_mark.relied_bits() != 0;
         let mut trail = self.walker.history.rule(place, &mut self.view.mark, &mut self.view.connection_mark);
         let Ran::Matches { doubt, actions, sets } = ran else { return };
         if *actions == [Action::Continue] {
@@ -132,7 +133,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             Action::Goto(chain) => self.go(chain, doubt, &trail),
             Action::Drop(end) => {
                 if self.drop(end, doubt, trail.place, Some(&trail)) {
-                    self.leave(false);
+                    self.leave(None);
                 }
             }
             Action::MayDrop { end, reason, accepts } => {
@@ -162,8 +163,13 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         doubts
     }
 
+    /// A way leads on to the next base chain.
+    fn exit(&mut self) {
+        self.exits = meet(self.exits, Some(Marks::of(&self.view)));
+    }
+
     fn accept(&mut self, doubt: Option<Reason>) {
-        self.passes = true;
+        self.exit();
         let is_sure = doubt.is_none();
         // What is still in the base chain behind has not come by here, or was not matched.
         for frame in &self.frames {
@@ -171,7 +177,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         }
         self.base.extend(&doubt.into());
         if is_sure {
-            self.leave(false);
+            self.leave(None);
         }
     }
 
@@ -179,20 +185,20 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         match (doubt, self.frames.last_mut()) {
             (Some(doubt), Some(frame)) => {
                 frame.doubts.add(doubt);
-                frame.may_return = true;
+                frame.returns = meet(frame.returns, Some(Marks::of(&self.view)));
             }
-            _ => self.leave(true),
+            _ => self.leave(Some(Marks::of(&self.view))),
         }
     }
 
     fn stolen(&mut self, doubt: Option<Reason>) {
         self.walker.is_stolen = true;
         match doubt {
-            None if self.is_sure() => self.leave(false),
+            None if self.is_sure() => self.leave(None),
             None => {
                 let doubts = self.doubts(None);
                 self.walker.story.extend(&doubts);
-                self.leave(false);
+                self.leave(None);
             }
             Some(doubt) => self.walker.story.add(doubt),
         }
@@ -200,7 +206,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
 
     /// A rule of which it can't be told what it does.
     fn unclear(&mut self, reason: Reason) {
-        self.passes = true;
+        self.exit();
         self.base.add(reason.clone());
         self.walker.notes.add(reason);
     }
@@ -213,7 +219,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         if self.frames.len() > deepest {
             return self.unclear("chains that jump to each other deeper than the kernel allows".into());
         }
-        let entry = if doubt.is_some() { Entry::Perhaps } else { Entry::Sure };
+        let entry = if doubt.is_some() { Entry::Perhaps(Marks::of(&self.view)) } else { Entry::Sure };
         self.frames.push(Frame::new(chain, entry, doubt, self.trail.len()));
         self.trail.push(trail.clone());
     }
@@ -221,7 +227,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
     fn go(&mut self, chain: usize, doubt: Option<Reason>, trail: &Trail) {
         match (doubt, self.frames.last_mut()) {
             (Some(doubt), _) => {
-                let entry = Entry::PerhapsGoto(doubt.clone());
+                let entry = Entry::PerhapsGoto(Marks::of(&self.view), doubt.clone());
                 self.frames.push(Frame::new(chain, entry, Some(doubt), self.trail.len()));
             }
             (None, Some(frame)) => {
@@ -237,27 +243,31 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         self.trail.push(trail.clone());
     }
 
-    /// The packet leaves the chain; `alive` if it goes on behind the jump that led here.
-    fn leave(&mut self, mut alive: bool) {
+    /// The packet leaves the chain; to go on behind the jump that led here, if there is a way.
+    fn leave(&mut self, mut way: Option<Marks>) {
         while let Some(frame) = self.frames.pop() {
-            alive |= frame.may_return;
+            way = meet(frame.returns, way);
             self.trail.truncate(frame.trail);
             let Some(parent) = self.frames.last_mut() else {
-                if alive {
+                if let Some(marks) = way {
+                    marks.put(&mut self.view);
                     self.policy();
                 }
                 return;
             };
-            match frame.entry {
-                Entry::Sure if alive => return,
-                Entry::Sure => parent.pending.clear(),
-                Entry::Perhaps => return,
-                Entry::PerhapsGoto(doubt) => {
-                    parent.may_return |= alive;
+            let goes_on = match frame.entry {
+                Entry::Sure => way,
+                Entry::Perhaps(without) => meet(Some(without), way),
+                Entry::PerhapsGoto(without, doubt) => {
+                    parent.returns = meet(parent.returns, way);
                     parent.doubts.add(doubt);
-                    return;
+                    Some(without)
                 }
+            };
+            if let Some(marks) = goes_on {
+                return marks.put(&mut self.view);
             }
+            parent.pending.clear();
         }
     }
 
@@ -266,7 +276,9 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             Policy::Accept => false,
             Policy::Drop => self.drop(End::Policy, None, self.stop.place, None),
         };
-        self.passes |= !is_end;
+        if !is_end {
+            self.exit();
+        }
     }
 
     /// A rule or policy drops the packet; `false` if it goes on, as far as can be told.
@@ -290,28 +302,15 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             }
             return is_matched && !is_sure;
         }
-        let relied = self.candidate(end, unknown, place, rule);
-        if relied == 0 || !is_matched {
-            return is_matched;
-        }
-        if is_sure {
-            self.view.mark.contradict(relied);
-            self.walker.story.add(MARK.into());
-        }
-        false
+        self.candidate(end, unknown, place, rule);
+        is_matched
     }
 
-    /// Gives the bits of the mark that it rests on.
-    fn candidate(&mut self, end: End, unknown: Doubts, place: Place, rule: Option<&Trail>) -> u32 {
-        if !self.is_possible {
-            return 0;
+    fn candidate(&mut self, end: End, unknown: Doubts, place: Place, rule: Option<&Trail>) {
+        if self.is_possible {
+            let marks = (&self.view.mark, &self.view.connection_mark);
+            self.walker.candidates.push(Drop { place, end, trail: &self.trail, rule, unknown, marks });
         }
-        let is_sure = unknown.is_empty();
-        let marks = (&self.view.mark, &self.view.connection_mark);
-        let drop = Drop { place, end, trail: &self.trail, rule, unknown, marks };
-        let relied = drop.relied();
-        self.walker.candidates.push(drop, is_sure && relied != 0);
-        relied
     }
 
     /// What surely drops the packet can't have been it.

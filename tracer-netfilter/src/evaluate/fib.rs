@@ -79,7 +79,8 @@ fn device(view: &mut View<'_>, flags: u32) -> Result<u32, Reason> {
         destination: reach,
         source: Some(from).filter(|address| is_host(*address)),
         mark,
-        output: if is_link_local(reach) { limit } else { 0 },
+        // Of a route with several next hops any may lead by the device.
+        output: if reach.is_ipv4() || is_link_local(reach) { limit } else { 0 },
         input: 0,
     };
     let answer = view.world.route(&question).map_err(Reason::from)?;

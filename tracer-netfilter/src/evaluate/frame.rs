@@ -5,18 +5,19 @@ use std::rc::Rc;
 
 use super::action::Action;
 use super::doubts::Doubts;
+use super::marks::Marks;
 use super::registers::Reason;
 use super::trail::Trail;
 
-/// How a chain was come to.
+/// How a chain was come to; with what rules had done to the packet then, if it perhaps did not come.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     /// The base chain, or by a jump that was surely made.
     Sure,
     /// By a jump that was perhaps not made.
-    Perhaps,
+    Perhaps(Marks),
     /// By a goto that was perhaps not made: if it was, the packet does not come back to this chain.
-    PerhapsGoto(Reason),
+    PerhapsGoto(Marks, Reason),
 }
 
 /// What a rule does, to be done before the next rule.
@@ -34,8 +35,8 @@ pub(super) struct Frame {
     pub entry: Entry,
     /// What it hangs on that the packet is still in this chain.
     pub doubts: Doubts,
-    /// A rule has perhaps sent it back already.
-    pub may_return: bool,
+    /// What rules had done to packets that were perhaps sent back already.
+    pub returns: Option<Marks>,
     /// Length of the trail when it came here.
     pub trail: usize,
     pub pending: VecDeque<Pending>,
@@ -43,6 +44,6 @@ pub(super) struct Frame {
 
 impl Frame {
     pub(super) fn new(chain: usize, entry: Entry, doubt: Option<Reason>, trail: usize) -> Self {
-        Self { chain, next: 1, entry, doubts: doubt.into(), may_return: false, trail, pending: VecDeque::new() }
+        Self { chain, next: 1, entry, doubts: doubt.into(), returns: None, trail, pending: VecDeque::new() }
     }
 }

@@ -1,8 +1,8 @@
 //! The packet's mark on its way through the rules, bit by bit.
 //!
-//! Rule: an event shows the mark as it was when the packet was dropped. A bit that no rule wrote on the way to the drop
-//! had that value all along, so an unwritten bit is taken to be as at the end; if a rule writes a bit after another rule
-//! relied on it so, that was wrong, and [`MarkState::is_broken`] says that the walk must be made again without.
+//! Rule: an event shows the mark as it was when the packet was dropped. A bit that no rule wrote between some rule and the
+//! drop was as at the end there, so a bit that is not known is taken to be so; if a rule writes it later, that may have
+//! been wrong, and [`MarkState::is_broken`] says that the walk must be made again without.
 
 use crate::packet::Mark;
 use crate::truth::Truth;
@@ -15,16 +15,14 @@ pub struct MarkState {
     known: u32,
     /// The mark at the end, where bits that are not known may be taken from.
     end: Option<u32>,
-    /// Bits that may be taken from `end`.
-    trusted: u32,
-    /// Bits that may be taken from `end` once a rule has perhaps written them.
-    late: u32,
+    /// Whether bits may be taken from `end`.
+    relying: bool,
     /// Bits that were taken from `end`.
     relied: u32,
-    /// Those of them that were written later.
+    /// Bits that were asked for and not known.
+    doubted: u32,
+    /// Bits of both that were written later.
     broken: u32,
-    /// Bits of which at least one was not as at the end, and has not been written since.
-    contrary: u32,
     /// Bits that were asked for and written since [`MarkState::take_trace`].
     asked: u32,
     written: u32,
@@ -33,16 +31,11 @@ pub struct MarkState {
 impl MarkState {
     /// `relying`: bits that are not known may be taken from the end.
     pub const fn new(mark: Mark, relying: bool) -> Self {
-        Self::trusting(mark, if relying { u32::MAX } else { 0 }, 0)
-    }
-
-    /// As `new`, with the bits that may be taken from the end at once, and after a rule has perhaps written them.
-    pub const fn trusting(mark: Mark, trusted: u32, late: u32) -> Self {
         let (value, known, end) = match mark {
             Mark::Before(value) => (value, u32::MAX, None),
             Mark::After(end) => (0, 0, Some(end)),
         };
-        Self { value, known, end, trusted, late, relied: 0, broken: 0, contrary: 0, asked: 0, written: 0 }
+        Self { value, known, end, relying, relied: 0, doubted: 0, broken: 0, asked: 0, written: 0 }
     }
 
     /// Nothing is known of it, nor ever will be but what rules write.
@@ -62,10 +55,10 @@ impl MarkState {
         if missing == 0 {
             return Some(self.value & bits);
         }
-        if missing & !self.trusted != 0 {
+        let Some(end) = self.end.filter(|_| self.relying) else {
+            self.doubted |= missing;
             return None;
-        }
-        let end = self.end?;
+        };
         self.relied |= missing;
         Some((self.value & bits & self.known) | (end & missing))
     }
@@ -118,34 +111,22 @@ impl MarkState {
 
     fn touch(&mut self, written: u32, changed: u32) {
         self.written |= written;
-        self.broken |= self.relied & changed;
-        if self.contrary & written != 0 {
-            self.contrary = 0;
-        }
-        self.trusted |= self.late & written;
+        self.broken |= (self.relied | self.doubted) & changed;
     }
 
-    /// The packet went on where these bits of the end would have ended it: they were not so.
-    pub fn contradict(&mut self, bits: u32) {
-        let Some(end) = self.end else { return };
-        self.relied &= !bits;
-        self.trusted &= !bits;
-        if bits.is_power_of_two() {
-            self.known |= bits;
-            self.value = (self.value & !bits) | (!end & bits);
-        } else {
-            self.contrary |= bits;
-        }
+    /// What is known where two ways come together.
+    #[must_use]
+    pub const fn join(mut self, other: &Self) -> Self {
+        self.known &= other.known & !(self.value ^ other.value);
+        self.relied |= other.relied;
+        self.doubted |= other.doubted;
+        self.broken |= other.broken;
+        self
     }
 
-    /// Whether a bit that was taken from the end was written later.
+    /// Whether a bit was written after it was taken from the end, or asked for without being known.
     pub const fn is_broken(&self) -> bool {
         self.broken != 0
-    }
-
-    /// The bits that were taken from the end and written later.
-    pub const fn broken_bits(&self) -> u32 {
-        self.broken
     }
 
     /// The bits that were taken from the end so far.
@@ -163,7 +144,7 @@ impl MarkState {
 
     /// Whether what is known agrees with the mark at the end.
     pub const fn agrees(&self, end: u32) -> bool {
-        (self.value ^ end) & self.known == 0 && self.contrary == 0
+        (self.value ^ end) & self.known == 0
     }
 }
 

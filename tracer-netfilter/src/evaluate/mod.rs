@@ -26,6 +26,7 @@ mod header;
 mod load;
 mod lookup;
 mod mark;
+mod marks;
 mod meta;
 mod payload;
 mod registers;
@@ -44,14 +45,12 @@ pub use mark::MarkState;
 pub use view::View;
 
 use crate::model::Ruleset;
-use crate::walk::{Question, Walk};
+use crate::walk::{Outcome, Question, Walk};
 use crate::world::World;
 
+use candidates::Found;
 use rules::{Provider, Rules};
-use walker::{Trust, Walker};
-
-/// Walks that are made at most, each with less taken from the mark at the end; the last one with nothing.
-const ROUNDS: usize = 6;
+use walker::{Walked, Walker};
 
 /// Runs the packet through the base chains of the question's hook.
 pub fn walk(ruleset: &Ruleset, question: &Question<'_>, world: &dyn World) -> Walk {
@@ -61,12 +60,25 @@ pub fn walk(ruleset: &Ruleset, question: &Question<'_>, world: &dyn World) -> Wa
 /// As [`walk`], with the rules from `provider`.
 fn walk_with(ruleset: &Ruleset, question: &Question<'_>, world: &dyn World, provider: &Provider<'_>) -> Walk {
     let rules = Rules::new(provider);
-    let mut trust = Trust::ALL;
-    for _ in 1..ROUNDS {
-        let (walk, broken) = Walker::new(ruleset, question, world, &rules, &trust).run();
-        if !trust.learn(broken) {
-            return walk;
-        }
+    let first = Walker::new(ruleset, question, world, &rules, true).run();
+    if !first.relied {
+        return first.into_walk();
     }
-    Walker::new(ruleset, question, world, &rules, &Trust::NONE).run().0
+    let second = Walker::new(ruleset, question, world, &rules, false).run();
+    join(first, second).into_walk()
+}
+
+/// The first walk took bits of marks to be as they are at the end. That was wrong only if a rule has written one of them
+/// later, and then the packet was dropped behind that rule: if the second walk, which knows nothing of the end, finds such
+/// a drop, both are told.
+fn join(first: Walked, mut second: Walked) -> Walked {
+    let is_other = |found: &Found| found.is_broken && !first.has(found.candidate.place);
+    if !second.found.iter().any(is_other) {
+        return first;
+    }
+    second.found.retain(|found| is_other(found) || first.has(found.candidate.place));
+    if first.outcome != second.outcome {
+        second.outcome = Outcome::Open;
+    }
+    second
 }

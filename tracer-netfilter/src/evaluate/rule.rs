@@ -105,7 +105,13 @@ impl Run<'_, '_, '_> {
                 Flow::from_truth(truth.invert_if(*negated), what)
             }
             Expression::Lookup { set, register, map, negated } => self.lookup(set, *register, *map, *negated),
-            Expression::Match(extension) => Flow::from_truth(extension.matches(self.view), "a match"),
+            Expression::Match(extension) => {
+                let truth = extension.matches(self.view);
+                if truth == Truth::Yes {
+                    self.sentences.extend(extension.evidence(self.view));
+                }
+                Flow::from_truth(truth, "a match")
+            }
             Expression::Target(target) => {
                 let effect = target.apply(self.view, self.sure);
                 self.target(effect)

@@ -11,8 +11,6 @@ pub(super) struct Trail {
     pub sets: Vec<String>,
     /// Rules that wrote the bits of marks which decided.
     pub marks: Vec<Place>,
-    /// Bits of the packet's mark that were taken from the end.
-    pub relied: u32,
 }
 
 /// Which rule wrote each bit of a mark last.
@@ -72,6 +70,6 @@ impl History {
         self.connection.of(asked_connection, &mut marks);
         self.packet.wrote(written, place);
         self.connection.wrote(written_connection, place);
-        Trail { place, sets: Vec::new(), marks, relied: asked & mark.relied_bits() }
+        Trail { place, sets: Vec::new(), marks }
     }
 }

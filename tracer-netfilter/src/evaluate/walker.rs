@@ -2,16 +2,17 @@
 
 use super::action::Translation;
 use super::approach::Approach;
-use super::candidates::Candidates;
+use super::candidates::{Candidates, Found};
 use super::chain::ChainWalk;
 use super::doubts::Doubts;
 use super::lookup::Sets;
+use super::marks::Marks;
 use super::registers::{Reason, Registers};
 use super::rules::Rules;
 use super::stops::{Stop, passes_nat, stops};
 use super::trail::History;
 use super::{MarkState, View};
-use crate::model::{ChainKind, Ruleset};
+use crate::model::{ChainKind, Place, Ruleset};
 use crate::packet::{Known, Mark};
 use crate::truth::Truth;
 use crate::walk::{Outcome, Question, Step, Walk};
@@ -21,31 +22,6 @@ use crate::world::World;
 pub(super) const VISITS: usize = 2_000_000;
 
 const ORDER: &str = "which of the chains of the same priority runs first";
-
-/// Bits of the packet's and of the connection's mark that may be taken from the end at once, and after a write.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Trust {
-    pub packet: (u32, u32),
-    pub connection: (u32, u32),
-}
-
-impl Trust {
-    pub(super) const ALL: Self = Self { packet: (u32::MAX, 0), connection: (u32::MAX, 0) };
-    pub(super) const NONE: Self = Self { packet: (0, 0), connection: (0, 0) };
-
-    /// Takes trust from bits that broke it; `false` if there are none. Each bit can do so twice.
-    pub(super) fn learn(&mut self, broken: (u32, u32)) -> bool {
-        let mut has_changed = false;
-        for ((at_once, late), broken) in [(&mut self.packet, broken.0), (&mut self.connection, broken.1)] {
-            let first = broken & *at_once;
-            let again = broken & *late & !*at_once;
-            *at_once &= !first;
-            *late = (*late | first) & !again;
-            has_changed |= first | again != 0;
-        }
-        has_changed
-    }
-}
 
 pub(super) struct Walker<'a> {
     pub ruleset: &'a Ruleset,
@@ -58,9 +34,7 @@ pub(super) struct Walker<'a> {
     pub changed: Vec<(usize, usize)>,
     pub approach: Approach,
     pub history: History,
-    pub mark: MarkState,
-    pub connection_mark: MarkState,
-    pub no_track: bool,
+    pub marks: Marks,
     pub candidates: Candidates,
     /// Why the packet may not be on its way at all, or went otherwise.
     pub story: Doubts,
@@ -71,10 +45,33 @@ pub(super) struct Walker<'a> {
     /// Whether a nat chain has translated the packet.
     translated: Truth,
     pub is_stolen: bool,
-    /// The mark as the packet surely ended, which is not that of what comes behind.
-    end: Option<MarkState>,
+    /// Something was taken from a mark at the end.
+    pub relied: bool,
     pub visits: usize,
     pub steps: Vec<Step>,
+}
+
+/// What one walk came to.
+pub(super) struct Walked {
+    pub outcome: Outcome,
+    pub found: Vec<Found>,
+    pub mark: Option<u32>,
+    pub unknown: Vec<String>,
+    pub steps: Vec<Step>,
+    /// Something was taken from a mark at the end.
+    pub relied: bool,
+}
+
+impl Walked {
+    pub(super) fn has(&self, place: Place) -> bool {
+        self.found.iter().any(|found| found.candidate.place == place)
+    }
+
+    pub(super) fn into_walk(self) -> Walk {
+        let candidates = self.found.into_iter().map(|found| found.candidate).collect();
+        let Self { outcome, mark, unknown, steps, .. } = self;
+        Walk { outcome, candidates, mark, unknown, steps }
+    }
 }
 
 /// Where the packet surely ended.
@@ -91,9 +88,8 @@ impl<'a> Walker<'a> {
         question: &'a Question<'a>,
         world: &'a dyn World,
         rules: &'a Rules<'a>,
-        trust: &Trust,
+        relying: bool,
     ) -> Self {
-        let mark = MarkState::trusting(question.packet.mark, trust.packet.0, trust.packet.1);
         Self {
             ruleset,
             question,
@@ -104,23 +100,24 @@ impl<'a> Walker<'a> {
             changed: Vec::new(),
             approach: Approach::new(question),
             history: History::new(),
-            mark,
-            connection_mark: connection_mark(question, trust.connection),
-            no_track: false,
+            marks: Marks {
+                packet: MarkState::new(question.packet.mark, relying),
+                connection: connection_mark(question, relying),
+                no_track: false,
+            },
             candidates: Candidates::default(),
             story: Doubts::default(),
             notes: Doubts::default(),
             pending: Vec::new(),
             translated: Truth::No,
             is_stolen: false,
-            end: None,
+            relied: false,
             visits: 0,
             steps: Vec::new(),
         }
     }
 
-    /// Walks, and gives the bits of both marks that were wrongly taken from the end.
-    pub(super) fn run(mut self) -> (Walk, (u32, u32)) {
+    pub(super) fn run(mut self) -> Walked {
         let mut ended: Option<Ended> = None;
         for stop in stops(self.ruleset, self.question) {
             if let Some(ended) = &ended
@@ -157,18 +154,15 @@ impl<'a> Walker<'a> {
             world: self.world,
             hook: self.question.hook,
             table,
-            mark: self.mark,
-            connection_mark: self.connection_mark,
-            no_track: self.no_track,
+            mark: self.marks.packet,
+            connection_mark: self.marks.connection,
+            no_track: self.marks.no_track,
         };
-        let (passes, view) = ChainWalk::new(self, view, stop, doubt).run();
-        let (mark, connection_mark, no_track) = (view.mark, view.connection_mark, view.no_track);
-        match (is_aside, passes) {
-            (false, true) => (self.mark, self.connection_mark, self.no_track) = (mark, connection_mark, no_track),
-            (false, false) => self.end = Some(mark),
-            (true, _) => {}
+        let exits = ChainWalk::new(self, view, stop, doubt).run();
+        if let Some(marks) = exits.filter(|_| !is_aside) {
+            self.marks = marks;
         }
-        passes
+        exits.is_some()
     }
 
     /// Contradictions met in chains before this one are now part of the story.
@@ -187,7 +181,7 @@ impl<'a> Walker<'a> {
         if stop.kind != ChainKind::Nat {
             return Truth::Yes;
         }
-        if self.no_track {
+        if self.marks.no_track {
             return Truth::No;
         }
         passes_nat(self.question.packet, self.question.hook).and(self.translated.clone().negate())
@@ -207,14 +201,9 @@ impl<'a> Walker<'a> {
         self.pending.push((priority, why));
     }
 
-    fn finish(mut self, has_ended: bool) -> (Walk, (u32, u32)) {
-        let mut broken = self.candidates.broken();
-        if !has_ended {
-            broken = (broken.0 | self.mark.broken_bits(), broken.1 | self.connection_mark.broken_bits());
-        }
-        let is_dropped = has_ended || self.candidates.ends_assumed();
+    fn finish(mut self, has_ended: bool) -> Walked {
         let is_clear = self.notes.is_empty() && self.candidates.contradictions.is_empty();
-        let outcome = match (self.candidates.is_empty(), is_dropped) {
+        let outcome = match (self.candidates.is_empty(), has_ended) {
             (false, true) if !self.is_stolen => Outcome::Dropped,
             (true, false) if is_clear => Outcome::Accepted,
             (true, true) if is_clear && self.is_stolen => Outcome::Accepted,
@@ -223,22 +212,28 @@ impl<'a> Walker<'a> {
         if self.candidates.is_empty() {
             self.notes.extend(&self.candidates.contradictions);
         }
-        let (value, known) = self.end.unwrap_or(self.mark).bits();
+        let (value, known) = self.marks.packet.bits();
         let mark = match self.question.packet.mark {
             Mark::After(end) => Some(end),
             Mark::Before(_) => (known == u32::MAX).then_some(value),
         };
-        let candidates = self.candidates.into_candidates();
-        (Walk { outcome, candidates, mark, unknown: self.notes.into_strings(), steps: self.steps }, broken)
+        Walked {
+            outcome,
+            found: self.candidates.into_found(),
+            mark,
+            unknown: self.notes.into_strings(),
+            steps: self.steps,
+            relied: self.relied,
+        }
     }
 }
 
 /// The connection's mark was read where the packet's was.
-fn connection_mark(question: &Question<'_>, (trusted, late): (u32, u32)) -> MarkState {
+fn connection_mark(question: &Question<'_>, relying: bool) -> MarkState {
     let Known::Is(connection) = &question.packet.connection else { return MarkState::unknown() };
     match (connection.mark, question.packet.mark) {
         (None, _) => MarkState::unknown(),
-        (Some(mark), Mark::Before(_)) => MarkState::new(Mark::Before(mark), true),
-        (Some(mark), Mark::After(_)) => MarkState::trusting(Mark::After(mark), trusted, late),
+        (Some(mark), Mark::Before(_)) => MarkState::new(Mark::Before(mark), relying),
+        (Some(mark), Mark::After(_)) => MarkState::new(Mark::After(mark), relying),
     }
 }

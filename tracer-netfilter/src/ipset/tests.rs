@@ -297,6 +297,12 @@ fn answers_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn members_are_small() {
+    // 100,000 of them are 7 MB.
+    assert_eq!(size_of::<Member>(), 72);
+}
+
+#[test]
 fn hostile_bytes_never_panic() {
     let extensions = [
         number(6, &[0, 0, 1, 0]),

@@ -76,7 +76,9 @@ impl Control {
                 return Err(self.malformed(table, "its size"));
             }
             match self.entries(table, info.size) {
-                Ok(entries) => return Ok((info, entries)),
+                // The kernel only compares sizes: another table of the same size has its chains elsewhere.
+                Ok(entries) if self.info(table)? == info => return Ok((info, entries)),
+                Ok(_) => {}
                 Err(error) if error.raw_os_error() == Some(libc::EAGAIN) => {}
                 Err(error) => return Err(self.failed(table, error)),
             }

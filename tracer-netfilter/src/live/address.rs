@@ -20,8 +20,8 @@ const LOCAL_TABLE: u32 = 255;
 /// As `inet_addr_type` and `inet_dev_addr_type` (`net/ipv4/fib_frontend.c`, Linux 6.18): only the local table counts, and
 /// of it only what is no refusal, so that no address is ever a blackhole.
 pub(super) fn of_ipv4(live: &Live, address: Ipv4Addr, device: u32) -> Result<u8, Unanswered> {
-    let [first, ..] = address.octets();
-    if first == 0 || address.is_broadcast() {
+    // Of 0.0.0.0/8 only this one, since Linux 5.3.
+    if address.is_unspecified() || address.is_broadcast() {
         return Ok(BROADCAST);
     }
     if address.is_multicast() {
@@ -52,11 +52,13 @@ fn no_vrf(live: &Live, device: u32) -> Result<(), Unanswered> {
 
 /// As `fib` of nf_tables (`__nft_fib6_eval_type`, `net/ipv6/netfilter/nft_fib_ipv6.c`, Linux 6.18). `addrtype` of x_tables
 /// looks the same way for local, anycast and unreachable (which to it is every refusal, and no route at all), and at the
-/// address itself for unicast and multicast. To `fib` alone, a net's own address (`fd00::` of `fd00::/64`) is anycast even
-/// on a node that does not forward; here it is not.
+/// address itself for unicast and multicast.
+///
+/// Three things are so for `fib` alone and not seen here: it gives the packet's other address as source, which matters to
+/// policies that look at the source; it looks for link-local addresses on the packet's own device if the rule names none; and
+/// a net's own address (`fd00::` of `fd00::/64`) is anycast to it even on a node that does not forward.
 pub(super) fn of_ipv6(live: &Live, address: Ipv6Addr, device: u32) -> Result<u8, Unanswered> {
-    // `addrtype` limits the route to the device; `fib` only does so for link-local addresses, of which it makes a
-    // difference for no other than these.
+    // `addrtype` limits the route to the device; `fib` does so for link-local addresses only.
     let (kind, _) = route::kernel(IpAddr::V6(address), None, 0, device)?;
     match kind {
         BLACKHOLE | UNREACHABLE | PROHIBIT => return Ok(kind),
@@ -88,7 +90,8 @@ fn addresses() -> Result<Vec<(Ipv6Addr, u32)>, RouteError> {
     socket::dump(&request, parse)
 }
 
-fn parse(payload: &[u8]) -> Option<(Ipv6Addr, u32)> {
+/// Address and device, 0 for one that may still turn out to be another's.
+pub(super) fn parse(payload: &[u8]) -> Option<(Ipv6Addr, u32)> {
     let (header, attributes) = split::<8>(payload)?;
     let [_, _, flags, _, a, b, c, d] = *header;
     let flags = word(attributes, libc::IFA_FLAGS).unwrap_or_else(|| flags.into());
@@ -96,5 +99,5 @@ fn parse(payload: &[u8]) -> Option<(Ipv6Addr, u32)> {
     // Of a point-to-point address the own end is IFA_LOCAL.
     let address = attributes.get(libc::IFA_LOCAL).or_else(|| attributes.get(libc::IFA_ADDRESS))?;
     let address = Ipv6Addr::from(*address.first_chunk::<16>()?);
-    (!is_tentative).then_some((address, u32::from_ne_bytes([a, b, c, d])))
+    Some((address, if is_tentative { 0 } else { u32::from_ne_bytes([a, b, c, d]) }))
 }

@@ -18,7 +18,7 @@ pub(super) fn read(index: u32) -> Result<Device, RouteError> {
 }
 
 /// From an `RTM_NEWLINK`, behind its netlink header.
-fn parse(payload: &[u8]) -> Option<Device> {
+pub(super) fn parse(payload: &[u8]) -> Option<Device> {
     let (header, attributes) = split::<HEADER>(payload)?;
     let [_, _, hardware_low, hardware_high, a, b, c, d, ..] = *header;
     Some(Device {

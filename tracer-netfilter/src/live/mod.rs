@@ -11,6 +11,8 @@ mod policy;
 mod route;
 mod socket;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;

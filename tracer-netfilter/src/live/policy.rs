@@ -43,8 +43,9 @@ enum Action {
     Refuse(u8),
 }
 
+/// A rule of the policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Policy {
+pub(super) struct Policy {
     priority: u32,
     action: Action,
     is_inverted: bool,
@@ -67,8 +68,12 @@ impl Policies {
     pub(super) fn read() -> Result<Self, RouteError> {
         let mut header = [0; HEADER];
         header[0] = AF_INET;
-        let policies = socket::dump(&Request::new(libc::RTM_GETRULE, &header), parse)?;
-        Ok(Self(policies))
+        socket::dump(&Request::new(libc::RTM_GETRULE, &header), parse).map(Self::new)
+    }
+
+    /// In the order in which the kernel lists them.
+    pub(super) const fn new(policies: Vec<Policy>) -> Self {
+        Self(policies)
     }
 
     /// Whether the answer may hang on source or input device, which the kernel does not take from us.
@@ -133,7 +138,7 @@ impl Policy {
 }
 
 /// An `RTM_NEWRULE` of IPv4.
-fn parse(payload: &[u8]) -> Option<Policy> {
+pub(super) fn parse(payload: &[u8]) -> Option<Policy> {
     let (header, attributes) = split::<HEADER>(payload)?;
     let [_, destination_length, source_length, service, table, _, _, action, a, b, c, d] = *header;
     let table = word(attributes, TABLE).unwrap_or_else(|| table.into());

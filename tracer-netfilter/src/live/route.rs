@@ -5,6 +5,8 @@
 //! - IPv4 takes only an address of its own as source. Without a policy rule (`ip rule`) that could hold for the source it
 //!   makes no difference and is left out; else the rules are followed here (see [`super::policy`]).
 //! - IPv4, when told an output device, makes up a route over it. So it is not told, and the next hops are looked at.
+//! - 0.0.0.0, 255.255.255.255 and multicast addresses of IPv4 have ways of their own when sent to. They too are looked up
+//!   here.
 //! - Routes whose link has no carrier are used, unless `ignore_routes_with_linkdown` is set, which netlink heeds and the
 //!   rules do not.
 
@@ -50,8 +52,11 @@ pub(super) fn ask(live: &Live, question: &RouteQuestion) -> Result<RouteAnswer, 
 
 fn ask_ipv4(live: &Live, question: &RouteQuestion) -> Result<(u8, Vec<u32>), Unanswered> {
     let policies = live.policies()?;
-    // The kernel takes 0.0.0.0 for an address of its own.
-    if !policies.looks_at(question) && !question.destination.is_unspecified() {
+    let is_special = match question.destination {
+        IpAddr::V4(address) => address.is_unspecified() || address.is_broadcast() || address.is_multicast(),
+        IpAddr::V6(_) => false,
+    };
+    if !policies.looks_at(question) && !is_special {
         return kernel(question.destination, None, question.mark, 0);
     }
     let input = if question.input == 0 { "lo".to_owned() } else { live.device(question.input)?.name };
@@ -100,7 +105,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn parse(payload: &[u8]) -> Option<(u8, Vec<u32>)> {
+pub(super) fn parse(payload: &[u8]) -> Option<(u8, Vec<u32>)> {
     let (header, _) = split::<HEADER>(payload)?;
     let [_, _, _, _, _, _, _, kind, ..] = *header;
     Some((kind, devices(payload)?))

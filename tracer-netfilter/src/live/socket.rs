@@ -67,13 +67,18 @@ pub(super) fn get<T>(request: &Request, read: impl Fn(&[u8]) -> Option<T>) -> Re
     answer.flatten().ok_or(RouteError::Malformed)
 }
 
-/// Asks for a list. What `read` makes nothing of is left out.
+/// Asks for a list. What `read` makes nothing of ends it: with a rule or route missing, the answer would be another one.
 pub(super) fn dump<T>(request: &Request, read: impl Fn(&[u8]) -> Option<T>) -> Result<Vec<T>, RouteError> {
     for _ in 0..ATTEMPTS {
-        let mut list = Vec::new();
-        let is_whole = converse(request, NLM_F_REQUEST | NLM_F_DUMP, |payload| list.extend(read(payload)))?;
+        let mut list = Some(Vec::new());
+        let is_whole = converse(request, NLM_F_REQUEST | NLM_F_DUMP, |payload| {
+            list = list.take().zip(read(payload)).map(|(mut list, entry)| {
+                list.push(entry);
+                list
+            });
+        })?;
         if is_whole {
-            return Ok(list);
+            return list.ok_or(RouteError::Malformed);
         }
     }
     Err(RouteError::Changing)

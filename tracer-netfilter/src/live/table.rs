@@ -16,8 +16,6 @@ const RTA_MULTIPATH: u16 = 9;
 const RTA_TABLE: u16 = 15;
 /// `RTNH_F_DEAD`.
 const DEAD: u32 = 1;
-/// `RTM_F_CLONED`: no route of its own.
-const CLONED: u32 = 0x200;
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +43,12 @@ impl RoutingTable {
         let mut header = [0; HEADER];
         header[0] = AF_INET;
         let request = Request::new(libc::RTM_GETROUTE, &header).with(RTA_TABLE, &number.to_ne_bytes());
-        match socket::dump(&request, |payload| parse(payload).filter(|(_, of)| *of == number)) {
+        match socket::dump(&request, parse) {
             // No such table: it is made with its first route.
             Err(RouteError::Refused(error)) if error.0 == libc::ENOENT => Ok(Self::default()),
-            routes => Ok(Self::new(routes?.into_iter().map(|(route, _)| route).collect())),
+            routes => {
+                Ok(Self::new(routes?.into_iter().filter(|(_, of)| *of == number).map(|(route, _)| route).collect()))
+            }
         }
     }
 
@@ -84,11 +84,10 @@ impl Route {
 }
 
 /// An `RTM_NEWROUTE` of IPv4, with the number of its table.
-fn parse(payload: &[u8]) -> Option<(Route, u32)> {
+pub(super) fn parse(payload: &[u8]) -> Option<(Route, u32)> {
     let (header, attributes) = split::<HEADER>(payload)?;
-    let [family, prefix, _, service, table, _, _, kind, a, b, c, d] = *header;
-    let flags = u32::from_ne_bytes([a, b, c, d]);
-    if family != AF_INET || prefix > 32 || flags & CLONED != 0 {
+    let [family, prefix, _, service, table, _, _, kind, ..] = *header;
+    if family != AF_INET || prefix > 32 {
         return None;
     }
     let address = match attributes.get(RTA_DST) {

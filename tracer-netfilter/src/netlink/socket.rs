@@ -9,7 +9,7 @@ use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuf
 use netlink_sys::SocketAddr;
 use netlink_sys::protocols::NETLINK_NETFILTER;
 
-use super::{Message, NetlinkError, Request};
+use super::{Errno, Message, NetlinkError, Request};
 
 /// Tries for a list that is interrupted by a change (`NLM_F_DUMP_INTR`) or by a full buffer (`ENOBUFS`).
 const ATTEMPTS: u32 = 4;
@@ -83,6 +83,18 @@ impl Socket {
     pub fn dump_once<T: Default>(
         &mut self,
         request: &Request,
+        each: impl FnMut(&mut T, Message<'_>),
+    ) -> Result<Dump<T>, NetlinkError> {
+        let dump = self.whole(request, each);
+        if dump.is_err() {
+            self.drain();
+        }
+        dump
+    }
+
+    fn whole<T: Default>(
+        &mut self,
+        request: &Request,
         mut each: impl FnMut(&mut T, Message<'_>),
     ) -> Result<Dump<T>, NetlinkError> {
         self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
@@ -95,6 +107,16 @@ impl Socket {
             }
         }
         Err(NetlinkError::Endless)
+    }
+
+    /// Takes the rest of a list that was given up: until then the kernel refuses to begin another (`EBUSY`).
+    fn drain(&mut self) {
+        for _ in 0..MAX_DATAGRAMS {
+            match self.receive() {
+                Ok(()) | Err(NetlinkError::Truncated(_) | NetlinkError::Socket(Errno(libc::ENOBUFS))) => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Asks for one thing. What the kernel refuses is an error ([`NetlinkError::is_absent`] if there is no such thing).

@@ -36,12 +36,24 @@ pub(super) fn table_of(attributes: Attributes<'_>) -> Option<&[u8]> {
     attributes.get(attribute::TABLE)
 }
 
-/// A chain without its rules, and whether its hook is known: if not, it is given as if it had none.
-pub(super) fn chain(family: Family, attributes: Attributes<'_>) -> Option<(Chain, bool)> {
+/// A chain without its rules.
+pub(super) struct Listed {
+    pub(super) chain: Chain,
+    /// Why its rules can't be placed, if they can't: it is given as if it had no hook then.
+    pub(super) gap: Option<&'static str>,
+}
+
+pub(super) fn chain(family: Family, attributes: Attributes<'_>) -> Option<Listed> {
     let base = base(family, attributes);
-    let is_known = base.is_some() || attributes.get(attribute::HOOK).is_none();
     let name = data::name(attributes, attribute::NAME)?;
-    Some((Chain { name, handle: attributes.be64(attribute::HANDLE), base, rules: Vec::new() }, is_known))
+    let gap = if base.is_none() && attributes.get(attribute::HOOK).is_some() {
+        Some("its hook or type is not known to this version")
+    } else if name.contains(char::REPLACEMENT_CHARACTER) {
+        Some("its name is not UTF-8")
+    } else {
+        None
+    };
+    Some(Listed { chain: Chain { name, handle: attributes.be64(attribute::HANDLE), base, rules: Vec::new() }, gap })
 }
 
 fn base(family: Family, attributes: Attributes<'_>) -> Option<Base> {

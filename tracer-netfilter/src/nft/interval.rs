@@ -5,22 +5,41 @@
 
 use crate::model::Element;
 
+/// What an element stands for. At one key an end comes first: it belongs to the range below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// The first key behind a range (`NFT_SET_ELEM_INTERVAL_END`).
+    End,
+    /// No longer there, but it still ends the range below it.
+    TimedOut,
+    Live,
+}
+
 /// An element as the kernel lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) element: Element,
-    /// It is the first key behind a range (`NFT_SET_ELEM_INTERVAL_END`), or has timed out.
-    pub(super) is_end: bool,
+    pub(super) kind: Kind,
 }
 
-/// Turns beginnings and ends, in any order, into closed ranges.
-pub(super) fn closed(mut listed: Vec<Listed>) -> Vec<Element> {
-    // An end at the same key as a beginning belongs to the range below it.
-    listed.sort_by(|a, b| a.element.key.cmp(&b.element.key).then(b.is_end.cmp(&a.is_end)));
+impl Listed {
+    fn order(&self) -> (&[u8], Kind, Option<&[u8]>) {
+        (&self.element.key, self.kind, self.element.key_end.as_deref())
+    }
+}
+
+/// Sorts by key, and tells whether one is there twice: the list was made anew while it was read.
+pub(super) fn sort(listed: &mut [Listed]) -> bool {
+    listed.sort_unstable_by(|a, b| a.order().cmp(&b.order()));
+    listed.windows(2).any(|pair| matches!(pair, [a, b] if a.order() == b.order()))
+}
+
+/// Turns beginnings and ends, sorted, into closed ranges.
+pub(super) fn closed(listed: Vec<Listed>) -> Vec<Element> {
     let mut ranges = Vec::with_capacity(listed.len() / 2 + 1);
     let mut rest = listed.into_iter().peekable();
-    while let Some(Listed { mut element, is_end }) = rest.next() {
-        if is_end {
+    while let Some(Listed { mut element, kind }) = rest.next() {
+        if kind != Kind::Live {
             continue;
         }
         if element.key_end.is_none() {
@@ -55,10 +74,11 @@ mod tests {
     fn listed(key: [u8; 2], is_end: bool) -> Listed {
         let element =
             Element { key: key.to_vec(), key_end: None, data: None, comment: None, counter: None, conditional: false };
-        Listed { element, is_end }
+        Listed { element, kind: if is_end { Kind::End } else { Kind::Live } }
     }
 
-    fn ranges(listed: Vec<Listed>) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+    fn ranges(mut listed: Vec<Listed>) -> Vec<(Vec<u8>, Option<Vec<u8>>)> {
+        assert!(!sort(&mut listed));
         closed(listed).into_iter().map(|element| (element.key, element.key_end)).collect()
     }
 
@@ -81,5 +101,11 @@ mod tests {
         assert_eq!(got, [(vec![0, 2], Some(vec![0, 3])), (vec![0, 4], Some(vec![0, 5]))]);
         let got = ranges(vec![listed([0, 2], false), listed([0, 4], false), listed([0, 6], true)]);
         assert_eq!(got, [(vec![0, 2], Some(vec![0, 3])), (vec![0, 4], Some(vec![0, 5]))]);
+    }
+
+    #[test]
+    fn an_element_that_is_there_twice_is_noticed() {
+        assert!(sort(&mut [listed([0, 4], false), listed([0, 2], false), listed([0, 4], false)]));
+        assert!(!sort(&mut [listed([0, 4], false), listed([0, 2], false), listed([0, 4], true)]));
     }
 }

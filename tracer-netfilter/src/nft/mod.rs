@@ -5,6 +5,7 @@
 //! whole ruleset unreadable. Numbers are big-endian in netlink, and values of registers as the kernel keeps them.
 
 mod chain;
+mod collection;
 mod data;
 mod elements;
 mod error;
@@ -47,3 +48,6 @@ const fn request(ask: Ask, family: Option<Family>) -> Request {
     };
     Request::new(Subsystem::NfTables, ask as u8, family)
 }
+
+#[cfg(test)]
+mod tests;

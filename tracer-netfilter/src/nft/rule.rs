@@ -5,13 +5,11 @@ use crate::model::{Counter, DecodeError, Expression, Family, Rule, Table};
 use crate::netlink::{Attributes, NetlinkError, Socket, text, until_nul};
 
 /// `NFTA_RULE_` attributes.
-mod attribute {
-    pub(super) const TABLE: u16 = 1;
-    pub(super) const CHAIN: u16 = 2;
-    pub(super) const HANDLE: u16 = 3;
-    pub(super) const EXPRESSIONS: u16 = 4;
-    pub(super) const USERDATA: u16 = 7;
-}
+pub(super) const TABLE: u16 = 1;
+pub(super) const CHAIN: u16 = 2;
+const HANDLE: u16 = 3;
+const EXPRESSIONS: u16 = 4;
+const USERDATA: u16 = 7;
 
 /// `NFTA_EXPR_NAME`, `NFTA_EXPR_DATA`.
 const EXPRESSION_NAME: u16 = 1;
@@ -20,16 +18,15 @@ const EXPRESSION_DATA: u16 = 2;
 const MATCH_NAME: u16 = 1;
 const MATCH_INFO: u16 = 3;
 
-/// Where a rule stands: names of its table and chain, and its handle.
-pub(super) fn place(attributes: Attributes<'_>) -> Option<(&[u8], &[u8], u64)> {
-    Some((attributes.get(attribute::TABLE)?, attributes.get(attribute::CHAIN)?, attributes.be64(attribute::HANDLE)?))
+pub(super) fn handle(attributes: Attributes<'_>) -> Option<u64> {
+    attributes.be64(HANDLE)
 }
 
 /// Decodes a rule. What it holds that can't be understood is [`Expression::Unknown`].
 pub(crate) fn rule(family: Family, handle: u64, attributes: &[u8], number: u32) -> Result<Rule, DecodeError> {
     let attributes = Attributes::new(attributes);
     // A rule without expressions has the attribute all the same; so without it these are no attributes of a rule.
-    if attributes.get(attribute::EXPRESSIONS).is_none() {
+    if attributes.get(EXPRESSIONS).is_none() {
         return Err(DecodeError::Malformed("a rule of nf_tables"));
     }
     let expressions: Vec<Expression> =
@@ -37,8 +34,7 @@ pub(crate) fn rule(family: Family, handle: u64, attributes: &[u8], number: u32) 
     Ok(Rule {
         number,
         handle: Some(handle),
-        comment: userdata::comment(attributes.get(attribute::USERDATA), userdata::COMMENT)
-            .or_else(|| match_comment(attributes)),
+        comment: userdata::comment(attributes.get(USERDATA), userdata::COMMENT).or_else(|| match_comment(attributes)),
         counter: expressions.iter().find_map(|expression| match expression {
             Expression::Counter(counter) => Some(*counter),
             _ => None,
@@ -49,7 +45,7 @@ pub(crate) fn rule(family: Family, handle: u64, attributes: &[u8], number: u32) 
 
 /// Names and data of a rule's expressions.
 fn parts(attributes: Attributes<'_>) -> impl Iterator<Item = (&[u8], Attributes<'_>)> {
-    data::list(attributes.nested(attribute::EXPRESSIONS))
+    data::list(attributes.nested(EXPRESSIONS))
         .map(|part| (part.get(EXPRESSION_NAME).map_or(b"?".as_slice(), until_nul), part.nested(EXPRESSION_DATA)))
 }
 
@@ -65,9 +61,9 @@ fn match_comment(attributes: Attributes<'_>) -> Option<String> {
 /// network namespace.
 pub fn reread(table: &Table, chain: &str, handle: u64) -> Result<Option<Counter>, NetlinkError> {
     let question = request(Ask::Rules, Some(table.family))
-        .with_text(attribute::TABLE, &table.name)
-        .with_text(attribute::CHAIN, chain)
-        .with(attribute::HANDLE, &handle.to_be_bytes());
+        .with_text(TABLE, &table.name)
+        .with_text(CHAIN, chain)
+        .with(HANDLE, &handle.to_be_bytes());
     let counter = Socket::open()?.get(&question, |message| {
         let counter = parts(message.attributes).find(|(name, _)| name == b"counter");
         Some(counter.and_then(|(_, data)| data::counter(data)))

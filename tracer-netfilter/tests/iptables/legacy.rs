@@ -1,5 +1,6 @@
 //! Reading x_tables: nothing is changed by it, and chains, policies, rules and counters are those of `iptables -S -v`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tracer_netfilter::model::{ChainKind, Counter, Expression, Hook, Place, Policy, Rule, Ruleset, Table, Verdict};
@@ -185,4 +186,30 @@ fn a_hundred_thousand_rules_are_read_at_once() {
     assert_eq!(tables[0].chain("KUBE-SVC").unwrap().rules.len(), 100_000);
     println!("100,000 rules read in {took:?}");
     assert!(took < Duration::from_secs(5), "{took:?}, in a build without optimisation");
+}
+
+#[test]
+fn a_table_that_changes_while_it_is_read_is_read_whole() {
+    let netns = Netns::new();
+    let write = |count: usize| {
+        let rules = "-A INPUT -j ACCEPT\n".repeat(count);
+        netns.feed("iptables-legacy-restore", &format!("*filter\n{rules}COMMIT\n"));
+    };
+    write(10);
+    let is_done = AtomicBool::new(false);
+    let counts: Vec<usize> = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut counts = Vec::new();
+            while !is_done.load(Ordering::Relaxed) {
+                // A table that never holds still is a gap, which would fail here.
+                counts.extend(read(&netns).first().map(|table| table.chain("INPUT").unwrap().rules.len()));
+            }
+            counts
+        });
+        (0..60).for_each(|round| write(if round % 2 == 0 { 3_000 } else { 10 }));
+        is_done.store(true, Ordering::Relaxed);
+        reader.join().unwrap()
+    });
+    assert!(counts.contains(&10) && counts.contains(&3_000), "both were seen");
+    assert!(counts.iter().all(|count| matches!(count, 10 | 3_000)), "{counts:?}");
 }

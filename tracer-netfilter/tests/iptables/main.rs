@@ -5,5 +5,6 @@
 mod arp;
 mod legacy;
 mod netns;
+mod random;
 mod rules;
 mod text;

@@ -58,6 +58,8 @@ pub(crate) const IPV4: &[&str] = &[
     "filter FORWARD ! -p tcp -j DROP",
     "filter FORWARD -p 99 -j DROP",
     "filter FORWARD -f -j DROP",
+    "filter FORWARD -m set --match-set s1 src -j DROP",
+    "filter FORWARD -m set ! --match-set s2 src,dst -j DROP",
     "filter FORWARD ! -f -j DROP",
     "filter FORWARD -p icmp --icmp-type 8 -j ACCEPT",
     "filter FORWARD -p icmp --icmp-type 3/1 -j ACCEPT",

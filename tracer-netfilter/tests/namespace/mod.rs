@@ -34,6 +34,15 @@ impl Namespace {
         command
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The number that a command prints.
+    pub(crate) fn number(&self, line: &str) -> u32 {
+        self.output(line).trim().parse().unwrap()
+    }
+
     pub(crate) fn succeeds(&self, line: &str) -> bool {
         self.command(line).stderr(Stdio::null()).status().unwrap().success()
     }

@@ -60,7 +60,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
-        let (kernel, programs) = load(args.btf.as_deref(), &args.filter, args.every)?;
+        let (kernel, programs, only) = load(args.btf.as_deref(), &args.filter, args.every)?;
         let sink = args.output.sink(args.command.is_empty());
         let watch = Watch {
             all: args.all,
@@ -72,21 +72,28 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             interval: args.interval,
             lines: args.lines,
             command: args.command,
+            only,
             ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)
     })
 }
 
-/// Reads the kernel's types and loads the programs for this filter, switched off.
-pub(super) fn load(btf: Option<&Path>, filter: &FilterArgs, every: bool) -> anyhow::Result<(Kernel, Programs)> {
+/// Reads the kernel's types and loads the programs for this filter, switched off. With them come the namespaces that it is
+/// limited to.
+pub(super) fn load(
+    btf: Option<&Path>,
+    filter: &FilterArgs,
+    every: bool,
+) -> anyhow::Result<(Kernel, Programs, Vec<u32>)> {
     let kernel = Kernel::read(btf)?;
     let filter = KernelFilter::new(filter, &kernel.reasons)?;
     let cpus = aya::util::nr_cpus()
         .map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
+    let only = filter.namespaces();
     let plan = Plan { filter, every, sizes: Sizes::new(u32::try_from(cpus)?, every) };
     let programs = load::load(load::embedded(), &kernel, &plan)?;
-    Ok((kernel, programs))
+    Ok((kernel, programs, only))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

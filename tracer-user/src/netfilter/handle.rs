@@ -3,7 +3,7 @@
 //! Rule: the event line never waits for it. Questions go through a bounded queue and are dropped when it is full (the
 //! flow's next line asks again); answers come as values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -25,7 +25,7 @@ const QUEUE: usize = 1024;
 const TICK: Duration = Duration::from_secs(1);
 /// Namespaces whose ruleset is kept.
 const MOST_NAMESPACES: usize = 512;
-/// How long a batch of readings may take before questions are looked at again.
+/// How long entering a namespace may take.
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the thread waits for the first names at its start.
 const FIRST_NAMES: Duration = Duration::from_secs(2);
@@ -37,11 +37,21 @@ pub struct Answer {
     pub ruling: Arc<Ruling>,
 }
 
+/// What the thread shall do.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Drops come from these namespaces only; from all, if empty.
+    pub only: Vec<u32>,
+    /// Have the kernel trace flows whose rule is not certain.
+    pub confirm: bool,
+}
+
 /// The way to the thread, which ends when this is dropped.
 #[derive(Debug)]
 pub struct NetfilterHandle {
     questions: SyncSender<Question>,
     answers: mpsc::UnboundedReceiver<Answer>,
+    first_reading: Receiver<()>,
 }
 
 impl NetfilterHandle {
@@ -57,72 +67,111 @@ impl NetfilterHandle {
             None => std::future::pending().await,
         }
     }
+
+    /// Waits until the rulesets that matter most are read, against which counters are compared later: the host's, or those
+    /// of the namespaces that drops come from only.
+    pub fn wait_for_first_reading(&self, patience: Duration) {
+        // Too late, or gone: what is read later makes rules derived where they might have been certain.
+        let _late = self.first_reading.recv_timeout(patience);
+    }
 }
 
-/// Starts the thread. It first reads the rulesets of the namespaces that `facts` tells of. With `confirm` it has the kernel
-/// trace flows whose rule is not certain.
-pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>, confirm: bool) -> Result<NetfilterHandle, HostError> {
+/// Starts the thread. It first reads the rulesets of the namespaces that `facts` tells of.
+pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>, plan: Plan) -> Result<NetfilterHandle, HostError> {
     let (questions, asked) = sync_channel(QUEUE);
     let (publish, answers) = mpsc::unbounded_channel();
-    let reader = Reader { facts, namespaces: HashMap::new(), confirmer: confirm.then(Confirmer::default) };
+    let (read, first_reading) = sync_channel(1);
+    let confirmer = plan.confirm.then(Confirmer::default);
+    let reader = Reader { facts, only: plan.only, namespaces: HashMap::new(), new: VecDeque::new(), confirmer };
     thread::Builder::new()
         .name("netfilter".to_owned())
-        .spawn(move || reader.run(&asked, &publish))
+        .spawn(move || reader.run(&asked, &publish, &read))
         .map_err(|error| HostError::Thread { errno: Errno::of(&error) })?;
-    Ok(NetfilterHandle { questions, answers })
+    Ok(NetfilterHandle { questions, answers, first_reading })
 }
 
 struct Reader {
     facts: watch::Receiver<Arc<host::Facts>>,
+    only: Vec<u32>,
     namespaces: HashMap<u32, Namespace>,
+    /// Namespaces whose ruleset is still to be read beforehand.
+    new: VecDeque<Netns>,
     confirmer: Option<Confirmer>,
 }
 
 impl Reader {
-    fn run(mut self, asked: &Receiver<Question>, publish: &mpsc::UnboundedSender<Answer>) {
-        let start = Instant::now();
-        while self.facts.borrow().host().is_none() && start.elapsed() < FIRST_NAMES {
-            thread::sleep(Duration::from_millis(5));
-        }
-        let mut next_look = Instant::now();
+    fn run(
+        mut self,
+        asked: &Receiver<Question>,
+        publish: &mpsc::UnboundedSender<Answer>,
+        first_reading: &SyncSender<()>,
+    ) {
+        self.wait_for_names();
+        self.look_for_new();
+        let first = if self.only.is_empty() { 1 } else { self.only.len() };
+        (0..first).for_each(|_| self.read_new());
+        // Nobody may wait for it any more.
+        let _late = first_reading.try_send(());
+        let mut next_look = Instant::now() + TICK;
         loop {
             if next_look <= Instant::now() {
-                self.prime();
+                self.look_for_new();
                 next_look = Instant::now() + TICK;
             }
-            match asked.recv_timeout(next_look.saturating_duration_since(Instant::now())) {
+            // Questions come before what is read beforehand.
+            let pause =
+                if self.new.is_empty() { next_look.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            match asked.recv_timeout(pause) {
                 Ok(first) => {
                     let batch = std::iter::once(first).chain(asked.try_iter().take(QUEUE)).collect();
                     if !self.answer(batch, publish) {
                         return;
                     }
                 }
-                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Timeout) => self.read_new(),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
 
-    /// Reads rulesets of namespaces that have come, and forgets those that are gone.
-    fn prime(&mut self) {
+    fn wait_for_names(&self) {
+        let start = Instant::now();
+        let known =
+            |facts: &host::Facts| facts.host().is_some() && self.only.iter().all(|only| facts.netns(*only).is_some());
+        while !known(&self.facts.borrow()) && start.elapsed() < FIRST_NAMES {
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Finds namespaces that have come, the host's first, and forgets those that are gone.
+    fn look_for_new(&mut self) {
         let facts = Arc::clone(&self.facts.borrow());
         self.namespaces.retain(|inode, _| facts.netns(*inode).is_some());
-        let is_new = |netns: &&Netns| !self.namespaces.contains_key(&netns.inode);
+        let is_new = |netns: &&Netns| {
+            let matters = self.only.is_empty() || self.only.contains(&netns.inode);
+            matters && !self.namespaces.contains_key(&netns.inode)
+        };
         let host = facts.host().map(|host| host.inode);
         let mut new: Vec<&Netns> = facts.namespaces().filter(is_new).collect();
         new.sort_by_key(|netns| Some(netns.inode) != host);
         new.truncate(MOST_NAMESPACES.saturating_sub(self.namespaces.len()));
+        self.new = new.into_iter().cloned().collect();
+    }
+
+    /// Reads the ruleset of one namespace that has come.
+    fn read_new(&mut self) {
+        let Some(netns) = self.new.pop_front() else { return };
         let read = |_: &Netns| {
             let mut namespace = Namespace::default();
             namespace.prime();
             Ok(namespace)
         };
-        for (inode, namespace) in enter::each(&new, Instant::now() + PATIENCE, read) {
-            match namespace {
-                Ok(namespace) => drop(self.namespaces.insert(inode, namespace)),
-                Err(error) => tracing::debug!("no ruleset beforehand: {error}"),
-            }
-        }
+        let namespace = match enter::each(&[&netns], Instant::now() + PATIENCE, read).pop() {
+            Some((_, Ok(namespace))) => namespace,
+            // Not to be tried each second: a question will try again.
+            _ => Namespace::default(),
+        };
+        self.namespaces.entry(netns.inode).or_insert(namespace);
     }
 
     /// Answers a batch, namespace by namespace; false if nobody listens any more.

@@ -15,7 +15,7 @@ mod suspect;
 mod wording;
 
 pub use conntrack::Pressure;
-pub use handle::{Answer, NetfilterHandle, spawn};
+pub use handle::{Answer, NetfilterHandle, Plan, spawn};
 pub use packet::{Ends, packet};
 pub use ruling::{Ruling, rule_count};
 pub use suspect::{Proof, Suspect};

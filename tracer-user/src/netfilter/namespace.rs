@@ -20,10 +20,9 @@ use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect, counter};
 use crate::host::clock;
 
-/// How often legacy tables, which tell nobody when they change, may be read again; and the share of time (one part in
-/// this many) that reading them may take.
-const LEGACY_AGE: Duration = Duration::from_secs(1);
-const LEGACY_SHARE: u32 = 20;
+/// Legacy tables tell nobody when they change, so they are looked at again for each batch of questions, but for no more than
+/// this share of the time (one part in so many).
+const LEGACY_SHARE: u32 = 10;
 /// Suspects told at most.
 const MOST_SUSPECTS: usize = 8;
 
@@ -110,8 +109,7 @@ impl Reading {
         if !live::is_nft_unchanged(&self.ruleset) {
             return false;
         }
-        let pause = LEGACY_AGE.max(self.cost * LEGACY_SHARE);
-        self.looked.elapsed() < pause || live::is_legacy_unchanged(&self.ruleset)
+        self.looked.elapsed() < self.cost * LEGACY_SHARE || live::is_legacy_unchanged(&self.ruleset)
     }
 }
 

@@ -131,8 +131,12 @@ pub(super) fn rule_line(ruleset: &Ruleset, place: Place, world: &dyn World) -> S
 
 /// The rule's text and the command that deletes it.
 fn wording(table: &Table, chain: &Chain, rule: &tracer_netfilter::Rule, world: &dyn World) -> (String, String) {
-    if speaks_iptables(table) {
-        return (text::iptables::rule(table, chain, rule), text::iptables::delete_command(table, chain, rule));
+    let name = |index| world.ipset(index).ok().map(|set| set.name.clone());
+    // A rule that iptables can't have written is shown as nft shows it.
+    if speaks_iptables(table)
+        && let Some(text) = text::iptables::exact(table, chain, rule, &name)
+    {
+        return (text, text::iptables::delete_command(table, chain, rule, &name));
     }
     let sets = |name: &str| world.elements(table, name).ok();
     (text::nft::stateless_rule(table, chain, rule, &sets), text::nft::delete_command(table, chain, Some(rule)))

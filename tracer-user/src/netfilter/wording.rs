@@ -51,7 +51,7 @@ impl Suspect {
         facts.extend(self.counted());
         if let Some(owner) = &self.owner {
             facts.push(format!("{} put it there: {}", owner.name, owner.why));
-            facts.extend(owner.note.clone());
+            facts.extend(Some(owner.note.clone()).filter(|note| !note.is_empty()));
         }
         facts
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use tracer_common::{FlowKey, TotalKey};
 
@@ -17,7 +17,7 @@ use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
-use crate::netfilter::{self, Question};
+use crate::netfilter::{self, NetfilterHandle, Question};
 
 use super::rulings::{Ruled, Rulings};
 use super::symbols::SymbolTable;
@@ -25,6 +25,9 @@ use super::{PipelineError, Watch};
 
 /// Interface names remembered, about 50 bytes each.
 const MOST_NAMES: usize = 4096;
+
+/// How long the start waits for rulesets; 100,000 rules take half of it.
+const FIRST_READING: Duration = Duration::from_millis(250);
 
 /// What `--confirm` changes, said before it is done.
 const CONFIRM: &str =
@@ -54,7 +57,7 @@ impl Describer {
         if watch.confirm {
             coverage.push(CONFIRM.to_owned());
         }
-        let rulings = Rulings::new(netfilter::spawn(host.subscribe(), watch.confirm)?);
+        let rulings = Rulings::new(start_netfilter(&host, watch)?);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
@@ -101,6 +104,9 @@ impl Describer {
         known: &'a mut Option<Box<Drop>>,
     ) -> Option<&'a Drop> {
         self.rulings.renew(&due.key, due.time.unwrap_or_else(host::clock::monotonic));
+        if self.rulings.is_awaited(&due.key) {
+            return None;
+        }
         if known.is_none() {
             self.learn(due);
             let drop = self.build(due, sample)?;
@@ -217,6 +223,14 @@ impl Describer {
     fn facts(&self) -> Facts<'_> {
         Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.get() }
     }
+}
+
+/// Starts reading rulesets, and waits a moment for the first ones.
+fn start_netfilter(host: &HostHandle, watch: &Watch) -> Result<NetfilterHandle, PipelineError> {
+    let plan = netfilter::Plan { only: watch.only.clone(), confirm: watch.confirm };
+    let handle = netfilter::spawn(host.subscribe(), plan)?;
+    handle.wait_for_first_reading(FIRST_READING);
+    Ok(handle)
 }
 
 fn rfc3339(time: SystemTime) -> String {

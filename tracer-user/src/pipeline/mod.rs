@@ -53,6 +53,8 @@ pub struct Watch {
     /// Most lines in an interval.
     pub lines: u64,
     pub command: Vec<OsString>,
+    /// Drops come from these network namespaces only (inodes); from all, if empty.
+    pub only: Vec<u32>,
     /// Network namespaces that nothing leads to but this process, with what to call them.
     pub namespaces: Vec<Netns>,
     /// Notified, it ends the run.
@@ -72,6 +74,7 @@ impl Default for Watch {
             interval: Duration::from_secs(1),
             lines: 1000,
             command: Vec::new(),
+            only: Vec::new(),
             namespaces: Vec::new(),
             end: Arc::default(),
         }

@@ -1,6 +1,6 @@
 //! What the rulesets say about flows: asked for once, kept, and asked for again while the flow goes on.
 //!
-//! Rule: a line waits for the answer to its first question, for at most [`PATIENCE`]; no line waits for a later one.
+//! Rule: a line waits for the answer to its question, for at most [`PATIENCE`]; an answer holds for [`FRESH`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,6 +34,8 @@ struct Kept {
     /// `None` until the first answer.
     ruling: Option<Arc<Ruling>>,
     asked: Instant,
+    /// The last question is answered.
+    is_current: bool,
 }
 
 /// The answers so far.
@@ -64,7 +66,8 @@ impl Rulings {
             return unanswered("which rule it was: too many other drops are being looked into".to_owned());
         }
         self.make_room();
-        self.kept.insert(*flow, Kept { question: Some(question), ruling: None, asked: Instant::now() });
+        self.kept
+            .insert(*flow, Kept { question: Some(question), ruling: None, asked: Instant::now(), is_current: false });
         Ruled::Asked
     }
 
@@ -73,7 +76,8 @@ impl Rulings {
         self.kept.contains_key(flow)
     }
 
-    /// The flow goes on at `time` (`CLOCK_MONOTONIC`, ns): looks again if the last answer is old.
+    /// The flow goes on at `time` (`CLOCK_MONOTONIC`, ns): if the last answer is old it is asked for again, and the flow's
+    /// line waits for it, because rules may have changed.
     pub(super) fn renew(&mut self, flow: &FlowKey, time: u64) {
         let Some(kept) = self.kept.get_mut(flow) else { return };
         if kept.ruling.is_none() || kept.asked.elapsed() < FRESH {
@@ -86,7 +90,13 @@ impl Rulings {
         question.time = time;
         if self.handle.ask(question.clone()) {
             kept.asked = Instant::now();
+            kept.is_current = false;
         }
+    }
+
+    /// Whether the flow's line is to wait.
+    pub(super) fn is_awaited(&self, flow: &FlowKey) -> bool {
+        self.kept.get(flow).is_some_and(|kept| !kept.is_current)
     }
 
     /// Waits for the next answer, for [`Self::take`].
@@ -97,6 +107,7 @@ impl Rulings {
     /// Keeps an answer; true if it says something new.
     pub(super) fn take(&mut self, answer: &Answer) -> bool {
         let Some(kept) = self.kept.get_mut(&answer.flow) else { return false };
+        kept.is_current = true;
         // What is worked out does not replace what the kernel said, as long as it does not contradict.
         let traced = kept.ruling.as_ref().is_some_and(|old| old.is_traced() && answer.ruling.suspects_rule_of(old));
         if traced && !answer.ruling.is_traced() {
@@ -114,7 +125,13 @@ impl Rulings {
             HostError::NoWayIn { netns: flow.netns }.to_string(),
         );
         let why = if self.has(flow) { late.to_owned() } else { nowhere };
-        let kept = self.kept.entry(*flow).or_insert(Kept { question: None, ruling: None, asked: Instant::now() });
+        let kept = self.kept.entry(*flow).or_insert(Kept {
+            question: None,
+            ruling: None,
+            asked: Instant::now(),
+            is_current: true,
+        });
+        kept.is_current = true;
         kept.ruling.get_or_insert_with(|| Arc::new(Ruling::unreadable(why)));
     }
 

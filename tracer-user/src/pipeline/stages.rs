@@ -32,12 +32,13 @@ pub(super) struct Stages {
 
 impl Stages {
     pub(super) fn new(watch: &Watch, describer: Describer, sink: Box<dyn Sink>) -> Self {
+        let mode = if watch.every { Mode::Every } else { Mode::Flows };
         Self {
-            flows: Flows::new(if watch.every { Mode::Every } else { Mode::Flows }),
+            flows: Flows::new(mode),
             totals: Totals::default(),
             describer,
             sink,
-            waiting: Waiting::default(),
+            waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,
             lines_a_tick: if watch.every { u64::MAX } else { watch.lines },
@@ -127,10 +128,8 @@ impl Stages {
         if is_new && let Some(flow) = self.flows.get_mut(&answer.flow) {
             *flow.parts().1 = None;
         }
-        match self.waiting.take(&answer.flow) {
-            Some(due) => self.print(&due),
-            None => Ok(()),
-        }
+        let waited = self.waiting.take(&answer.flow);
+        waited.iter().try_for_each(|due| self.print(due))
     }
 
     pub(super) fn has_waiting(&self) -> bool {

@@ -1,56 +1,89 @@
 //! Lines that wait for the answer to a question, with what comes for their flows meanwhile.
 //!
-//! Rule: nothing is lost by waiting: what comes is added up, and each line is printed in the end, with or without the
-//! answer.
+//! Rule: nothing is lost by waiting: each line is printed in the end, with or without the answer. What comes for a flow that
+//! waits is added up to one line, or (where each packet is a line) kept apart as far as there is room.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use tracer_common::FlowKey;
 
-use crate::aggregate::{Due, add};
+use crate::aggregate::{Due, Mode, add};
+
+/// Lines of one flow that are kept apart.
+const MOST_APART: usize = 65_536;
 
 /// The lines that wait, by flow.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Waiting {
-    lines: HashMap<FlowKey, (Due, Instant)>,
-    /// Since when lines wait that are being tried again.
-    retried: HashMap<FlowKey, Instant>,
+    mode: Mode,
+    flows: HashMap<FlowKey, Flow>,
+}
+
+#[derive(Debug)]
+struct Flow {
+    since: Instant,
+    lines: Vec<Due>,
+    /// Being tried again: the first line that has to wait on brings the rest back.
+    is_retried: bool,
 }
 
 impl Waiting {
-    pub(super) fn begin(&mut self, due: &Due) {
-        let since = self.retried.remove(&due.key).unwrap_or_else(Instant::now);
-        self.lines.insert(due.key, (*due, since));
+    pub(super) fn new(mode: Mode) -> Self {
+        Self { mode, flows: HashMap::new() }
     }
 
-    /// Adds what comes for a flow whose line waits; false if none does.
+    /// The flow of this line waits from now on, or goes on waiting.
+    pub(super) fn begin(&mut self, due: &Due) {
+        let new = || Flow { since: Instant::now(), lines: Vec::new(), is_retried: false };
+        let flow = self.flows.entry(due.key).or_insert_with(new);
+        flow.is_retried = false;
+        flow.push(due, self.mode);
+    }
+
+    /// Takes a line whose flow waits; false if it does not.
     pub(super) fn add(&mut self, due: &Due) -> bool {
-        let Some((line, _)) = self.lines.get_mut(&due.key) else { return false };
-        line.since_last = add(line.since_last, due.since_last);
+        let Some(flow) = self.flows.get_mut(&due.key).filter(|flow| !flow.is_retried) else { return false };
+        flow.push(due, self.mode);
         true
     }
 
-    /// Takes the line of a flow.
-    pub(super) fn take(&mut self, flow: &FlowKey) -> Option<Due> {
-        self.lines.remove(flow).map(|(line, _)| line)
+    /// Takes the lines of a flow, which waits no longer.
+    pub(super) fn take(&mut self, flow: &FlowKey) -> Vec<Due> {
+        self.flows.remove(flow).map(|flow| flow.lines).unwrap_or_default()
     }
 
     /// Takes the lines that have waited for this long.
     pub(super) fn take_older(&mut self, patience: Duration) -> Vec<Due> {
-        self.lines.extract_if(|_, (_, since)| since.elapsed() >= patience).map(|(_, (line, _))| line).collect()
+        let older = self.flows.extract_if(|_, flow| flow.since.elapsed() >= patience);
+        older.flat_map(|(_, flow)| flow.lines).collect()
     }
 
     /// Takes the lines of these flows, which may come back to wait on.
     pub(super) fn retry(&mut self, mut wanted: impl FnMut(&FlowKey) -> bool) -> Vec<Due> {
-        self.retried.clear();
-        let taken: Vec<(Due, Instant)> = self.lines.extract_if(|flow, _| wanted(flow)).map(|(_, line)| line).collect();
-        self.retried.extend(taken.iter().map(|(due, since)| (due.key, *since)));
-        taken.into_iter().map(|(due, _)| due).collect()
+        self.flows.retain(|_, flow| !flow.is_retried);
+        let mut lines = Vec::new();
+        for (_, flow) in self.flows.iter_mut().filter(|(key, _)| wanted(key)) {
+            flow.is_retried = true;
+            lines.append(&mut flow.lines);
+        }
+        lines
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.flows.values().all(|flow| flow.lines.is_empty())
+    }
+}
+
+impl Flow {
+    fn push(&mut self, due: &Due, mode: Mode) {
+        let is_added = mode == Mode::Flows || self.lines.len() >= MOST_APART;
+        match self.lines.last_mut() {
+            Some(last) if is_added => {
+                last.since_last = add(last.since_last, due.since_last);
+            }
+            _ => self.lines.push(*due),
+        }
     }
 }
 
@@ -60,8 +93,7 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn what_comes_meanwhile_is_added_up() {
+    fn due(time: Option<u64>) -> Due {
         let key = FlowKey {
             location: 1,
             netns: 2,
@@ -73,14 +105,32 @@ mod tests {
             source: [0; 4],
             destination: [0; 4],
         };
-        let due = Due { key, since_last: Tally { packets: 1, bytes: 60 }, time: Some(7) };
-        let mut waiting = Waiting::default();
-        assert!(!waiting.add(&due));
-        waiting.begin(&due);
-        assert!(waiting.add(&Due { time: None, ..due }));
-        assert!(waiting.take_older(Duration::from_hours(1)).is_empty());
-        let line = waiting.take(&key).unwrap();
-        assert_eq!((line.since_last.packets, line.since_last.bytes, line.time), (2, 120, Some(7)));
-        assert!(waiting.is_empty() && waiting.take_older(Duration::ZERO).is_empty());
+        Due { key, since_last: Tally { packets: 1, bytes: 60 }, time }
+    }
+
+    #[test]
+    fn what_comes_meanwhile_is_added_up_or_kept_apart() {
+        for (mode, lines, packets) in [(Mode::Flows, 1, 2), (Mode::Every, 2, 1)] {
+            let mut waiting = Waiting::new(mode);
+            assert!(!waiting.add(&due(Some(7))), "nothing waits");
+            waiting.begin(&due(Some(7)));
+            assert!(waiting.add(&due(None)));
+            assert!(waiting.take_older(Duration::from_hours(1)).is_empty());
+            let taken = waiting.take(&due(None).key);
+            assert_eq!((taken.len(), taken[0].since_last.packets, taken[0].time), (lines, packets, Some(7)));
+            assert!(waiting.is_empty() && waiting.take_older(Duration::ZERO).is_empty());
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_tried_again_keeps_its_age() {
+        let mut waiting = Waiting::new(Mode::Flows);
+        waiting.begin(&due(Some(7)));
+        let since = waiting.flows[&due(None).key].since;
+        assert_eq!(waiting.retry(|_| true).len(), 1);
+        assert!(!waiting.add(&due(None)), "it is being tried");
+        waiting.begin(&due(Some(7)));
+        assert_eq!(waiting.flows[&due(None).key].since, since);
+        assert!(waiting.add(&due(None)), "it waits again");
     }
 }

@@ -88,6 +88,12 @@ impl KernelFilter {
         self.keys.iter().filter_map(|key| key.as_bytes().try_into().ok())
     }
 
+    /// The namespaces that are asked for, by inode; empty for all.
+    pub fn namespaces(&self) -> Vec<u32> {
+        let number = |key: &FilterKey| key.value.first().and_then(|number| u32::try_from(*number).ok());
+        self.keys.iter().filter(|key| key.dimension == BY_NETNS).filter_map(number).collect()
+    }
+
     pub fn subnets(&self) -> &[Subnet] {
         &self.subnets
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::netlink::{Errno, Subsystem};
+use crate::netlink::Subsystem;
 
 fn message(kind: u16, flags: u16, sequence: u32, payload: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -13,6 +13,9 @@ use std::fmt::Write as _;
 use crate::model::{Backend, Chain, ChainKind, Expression, Family, Hook, Policy, Rule, Table, Verdict};
 use crate::xt::{Match, Target};
 
+/// Gives the name of a set of ipset by the kernel's number of it.
+pub type SetName<'a> = &'a dyn Fn(u16) -> Option<String>;
+
 /// The parts of a rule, as x_tables has them.
 #[derive(Debug, Default)]
 struct Line {
@@ -27,29 +30,30 @@ enum Action {
 }
 
 /// The whole line, without counters: `-A INPUT -p tcp -m tcp --dport 22 -j DROP`. A rule that iptables can't print, as one
-/// that nft has written into a table of iptables, is shown as far as it goes, and that it is not all of it.
-pub fn rule(table: &Table, chain: &Chain, rule: &Rule) -> String {
+/// that nft has written into a table of iptables, is shown as far as it goes, and that it is not all of it. A set without a
+/// name is shown as its number: `#3`.
+pub fn rule(table: &Table, chain: &Chain, rule: &Rule, set_name: SetName<'_>) -> String {
     let (line, is_whole) = line(table, rule);
     let rest = if is_whole { "" } else { " (and more, which iptables can't show)" };
-    format!("-A {}{}{rest}", chain.name, options(table, rule, &line))
+    format!("-A {}{}{rest}", chain.name, options(table, rule, &line, set_name))
 }
 
 /// As [`rule`], but `None` for what iptables can't print.
-pub fn exact(table: &Table, chain: &Chain, rule: &Rule) -> Option<String> {
+pub fn exact(table: &Table, chain: &Chain, rule: &Rule, set_name: SetName<'_>) -> Option<String> {
     let (line, is_whole) = line(table, rule);
-    is_whole.then(|| format!("-A {}{}", chain.name, options(table, rule, &line)))
+    is_whole.then(|| format!("-A {}{}", chain.name, options(table, rule, &line, set_name)))
 }
 
 /// The command that deletes a rule: by its text where that is all of it, since numbers change with each rule that comes or
 /// goes in front; else by its handle, or by its number where it has none.
-pub fn delete_command(table: &Table, chain: &Chain, rule: &Rule) -> String {
+pub fn delete_command(table: &Table, chain: &Chain, rule: &Rule, set_name: SetName<'_>) -> String {
     let (line, is_whole) = line(table, rule);
     let (tool, name) = (tool(table), &table.name);
-    if is_whole && line.is_known() {
+    if is_whole && line.is_known(set_name) {
         return format!(
             "{tool} -t {name} -D {}{}",
             shell::word(&chain.name),
-            shell::requote(&options(table, rule, &line))
+            shell::requote(&options(table, rule, &line, set_name))
         );
     }
     match rule.handle {
@@ -97,7 +101,10 @@ fn is_user_or_standard(table: &Table, chain: &Chain) -> bool {
         ("mangle", Hook::Output) => ChainKind::Route,
         _ => ChainKind::Filter,
     };
-    base.kind == kind && standard_priority(table, base.hook, &chain.name) == Some(base.priority)
+    let priority = standard_priority(table, base.hook, &chain.name);
+    // iptables-nft has the table security at 150, x_tables at 50.
+    let is_late = table.name == "security" && base.priority == 150;
+    base.kind == kind && priority.is_some_and(|priority| priority == base.priority || is_late)
 }
 
 /// Priority of a built-in chain; `None` if there is none of that name at that hook (`include/uapi/linux/netfilter_*.h`).
@@ -154,38 +161,51 @@ fn legacy_line(rule: &Rule) -> Line {
 }
 
 impl Line {
-    /// Whether all its extensions are known, so that the text has all their options.
-    fn is_known(&self) -> bool {
-        let is_unknown_match = |found: &Match| matches!(found, Match::Unknown { .. });
-        let is_unknown_target = matches!(self.action, Some(Action::Target(Target::Unknown { .. })));
-        !is_unknown_target && !self.matches.iter().any(is_unknown_match)
+    /// Whether its text stands for all of it: extensions and sets are known, and iptables reads what it prints (of HMARK it
+    /// leaves out which tuple is hashed, and then finds no such rule).
+    fn is_known(&self, set_name: SetName<'_>) -> bool {
+        let target = match &self.action {
+            Some(Action::Target(target)) => Some(target),
+            Some(Action::Verdict(_)) | None => None,
+        };
+        let is_unknown = self.matches.iter().any(|found| matches!(found, Match::Unknown { .. }))
+            || matches!(target, Some(Target::Unknown { .. } | Target::HashMark(_)));
+        let sets = self.matches.iter().filter_map(Match::set).chain(target.into_iter().flat_map(Target::sets));
+        !is_unknown && sets.into_iter().all(|set| set_name(set).is_some())
     }
 }
 
 /// What stands behind `-A CHAIN`, each part with a space in front.
-fn options(table: &Table, rule: &Rule, line: &Line) -> String {
+fn options(table: &Table, rule: &Rule, line: &Line, set_name: SetName<'_>) -> String {
     // Both families have the same options in tables that are of neither.
     let family = if table.family == Family::Ip6 { Family::Ip6 } else { Family::Ip };
     let mut text = String::new();
     let mut has_comment = false;
-    for part in line.matches.iter().map(|found| found.text(family)).filter(|part| !part.is_empty()) {
+    for part in line.matches.iter().map(|found| found.text_naming(family, set_name)).filter(|part| !part.is_empty()) {
         has_comment |= part.starts_with("-m comment ");
         let _ = write!(text, " {part}");
     }
     // nft's way to keep a comment, which iptables prints behind the matches.
-    if let Some(comment) = &rule.comment
-        && !has_comment
+    if let Some(comment) = rule.comment.as_ref().filter(|_| !has_comment)
+        && let Ok(comment) = Match::decode("comment", 0, family, &comment_data(comment))
     {
-        let _ = write!(text, " -m comment --comment {}", shell::quoted(comment));
+        let _ = write!(text, " {}", comment.text(family));
     }
     match &line.action {
         Some(Action::Verdict(verdict)) => text.push_str(&verdict_text(verdict)),
         Some(Action::Target(target)) => {
-            let _ = write!(text, " {}", target.text(family));
+            let _ = write!(text, " {}", target.text_naming(family, set_name));
         }
         None => {}
     }
     text
+}
+
+/// `struct xt_comment_info`, whose last byte is 0.
+fn comment_data(comment: &str) -> Vec<u8> {
+    let mut data: Vec<u8> = comment.bytes().take(255).collect();
+    data.resize(256, 0);
+    data
 }
 
 fn verdict_text(verdict: &Verdict) -> String {

@@ -6,13 +6,17 @@
 
 mod header;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use header::Header;
 
 use super::ports::{PortRange, Ports};
 use super::registers::{Registers, Source, Value};
 use super::{Action, Line};
-use crate::model::{BitwiseOperation, Expression, Family, LimitUnit, MetaKey, Operator, PayloadBase, Register, Rule};
+use crate::model::{
+    BitwiseOperation, DecodeError, Expression, Family, LimitUnit, MetaKey, Operator, PayloadBase, Register, Rule,
+};
 use crate::xt::Match;
 
 const ICMP: u8 = 1;
@@ -24,7 +28,11 @@ pub(super) fn line(family: Family, rule: &Rule) -> (Line, bool) {
     let mut reader = Reader { family, header, registers: Registers::default(), parts: Vec::new(), action: None };
     let mut is_whole = true;
     for expression in &rule.expressions {
-        is_whole &= reader.expression(expression).is_some();
+        if reader.expression(expression).is_none() {
+            is_whole = false;
+            // It may have loaded something over what they held.
+            reader.registers = Registers::default();
+        }
     }
     let Reader { header, parts, action, .. } = reader;
     let mut matches = Vec::new();
@@ -40,14 +48,14 @@ pub(super) fn line(family: Family, rule: &Rule) -> (Line, bool) {
 
 /// A match, or ports that more may still be said of.
 enum Part {
-    Match(Match),
+    Match(Box<Match>),
     Ports(Ports),
 }
 
 impl Part {
-    fn decode(self, family: Family) -> Result<Match, crate::model::DecodeError> {
+    fn decode(self, family: Family) -> Result<Match, DecodeError> {
         match self {
-            Self::Match(found) => Ok(found),
+            Self::Match(found) => Ok(*found),
             Self::Ports(ports) => ports.decode(family),
         }
     }
@@ -62,8 +70,11 @@ struct Reader {
 }
 
 impl Reader {
-    /// Takes one expression; `None` if iptables writes none such.
+    /// Takes one expression; `None` if iptables writes none such, or not there: what a rule does is the last of it.
     fn expression(&mut self, expression: &Expression) -> Option<()> {
+        if self.action.is_some() && !matches!(expression, Expression::Counter(_)) {
+            return None;
+        }
         match expression {
             Expression::Payload { base, offset, length, register } => {
                 self.registers.load(*register, Source::Payload { base: *base, offset: *offset, length: *length });
@@ -83,7 +94,7 @@ impl Reader {
             Expression::Limit { rate, seconds, burst, unit: LimitUnit::Packets, over: false } => {
                 self.limit(*rate, *seconds, *burst)?;
             }
-            Expression::Match(found) => self.parts.push(Part::Match(found.clone())),
+            Expression::Match(found) => self.parts.push(Part::Match(Box::new(found.clone()))),
             Expression::Counter(_) => {}
             action => self.action = Some(target::action(self.family, &self.registers, action)?),
         }
@@ -180,7 +191,7 @@ impl Reader {
 
     fn decode(&mut self, name: &str, revision: u8, data: &[u8]) -> Option<()> {
         let found = Match::decode(name, revision, self.family, data).ok()?;
-        self.parts.push(Part::Match(found));
+        self.parts.push(Part::Match(Box::new(found)));
         Some(())
     }
 }

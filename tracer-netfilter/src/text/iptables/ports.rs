@@ -5,6 +5,7 @@ use crate::xt::Match;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ANY: (u16, u16) = (0, u16::MAX);
 
 /// `XT_TCP_INV_SRCPT` and the like; the first two are the same for UDP.
 const INVERTED_SOURCE: u8 = 0x01;
@@ -28,11 +29,10 @@ pub(super) type PortRange = (u16, u16, bool);
 impl Ports {
     /// `None` for a protocol whose ports iptables-nft leaves to x_tables.
     pub(super) fn new(protocol: u8) -> Option<Self> {
-        let any = (0, u16::MAX);
         matches!(protocol, TCP | UDP).then_some(Self {
             protocol,
-            source: any,
-            destination: any,
+            source: ANY,
+            destination: ANY,
             flags: (0, 0),
             inverted: 0,
         })
@@ -50,13 +50,16 @@ impl Ports {
         })
     }
 
-    /// Asks for ports at this offset of the header; `None` if none are there.
+    /// Asks for ports at this offset of the header; `None` if none are there, or they are asked for already.
     pub(super) fn ask(&mut self, offset: u32, (from, to, is_inverted): PortRange) -> Option<()> {
         let (ports, bit) = match offset {
             0 => (&mut self.source, INVERTED_SOURCE),
             2 => (&mut self.destination, INVERTED_DESTINATION),
             _ => return None,
         };
+        if *ports != ANY {
+            return None;
+        }
         *ports = (from, to);
         self.inverted |= if is_inverted { bit } else { 0 };
         Some(())
@@ -64,9 +67,12 @@ impl Ports {
 
     /// Asks for TCP flags.
     pub(super) fn ask_flags(&mut self, mask: u8, value: u8, is_inverted: bool) -> Option<()> {
+        if self.protocol != TCP || self.flags.0 != 0 {
+            return None;
+        }
         self.flags = (mask, value);
         self.inverted |= if is_inverted { INVERTED_FLAGS } else { 0 };
-        (self.protocol == TCP).then_some(())
+        Some(())
     }
 
     /// The match of x_tables that it is.

@@ -2,23 +2,6 @@
 //!
 //! Rule: what whydrop tells a user to type does what it says, whatever someone has put into a comment.
 
-/// A string as iptables-save quotes it (`xtables_save_string`).
-pub(super) fn quoted(value: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    if !value.is_empty() && value.bytes().all(is_plain) {
-        return value.to_owned();
-    }
-    let mut text = String::from('"');
-    for character in value.chars() {
-        if matches!(character, '"' | '\\' | '\'') {
-            text.push('\\');
-        }
-        text.push(character);
-    }
-    text.push('"');
-    text
-}
-
 /// Options with the quotes of iptables-save, turned into options for a shell. Each has a space in front.
 pub(super) fn requote(options: &str) -> String {
     let mut words = Vec::new();
@@ -56,11 +39,16 @@ pub(super) fn word(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Family;
+    use crate::xt::Match;
 
     #[test]
     fn a_comment_can_not_break_out_of_its_quotes() {
         for comment in ["$(reboot)", "a'b", "a\"b", "a\\", "`x` \\\" ' \"", "", "!x", "ns/svc:http", "#1"] {
-            let options = format!(" -m comment --comment {} -j DROP", quoted(comment));
+            let mut data = comment.as_bytes().to_vec();
+            data.resize(256, 0);
+            let found = Match::decode("comment", 0, Family::Ip, &data).unwrap();
+            let options = format!(" {} -j DROP", found.text(Family::Ip));
             let script = format!("printf '%s\\n'{}", requote(&options));
             let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
             let wanted = format!("-m\ncomment\n--comment\n{comment}\n-j\nDROP\n");

@@ -1,5 +1,7 @@
 //! Statements that do something.
 
+use std::fmt::Write as _;
+
 use super::exthdr;
 use super::header::Protocol;
 use super::implied::Layer;
@@ -25,7 +27,7 @@ impl Rebuild<'_> {
                 format!("{} set {}", ct_text(*key, *direction), self.ct_value(*key, *register))
             }
             Expression::PayloadSet { base, offset, length, register } => {
-                let at = Bits { base: *base, offset: offset.saturating_mul(8), bits: length.saturating_mul(8) };
+                let at = Bits { base: *base, offset: offset.saturating_mul(8), length: length.saturating_mul(8) };
                 self.payload_set(at, *register)
             }
             Expression::ExtensionHeaderSet { header, kind, offset, length, register } => {
@@ -75,7 +77,7 @@ impl Rebuild<'_> {
         let term = self.registers.get(register);
         let field = self.protocols.field(at);
         if let (None, Some((mask, value))) = (field, merged(&term))
-            && let Some((at, shift)) = self.protocols.unmasked(at, mask & low(at.bits))
+            && let Some((at, shift)) = self.protocols.unmasked(at, mask & low(at.length))
         {
             let piece = Piece { at, field: self.protocols.field(at) };
             let subject = self.piece(&piece, false);
@@ -112,14 +114,14 @@ impl Rebuild<'_> {
             term => self.part(&term).text,
         };
         if let Some(timeout) = timeout_ms.filter(|timeout| *timeout > 0) {
-            text.push_str(&format!(" timeout {}", duration(timeout)));
+            let _ = write!(text, " timeout {}", duration(timeout));
         }
         for expression in expressions {
             text.push_str(&stateful::text(expression, false).map_or_else(String::new, |text| format!(" {text}")));
         }
         if let Some(data) = data {
             let data = self.registers.get_bits(*data, data_bits);
-            text.push_str(&format!(" : {}", self.describe(&data, (kind, kind.order())).text));
+            let _ = write!(text, " : {}", self.describe(&data, (kind, kind.order())).text);
         }
         let is_meter = found.is_some_and(|set| set.flags.anonymous()) && !expressions.is_empty();
         let name = super::name(set);
@@ -177,12 +179,12 @@ impl Rebuild<'_> {
         let mut text = "dup".to_owned();
         if let Some(address) = address {
             let address = self.registers.get(address);
-            text.push_str(&format!(" to {}", self.describe(&address, Self::address_kind(self.table.family)).text));
+            let _ = write!(text, " to {}", self.describe(&address, Self::address_kind(self.table.family)).text);
         }
         if let Some(device) = device {
             let device = self.registers.get(device);
             let device = self.describe(&device, (Kind::InterfaceIndex, Order::Host)).text;
-            text.push_str(&if address.is_some() { format!(" device {device}") } else { format!(" to {device}") });
+            let _ = write!(text, " {} {device}", if address.is_some() { "device" } else { "to" });
         }
         text
     }

@@ -151,15 +151,27 @@ impl Implied {
     }
 }
 
+/// A network protocol that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Ip,
+    Ip6,
+    Other,
+}
+
 impl Match {
-    /// The family of IP that it asks for, if that is all it asks for.
-    fn nf_protocol(&self) -> Option<Option<Family>> {
+    /// The network protocol that it asks for, if that is all it asks for.
+    fn nf_protocol(&self) -> Option<Asked> {
         match self.key {
-            Key::Meta(MetaKey::NfProtocol) => Some(u8::try_from(self.value).ok().and_then(Family::from_number)),
+            Key::Meta(MetaKey::NfProtocol) => Some(match self.value {
+                2 => Asked::Ip,
+                10 => Asked::Ip6,
+                _ => Asked::Other,
+            }),
             Key::Meta(MetaKey::Protocol) | Key::Field(Protocol::Ether | Protocol::Vlan) => Some(match self.value {
-                0x0800 => Some(Family::Ip),
-                0x86dd => Some(Family::Ip6),
-                _ => None,
+                0x0800 => Asked::Ip,
+                0x86dd => Asked::Ip6,
+                _ => Asked::Other,
             }),
             _ => None,
         }
@@ -168,13 +180,14 @@ impl Match {
     fn may_go_for(&self, is_l4proto: bool, value: u128, family: Family) -> bool {
         let Some(asked) = self.nf_protocol() else { return true };
         match family {
-            Family::Ip | Family::Ip6 => return asked == Some(family),
+            Family::Ip => return asked == Asked::Ip,
+            Family::Ip6 => return asked == Asked::Ip6,
             Family::Arp => return true,
             Family::Inet | Family::Netdev | Family::Bridge => {}
         }
         if !is_l4proto {
             return true;
         }
-        matches!((asked, value), (Some(Family::Ip), 1) | (Some(Family::Ip6), 58) | (None, 1 | 58))
+        matches!((asked, value), (Asked::Ip, 1) | (Asked::Ip6, 58) | (Asked::Other, 1 | 58))
     }
 }

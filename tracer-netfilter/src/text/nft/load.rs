@@ -19,8 +19,8 @@ fn named(text: impl Into<String>, kind: Kind, order: Order, bits: u32) -> Term {
 pub(super) fn load(expression: &Expression, registers: &Registers, protocols: &Protocols) -> Option<(Register, Term)> {
     Some(match expression {
         Expression::Payload { base, offset, length, register } => {
-            let (offset, bits) = (offset.saturating_mul(8), length.saturating_mul(8));
-            (*register, Term::Bits(Bits { base: *base, offset, bits }))
+            let (offset, length) = (offset.saturating_mul(8), length.saturating_mul(8));
+            (*register, Term::Bits(Bits { base: *base, offset, length }))
         }
         Expression::Meta { key, register } => (*register, meta(*key)),
         Expression::Conntrack { key, direction, register } => (*register, conntrack(*key, *direction, protocols)),

@@ -99,28 +99,28 @@ impl Rebuild<'_> {
     /// Neighbouring fields were loaded at once: each is a match of its own.
     fn compare_bits(&mut self, at: Bits, operator: Operator, value: u128) {
         self.lower = None;
-        let mut rest = at.bits;
+        let mut rest = at.length;
         for piece in self.protocols.pieces(at) {
-            rest = rest.saturating_sub(piece.at.bits);
-            let value = value.checked_shr(rest).unwrap_or(0) & low(piece.at.bits);
+            rest = rest.saturating_sub(piece.at.length);
+            let value = value.checked_shr(rest).unwrap_or(0) & low(piece.at.length);
             self.compare_piece(&piece, operator, value);
         }
     }
 
     fn compare_piece(&mut self, piece: &Piece, operator: Operator, value: u128) {
         let base = piece.at.base;
-        let whole = piece.field.map_or(piece.at.bits, |(_, field)| field.bits);
-        let is_key = piece.field.is_some_and(|(_, field)| field.is_key && field.bits == piece.at.bits);
+        let whole = piece.field.map_or(piece.at.length, |(_, field)| field.bits);
+        let is_key = piece.field.is_some_and(|(_, field)| field.is_key && field.bits == piece.at.length);
         let mut layer = Layer::of(base).above();
         if is_key && operator == Operator::Equal && self.protocols.learn(base, u32::try_from(value).unwrap_or(u32::MAX))
         {
             layer = Layer::of(base);
         }
         let subject = self.piece(piece, is_key);
-        let missing = whole.saturating_sub(piece.at.bits);
+        let missing = whole.saturating_sub(piece.at.length);
         let style = if value.is_power_of_two() || !subject.kind.is_flags() { Style::Named } else { Style::Numeric };
         let right = numeric(subject.kind, value.checked_shl(missing).unwrap_or(0), style);
-        let right = if missing == 0 { right } else { format!("{right}/{}", piece.at.bits) };
+        let right = if missing == 0 { right } else { format!("{right}/{}", piece.at.length) };
         let is_one_value = missing == 0;
         let statement = self.push(relation(&subject, operator, &right, is_one_value));
         if let (Some((protocol, _)), true, Operator::Equal) = (piece.field, is_key, operator) {

@@ -34,7 +34,7 @@ use std::sync::Arc;
 pub use chain::chain_header;
 pub use command::{delete_command, sh_word};
 
-use crate::model::{Chain, Counter, Elements, Family, PayloadBase, Rule, Table};
+use crate::model::{Chain, Counter, Elements, Expression, Family, PayloadBase, Rule, Table};
 use protocol::Bits;
 use rebuild::Rebuild;
 
@@ -53,7 +53,7 @@ pub fn stateless_rule(table: &Table, _chain: &Chain, rule: &Rule, sets: Sets<'_>
 
 fn write(table: &Table, rule: &Rule, sets: &dyn Fn(&str) -> Option<Arc<Elements>>, has_numbers: bool) -> String {
     let mut rebuild = Rebuild::new(table, sets, has_numbers);
-    for expression in &rule.expressions {
+    for expression in rule.expressions.iter().filter(|expression| !is_said(expression, rule.comment.as_deref())) {
         rebuild.feed(expression);
     }
     let text = rebuild.text();
@@ -62,6 +62,13 @@ fn write(table: &Table, rule: &Rule, sets: &dyn Fn(&str) -> Option<Arc<Elements>
         Some(comment) => format!("{text} comment \"{comment}\""),
         None => text,
     }
+}
+
+/// A comment of iptables that stands at the rule's end anyway.
+fn is_said(expression: &Expression, comment: Option<&str>) -> bool {
+    let (Expression::Match(xt), Some(comment)) = (expression, comment) else { return false };
+    let text = xt.text(Family::Ip);
+    text.strip_prefix("-m comment --comment ").is_some_and(|text| text.trim_matches('"') == comment)
 }
 
 /// A name of a table, chain or set: in quotes if nft would not read it as one word.
@@ -89,7 +96,7 @@ fn raw(at: Bits) -> String {
         PayloadBase::Inner => "ih",
         PayloadBase::Tunnel => "tunnel",
     };
-    format!("@{base},{},{}", at.offset, at.bits)
+    format!("@{base},{},{}", at.offset, at.length)
 }
 
 /// An extension of x_tables, which has no form of its own in nft: its name, and its text as iptables has it.

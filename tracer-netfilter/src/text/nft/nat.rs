@@ -1,5 +1,7 @@
 //! Address translation and transparent proxies.
 
+use std::fmt::Write as _;
+
 use super::kind::{Kind, Order, low, number};
 use super::rebuild::Rebuild;
 use super::term::Term;
@@ -113,7 +115,8 @@ impl Rebuild<'_> {
             let kind = if is_ip6 { Kind::Ipv6 } else { Kind::Ipv4 };
             let written = self.describe(&term, (kind, Order::Network)).text;
             let is_bracketed = is_ip6 && matches!(term, Term::Constant(_));
-            text.push_str(&if is_bracketed { format!(" [{written}]") } else { format!(" {written}") });
+            let (open, close) = if is_bracketed { ("[", "]") } else { ("", "") };
+            let _ = write!(text, " {open}{written}{close}");
         }
         if let Some(port) = port {
             let term = self.registers.get(port);

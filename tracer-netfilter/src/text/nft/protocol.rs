@@ -11,7 +11,7 @@ use crate::model::{Family, PayloadBase};
 pub(super) struct Bits {
     pub(super) base: PayloadBase,
     pub(super) offset: u32,
-    pub(super) bits: u32,
+    pub(super) length: u32,
 }
 
 /// Bits and what they are, if known.
@@ -143,7 +143,7 @@ impl Protocols {
             let offset = at.offset.checked_sub(before)?;
             let mut fields = protocol.fields().iter();
             if let Some(field) =
-                fields.find(|field| field.offset == offset && field.bits == at.bits && self.may_be(field))
+                fields.find(|field| field.offset == offset && field.bits == at.length && self.may_be(field))
             {
                 return Some((protocol, field));
             }
@@ -153,7 +153,7 @@ impl Protocols {
 
     /// Ports stand at the same place whatever the protocol.
     fn port(at: Bits) -> Option<(Protocol, &'static Field)> {
-        let is_port = at.base == PayloadBase::Transport && at.bits == 16;
+        let is_port = at.base == PayloadBase::Transport && at.length == 16;
         let mut fields = Protocol::Th.fields().iter().filter(|_| is_port);
         fields.find(|field| field.offset == at.offset).map(|field| (Protocol::Th, field))
     }
@@ -168,11 +168,11 @@ impl Protocols {
             if at.offset.checked_sub(before) != Some(field.offset) || !self.may_be(field) {
                 continue;
             }
-            let bits = field.bits.min(at.bits);
-            pieces.push(Piece { at: Bits { bits, ..at }, field: Some((protocol, field)) });
-            at.offset = at.offset.saturating_add(bits);
-            at.bits = at.bits.saturating_sub(bits);
-            if at.bits == 0 {
+            let length = field.bits.min(at.length);
+            pieces.push(Piece { at: Bits { length, ..at }, field: Some((protocol, field)) });
+            at.offset = at.offset.saturating_add(length);
+            at.length = at.length.saturating_sub(length);
+            if at.length == 0 {
                 return pieces;
             }
         }
@@ -185,9 +185,9 @@ impl Protocols {
         let (protocol, before) = self.header(at)?;
         let shift = mask.trailing_zeros();
         let top = shift.checked_add((mask.checked_shr(shift)?).trailing_ones())?;
-        let skipped = at.bits.checked_sub(top)?;
+        let skipped = at.length.checked_sub(top)?;
         let mut offset = at.offset.checked_sub(before)?.checked_add(skipped)?;
-        let (mut rest, mut length) = (at.bits, 0_u32);
+        let (mut rest, mut length) = (at.length, 0_u32);
         for field in protocol.fields().iter().filter(|field| field.bits > 0) {
             if field.offset != offset {
                 continue;
@@ -196,7 +196,7 @@ impl Protocols {
             offset = offset.checked_add(field.bits)?;
             length = length.checked_add(field.bits)?;
             if shift.checked_add(length) == Some(top) {
-                return Some((Bits { base: at.base, offset: at.offset.checked_add(skipped)?, bits: length }, shift));
+                return Some((Bits { base: at.base, offset: at.offset.checked_add(skipped)?, length }, shift));
             }
         }
         None

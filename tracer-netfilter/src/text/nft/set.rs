@@ -1,5 +1,7 @@
 //! Sets in a rule: by name, or with their elements where they have no name of their own.
 
+use std::fmt::Write as _;
+
 use super::header::Protocol;
 use super::kind::{Kind, Order, low, number};
 use super::rebuild::{Rebuild, Subject};
@@ -108,14 +110,15 @@ impl Rebuild<'_> {
             text.insert(0, ' ');
         }
         if let Some(comment) = &element.comment {
-            text.push_str(&format!(" comment \"{comment}\""));
+            let _ = write!(text, " comment \"{comment}\"");
         }
-        match &element.data {
-            Some(ElementData::Verdict(to)) => text.push_str(&format!(" : {}", verdict(to))),
-            Some(ElementData::Object(name)) => text.push_str(&format!(" : \"{name}\"")),
-            Some(ElementData::Value(bytes)) => text.push_str(&format!(" : {}", data_value(set, bytes, data_order))),
-            None => {}
-        }
+        let data = match &element.data {
+            Some(ElementData::Verdict(to)) => verdict(to),
+            Some(ElementData::Object(name)) => format!("\"{name}\""),
+            Some(ElementData::Value(bytes)) => data_value(set, bytes, data_order),
+            None => return text,
+        };
+        let _ = write!(text, " : {data}");
         text
     }
 }

@@ -35,8 +35,8 @@ const fn over_text(over: bool) -> &'static str {
 fn amount(bytes: u64) -> String {
     match bytes {
         0 => "0 bytes".to_owned(),
-        _ if bytes % (1024 * 1024) == 0 => format!("{} mbytes", bytes / (1024 * 1024)),
-        _ if bytes % 1024 == 0 => format!("{} kbytes", bytes / 1024),
+        _ if bytes.is_multiple_of(1024 * 1024) => format!("{} mbytes", bytes / (1024 * 1024)),
+        _ if bytes.is_multiple_of(1024) => format!("{} kbytes", bytes / 1024),
         _ => format!("{bytes} bytes"),
     }
 }

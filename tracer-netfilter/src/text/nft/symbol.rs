@@ -24,39 +24,14 @@ fn names(kind: Kind) -> Names {
         Kind::IcmpAnyCode => {
             &[(0, "no-route"), (1, "port-unreachable"), (2, "host-unreachable"), (3, "admin-prohibited")]
         }
-        Kind::TcpFlags => &[
-            (0x01, "fin"),
-            (0x02, "syn"),
-            (0x04, "rst"),
-            (0x08, "psh"),
-            (0x10, "ack"),
-            (0x20, "urg"),
-            (0x40, "ecn"),
-            (0x80, "cwr"),
-        ],
+        Kind::TcpFlags => TCP_FLAGS,
         Kind::DccpType => DCCP_TYPES,
         Kind::MobilityType => MOBILITY_TYPES,
-        Kind::Hardware => &[
-            (1, "ether"),
-            (512, "ppp"),
-            (768, "ipip"),
-            (769, "ipip6"),
-            (772, "loopback"),
-            (776, "sit"),
-            (778, "ipgre"),
-        ],
+        Kind::Hardware => HARDWARE,
         Kind::Realm => &[(0, "\"cosmos\"")],
         Kind::CtState => &[(1, "invalid"), (2, "established"), (4, "related"), (8, "new"), (64, "untracked")],
         Kind::CtDirection => &[(0, "original"), (1, "reply")],
-        Kind::CtStatus => &[
-            (0x001, "expected"),
-            (0x002, "seen-reply"),
-            (0x004, "assured"),
-            (0x008, "confirmed"),
-            (0x010, "snat"),
-            (0x020, "dnat"),
-            (0x200, "dying"),
-        ],
+        Kind::CtStatus => CT_STATUS,
         Kind::CtEvent => CT_EVENTS,
         Kind::PacketType => &[(0, "host"), (1, "broadcast"), (2, "multicast"), (3, "other")],
         Kind::DeviceGroup => &[(0, "\"default\"")],
@@ -64,15 +39,7 @@ fn names(kind: Kind) -> Names {
         Kind::Ecn => &[(0, "not-ect"), (1, "ect1"), (2, "ect0"), (3, "ce")],
         Kind::AddressType => ADDRESS_TYPES,
         Kind::Boolean => &[(1, "exists"), (0, "missing")],
-        Kind::Day => &[
-            (0, "\"Sunday\""),
-            (1, "\"Monday\""),
-            (2, "\"Tuesday\""),
-            (3, "\"Wednesday\""),
-            (4, "\"Thursday\""),
-            (5, "\"Friday\""),
-            (6, "\"Saturday\""),
-        ],
+        Kind::Day => DAYS,
         _ => &[],
     }
 }
@@ -285,4 +252,38 @@ const ADDRESS_TYPES: Names = &[
     (6, "blackhole"),
     (7, "unreachable"),
     (8, "prohibit"),
+];
+
+const TCP_FLAGS: Names = &[
+    (0x01, "fin"),
+    (0x02, "syn"),
+    (0x04, "rst"),
+    (0x08, "psh"),
+    (0x10, "ack"),
+    (0x20, "urg"),
+    (0x40, "ecn"),
+    (0x80, "cwr"),
+];
+
+const HARDWARE: Names =
+    &[(1, "ether"), (512, "ppp"), (768, "ipip"), (769, "ipip6"), (772, "loopback"), (776, "sit"), (778, "ipgre")];
+
+const CT_STATUS: Names = &[
+    (0x001, "expected"),
+    (0x002, "seen-reply"),
+    (0x004, "assured"),
+    (0x008, "confirmed"),
+    (0x010, "snat"),
+    (0x020, "dnat"),
+    (0x200, "dying"),
+];
+
+const DAYS: Names = &[
+    (0, "\"Sunday\""),
+    (1, "\"Monday\""),
+    (2, "\"Tuesday\""),
+    (3, "\"Wednesday\""),
+    (4, "\"Thursday\""),
+    (5, "\"Friday\""),
+    (6, "\"Saturday\""),
 ];

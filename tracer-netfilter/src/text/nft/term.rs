@@ -88,7 +88,7 @@ pub(super) enum Term {
 impl Term {
     pub(super) fn bits(&self) -> u32 {
         match self {
-            Self::Bits(at) => at.bits,
+            Self::Bits(at) => at.length,
             Self::Named { bits, .. } => *bits,
             Self::Constant(data) => u32::try_from(data.len()).unwrap_or(u32::MAX).saturating_mul(8),
             Self::Binary { left, .. } => left.bits(),
@@ -106,8 +106,9 @@ impl Term {
         match self {
             Self::Bits(_) | Self::Named { .. } | Self::Constant(_) | Self::Missing => 1,
             Self::Binary { left, right, .. } => left.size().saturating_add(right.size()),
-            Self::Swapped(term) => term.size().saturating_add(1),
-            Self::Map { key: term, .. } | Self::Hash { source: term, .. } => term.size().saturating_add(1),
+            Self::Swapped(term) | Self::Map { key: term, .. } | Self::Hash { source: term, .. } => {
+                term.size().saturating_add(1)
+            }
             Self::Concat(parts) => parts.iter().fold(0, |sum, part| sum.saturating_add(part.size())),
         }
     }

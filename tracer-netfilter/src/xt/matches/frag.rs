@@ -40,7 +40,7 @@ impl Extension for Fragment {
             (self.ids.0 <= id && id <= self.ids.1) != (self.inverted & INVERTED_IDS != 0)
                 && !(self.has(RESERVED) && (reserved != 0 || fragment & 0x6 != 0))
                 && !(self.has(FIRST) && fragment & !0x7 != 0)
-                && !(self.has(MORE) && !has_more)
+                && (has_more || !self.has(MORE))
                 && !(self.has(LAST) && has_more)
         })
     }

@@ -2,7 +2,7 @@
 
 use super::line::list;
 use super::seen::Seen;
-use super::{Blob, DecodeError, Extension, Family, Line, Truth, View, extension_headers};
+use super::{Blob, DecodeError, Extension, Family, Line, Truth, View, extension_headers, seen};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ipv6Header {
@@ -41,12 +41,12 @@ impl Extension for Ipv6Header {
                 Seen::Short => return Truth::No,
                 Seen::Unknown => return Truth::unknown("the extension headers"),
             };
-            if extension_headers::is_one(link.kind) {
-                let header = HEADERS.iter().find(|(_, kind, _)| *kind == link.kind);
-                found |= header.map_or(0, |(bit, ..)| *bit);
-            } else if link.kind != ESP {
-                found |= PROTOCOL;
+            // Here, other than elsewhere, the kernel takes ESP for an extension header, and the last one.
+            if link.kind == ESP && seen::at(view.packet, link.offset, 2) == Seen::Short {
+                return Truth::No;
             }
+            let header = HEADERS.iter().find(|(_, kind, _)| *kind == link.kind);
+            found |= header.map_or(PROTOCOL, |(bit, ..)| *bit);
         }
         Truth::from(if self.is_soft {
             (found ^ self.wanted ^ self.inverted) & self.wanted == 0

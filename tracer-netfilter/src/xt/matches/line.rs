@@ -41,7 +41,7 @@ impl Line {
 }
 
 /// A single value, or `lowest:highest`.
-pub(super) fn range<T: Display + PartialEq>(lowest: T, highest: T) -> String {
+pub(super) fn range<T: Display + PartialEq + Copy>(lowest: T, highest: T) -> String {
     if lowest == highest { lowest.to_string() } else { format!("{lowest}:{highest}") }
 }
 

@@ -41,10 +41,9 @@ impl Extension for Mac {
     }
 
     fn line(&self, _: Family) -> Line {
-        let [a, b, c, d, e, f] = self.source;
         let mut line = Line::new("mac");
-        let address = format_args!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{f:02x}");
-        line.option(self.is_inverted, "--mac-source", address);
+        let bytes = self.source.map(|byte| format!("{byte:02x}"));
+        line.option(self.is_inverted, "--mac-source", bytes.join(":"));
         line
     }
 }

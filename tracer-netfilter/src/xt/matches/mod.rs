@@ -57,6 +57,8 @@ mod statistic;
 mod string;
 mod tcp;
 mod tcpmss;
+#[cfg(test)]
+mod tests;
 mod time;
 mod tracked;
 mod ttl;
@@ -94,8 +96,8 @@ macro_rules! matches_by_name {
             Unknown { name: String, revision: u8, data: Vec<u8> },
         }
 
-        /// The names in the kernel of all matches that are known.
-        pub const KNOWN: &[&str] = &[$($($name),+),+];
+        #[cfg(test)]
+        const NAMES: &[&str] = &[$($($name),+),+];
 
         impl Match {
             fn known(blob: &Blob<'_>) -> Result<Option<Self>, DecodeError> {
@@ -206,6 +208,14 @@ impl Match {
     pub const fn set(&self) -> Option<u16> {
         match self {
             Self::Set(set) => Some(set.index()),
+            _ => None,
+        }
+    }
+
+    /// What decided that it holds, where that is worth a sentence: the member of a set.
+    pub fn evidence(&self, view: &View<'_>) -> Option<String> {
+        match self {
+            Self::Set(set) => set.evidence(view),
             _ => None,
         }
     }

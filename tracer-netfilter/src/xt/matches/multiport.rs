@@ -43,7 +43,7 @@ impl Extension for Multiport {
         while index < count {
             let lowest = blob.u16(PORTS + 2 * index)?;
             let range = blob.revision == 1 && index + 1 < count && blob.u8(RANGES + index)? != 0;
-            index += if range { 1 } else { 0 };
+            index += usize::from(range);
             ports.push((lowest, blob.u16(PORTS + 2 * index)?));
             is_range.push(range);
             index += 1;

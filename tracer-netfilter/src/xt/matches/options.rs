@@ -12,7 +12,7 @@ pub struct Options {
     flags: u8,
     is_length_inverted: bool,
     /// Kind in the high byte, length in the low one; 255 for any length.
-    options: Vec<u16>,
+    wanted: Vec<u16>,
 }
 
 const LENGTH: u8 = 0x01;
@@ -30,7 +30,7 @@ impl Extension for Options {
             length: blob.u32(0)?,
             flags: blob.u8(4)?,
             is_length_inverted: blob.u8(5)? & 0x01 != 0,
-            options: (0..blob.u8(38)?.min(MOST)).map(option).collect::<Result<_, _>>()?,
+            wanted: (0..blob.u8(38)?.min(MOST)).map(option).collect::<Result<_, _>>()?,
         })
     }
 
@@ -63,7 +63,7 @@ impl Extension for Options {
             line.option(self.is_length_inverted, length, self.length);
         }
         if self.flags & OPTIONS != 0 {
-            let each = self.options.iter().map(|option| match (option >> 8, option & 0xff) {
+            let each = self.wanted.iter().map(|option| match (option >> 8, option & 0xff) {
                 (kind, 0xff) => kind.to_string(),
                 (kind, length) => format!("{kind}:{length}"),
             });
@@ -76,16 +76,16 @@ impl Extension for Options {
 impl Options {
     /// Whether the header's first options are those, in their order.
     fn has_options(&self, mut rest: &[u8]) -> bool {
-        for (left, option) in (0..self.options.len()).rev().zip(&self.options) {
-            let (wanted, wanted_length) = (option >> 8, option & 0xff);
+        for (left, option) in (0..self.wanted.len()).rev().zip(&self.wanted) {
+            let [wanted_kind, wanted_length] = option.to_be_bytes();
             let Some(kind) = rest.first() else { return false };
-            if u16::from(*kind) != wanted {
+            if *kind != wanted_kind {
                 return false;
             }
             let mut length = 1;
             if *kind != 0 {
                 let Some(of_option) = rest.get(1) else { return false };
-                if wanted_length != 0xff && wanted_length != u16::from(*of_option) {
+                if wanted_length != 0xff && wanted_length != *of_option {
                     return false;
                 }
                 length = usize::from(*of_option) + 2;

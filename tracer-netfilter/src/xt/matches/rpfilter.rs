@@ -1,13 +1,12 @@
 //! `rpfilter`: whether an answer would leave by the device that the packet came in by
 //! (`net/ipv4/netfilter/ipt_rpfilter.c`, `net/ipv6/netfilter/ip6t_rpfilter.c`).
 //!
-//! Rule: of a route with several next hops only the one that the question gives is seen, so that a packet from another of its
-//! devices is told to fail although the kernel lets it pass.
+//! Rule: of an IPv4 route with several next hops any may lead by the device; so the route is asked for with the device.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::packet::Known;
-use crate::world::{RouteAnswer, RouteQuestion};
+use crate::world::RouteQuestion;
 
 use super::{Blob, DecodeError, Extension, Family, Line, Truth, View};
 
@@ -74,7 +73,8 @@ impl RpFilter {
         let Some(mark) = mark else { return Truth::unknown("the packet's mark on the way") };
         let is_device_fixed = match source {
             IpAddr::V6(source) => source.is_unicast_link_local() || !self.has(LOOSE),
-            IpAddr::V4(_) => false,
+            // Any next hop of the route may lead by the device.
+            IpAddr::V4(_) => !self.has(LOOSE),
         };
         let question = RouteQuestion {
             destination: source,
@@ -83,18 +83,20 @@ impl RpFilter {
             output: if is_device_fixed { input.index } else { 0 },
             input: 0,
         };
-        match view.world.route(&question) {
-            Ok(answer) => self.accepts(answer, input.index, source.is_ipv6()).into(),
-            Err(why) => Truth::unknown(why),
-        }
-    }
-
-    fn accepts(&self, answer: RouteAnswer, input: u32, is_ipv6: bool) -> bool {
+        let answer = match view.world.route(&question) {
+            Ok(answer) => answer,
+            Err(why) => return Truth::unknown(why),
+        };
         match answer.kind {
-            LOCAL if is_ipv6 => self.has(ACCEPT_LOCAL),
-            LOCAL if !self.has(ACCEPT_LOCAL) => false,
-            UNICAST | LOCAL => answer.output != 0 && (self.has(LOOSE) || answer.output == input),
-            _ => false,
+            LOCAL if !self.has(ACCEPT_LOCAL) => Truth::No,
+            LOCAL if source.is_ipv6() || self.has(LOOSE) => Truth::Yes,
+            // A route to our own address leads to the device that has it, whatever is sent by loopback.
+            LOCAL => match view.world.address_kind(source, input.index) {
+                Ok(kind) => Truth::from(kind == LOCAL),
+                Err(why) => Truth::unknown(why),
+            },
+            UNICAST => Truth::from(answer.output != 0 && (self.has(LOOSE) || answer.output == input.index)),
+            _ => Truth::No,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 use super::line::list;
 use super::{Blob, DecodeError, Extension, Family, Line, Truth, View};
+use crate::ipset::Options;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Set {
@@ -11,9 +12,8 @@ pub struct Set {
     /// For each dimension whether the source is looked up.
     is_source: Vec<bool>,
     is_inverted: bool,
-    return_nomatch: bool,
-    skips_counters: bool,
-    skips_subcounters: bool,
+    /// `IPSET_FLAG_` bits.
+    flags: u32,
     packets: Counter,
     bytes: Counter,
 }
@@ -49,9 +49,7 @@ impl Extension for Set {
             index: blob.u16(0)?,
             is_source: (1..=dimensions).map(|dimension| bits & 1 << dimension != 0).collect(),
             is_inverted: bits & 1 != 0,
-            return_nomatch: flags & RETURN_NOMATCH != 0,
-            skips_counters: flags & SKIP_COUNTER_UPDATE != 0,
-            skips_subcounters: flags & SKIP_SUBCOUNTER_UPDATE != 0,
+            flags,
             packets,
             bytes,
         })
@@ -62,10 +60,7 @@ impl Extension for Set {
             Ok(set) => set,
             Err(why) => return Truth::unknown(why),
         };
-        let mut is_in = set.test(view.packet, &self.is_source);
-        if self.return_nomatch {
-            is_in = Truth::unknown(format!("which elements of set {} say nomatch", set.name));
-        }
+        let is_in = set.find(view.packet, &self.is_source, Options::from_flags(self.flags)).truth;
         if self.packets.operator != 0 || self.bytes.operator != 0 {
             let counters = Truth::unknown(format!("the counters in set {}", set.name));
             // The condition on the counters comes behind the `!`.
@@ -80,6 +75,10 @@ impl Extension for Set {
 }
 
 impl Set {
+    const fn has(&self, flag: u32) -> bool {
+        self.flags & flag != 0
+    }
+
     /// `struct xt_set_info_match_v0`: a word of flags for each dimension, the first also with that for `!`.
     fn decode_first(blob: &Blob<'_>) -> Result<Self, DecodeError> {
         let mut is_source = Vec::new();
@@ -93,12 +92,16 @@ impl Set {
             index: blob.u16(0)?,
             is_source,
             is_inverted: blob.u32(4)? & 0x04 != 0,
-            return_nomatch: false,
-            skips_counters: false,
-            skips_subcounters: false,
+            flags: 0,
             packets: Counter::default(),
             bytes: Counter::default(),
         })
+    }
+
+    /// What decided: `10.99.1.2 is in set bl (10.99.0.0/16)`.
+    pub(super) fn evidence(&self, view: &View<'_>) -> Option<String> {
+        let set = view.world.ipset(self.index).ok()?;
+        set.evidence(view.packet, &self.is_source, Options::from_flags(self.flags))
     }
 
     /// The kernel's number of the set.
@@ -110,11 +113,11 @@ impl Set {
         let mut line = Line::new("set");
         let sides = list(self.is_source.iter().map(|is_source| if *is_source { "src" } else { "dst" }));
         line.option(self.is_inverted, "--match-set", format!("{name} {sides}"));
-        line.flag_if(self.return_nomatch, "--return-nomatch");
-        if self.skips_counters {
+        line.flag_if(self.has(RETURN_NOMATCH), "--return-nomatch");
+        if self.has(SKIP_COUNTER_UPDATE) {
             line.flag(true, "--update-counters");
         }
-        if self.skips_subcounters {
+        if self.has(SKIP_SUBCOUNTER_UPDATE) {
             line.flag(true, "--update-subcounters");
         }
         for (counter, of) in [(self.packets, "packets"), (self.bytes, "bytes")] {

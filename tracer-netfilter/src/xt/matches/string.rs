@@ -47,7 +47,7 @@ impl Extension for Text {
             }
             line.option(self.is_inverted, "--string", format_args!("\"{text}\""));
         } else {
-            let hex: String = self.pattern.iter().map(|byte| format!("{byte:02x}")).collect();
+            let hex = self.pattern.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
             line.option(self.is_inverted, "--hex-string", format_args!("\"|{hex}|\""));
         }
         line.option(false, "--algo", &self.algorithm);
@@ -63,6 +63,10 @@ impl Text {
         let (Some(start), Some(length)) = (packet.network, packet.length) else {
             return Truth::unknown("the text of the packet (string)");
         };
+        if self.ignores_case && !self.pattern.is_ascii() {
+            // The kernel's own idea of letters, and `bm` steps over some of them.
+            return Truth::unknown("text in capital or small letters (string)");
+        }
         let end = usize::from(self.to).min(length as usize);
         let kept = packet.bytes.get(start..).unwrap_or_default();
         let looked_at = kept.get(usize::from(self.from)..end.min(kept.len())).unwrap_or_default();

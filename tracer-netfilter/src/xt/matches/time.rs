@@ -71,7 +71,7 @@ fn clock(seconds: u32) -> String {
 /// The date of a day counted from 1970, by counting whole years and months.
 fn date(time: u32) -> String {
     let (mut day, mut year) = (time / 86_400, 1970);
-    let is_leap = |year: u32| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let is_leap = |year: u32| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let days_of = |year| if is_leap(year) { 366 } else { 365 };
     while day >= days_of(year) {
         day -= days_of(year);

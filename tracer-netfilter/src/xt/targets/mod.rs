@@ -139,6 +139,22 @@ targets_by_name! {
 }
 
 impl Target {
+    /// As [`Target::text`], with the names of sets, of which a rule only has the kernel's numbers.
+    pub fn text_naming(&self, family: Family, name_of: &dyn Fn(u16) -> Option<String>) -> String {
+        match self {
+            Self::Set(set) => set.line_naming(name_of).text(),
+            _ => self.text(family),
+        }
+    }
+
+    /// The sets of ipset that it changes or looks into, by the kernel's numbers.
+    pub fn sets(&self) -> Vec<u16> {
+        match self {
+            Self::Set(set) => set.indexes(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Reads the kernel's structure of a target; `family` is that of the rule (`Ip` or `Ip6`, also in inet tables).
     pub fn decode(name: &str, revision: u8, family: Family, data: &[u8]) -> Result<Self, DecodeError> {
         match Self::known(&Blob { name, revision, family, data }) {

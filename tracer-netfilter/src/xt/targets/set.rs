@@ -59,10 +59,22 @@ impl Extension for Set {
     }
 
     fn line(&self, _family: Family) -> Line {
+        self.line_naming(&|_| None)
+    }
+}
+
+impl Set {
+    pub(super) fn indexes(&self) -> Vec<u16> {
+        [&self.add, &self.delete, &self.map].into_iter().flatten().map(|set| set.index).collect()
+    }
+
+    /// A set without a name is shown as its number: `#3`.
+    pub(super) fn line_naming(&self, name_of: &dyn Fn(u16) -> Option<String>) -> Line {
         let mut line = Line::new("SET");
         for (option, set) in [("--add-set", &self.add), ("--del-set", &self.delete), ("--map-set", &self.map)] {
             if let Some(SetUse { index, directions }) = set {
-                line = line.option(option, format_args!("#{index} {directions}"));
+                let name = name_of(*index).unwrap_or_else(|| format!("#{index}"));
+                line = line.option(option, format_args!("{name} {directions}"));
             }
         }
         line.flag_if(self.flags & EXIST != 0, "--exist")

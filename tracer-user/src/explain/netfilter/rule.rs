@@ -3,7 +3,7 @@
 //! Rule: `certain` needs one suspect whose own counter rose with the drop. One suspect by the rules alone is `derived`;
 //! several are all told, as `inferred`; a suspect whose counter stood still is said to be in doubt.
 
-use tracer_netfilter::owner::{Direction, PolicyRef};
+use tracer_netfilter::owner::{self, PolicyRef};
 
 use super::super::observation::Observation;
 use crate::decode::protocol;
@@ -71,8 +71,8 @@ fn evidence(suspect: &Suspect, ruling: &Ruling) -> Vec<String> {
 fn policy(named: &PolicyRef) -> Option<Policy> {
     let name = PolicyName { namespace: named.namespace.clone()?, name: named.name.clone() };
     let direction = match named.direction {
-        Direction::Ingress => PolicyDirection::Ingress,
-        Direction::Egress => PolicyDirection::Egress,
+        owner::PolicyDirection::Ingress => PolicyDirection::Ingress,
+        owner::PolicyDirection::Egress => PolicyDirection::Egress,
     };
     Some(Policy { direction, verdict: PolicyVerdict::Denied, selected_by: vec![name], nearest: None })
 }

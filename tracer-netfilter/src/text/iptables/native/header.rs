@@ -106,8 +106,9 @@ impl Header {
 
     fn ask_protocol(&mut self, data: &[u8], is_inverted: bool) -> Option<()> {
         let [protocol] = *data else { return None };
-        if !is_inverted {
-            self.protocol = Some(protocol);
+        // nft says it again for each header that it looks at.
+        if !is_inverted && self.protocol.replace(protocol) == Some(protocol) {
+            return Some(());
         }
         self.put(self.layout.protocol, 2, &u16::from(protocol).to_ne_bytes())?;
         if self.is_ipv6 {
@@ -121,9 +122,14 @@ impl Header {
         Some(())
     }
 
-    /// Puts a value at the start of a field; `None` if it does not fit.
+    /// Puts a value at the start of a field; `None` if it does not fit, or there is one already, since nft can ask for two
+    /// addresses in one rule, and iptables can't.
     fn put(&mut self, at: usize, size: usize, value: &[u8]) -> Option<()> {
-        self.bytes.get_mut(at..at.checked_add(size)?)?.get_mut(..value.len())?.copy_from_slice(value);
+        let field = self.bytes.get_mut(at..at.checked_add(size)?)?;
+        if field.iter().any(|byte| *byte != 0) {
+            return None;
+        }
+        field.get_mut(..value.len())?.copy_from_slice(value);
         Some(())
     }
 }

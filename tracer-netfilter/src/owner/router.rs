@@ -1,0 +1,64 @@
+//! kube-router, which k3s and RKE2 have inside: a chain a pod, which runs through the chains of its policies and rejects what
+//! none of them marked.
+
+use super::case::{Case, jump, kubectl};
+use super::{Owner, PolicyDirection, PolicyRef};
+
+pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
+    let is_own =
+        |name: &str| ["KUBE-POD-FW-", "KUBE-NWPLCY-", "KUBE-ROUTER-"].iter().any(|prefix| name.starts_with(prefix));
+    let chain = case.chain_on_path(is_own)?;
+    let owner = Owner::new("kube-router", format!("the chain {chain}"));
+    let pod = case.comment(pod);
+    let mut owner = owner.note(match &pod {
+        Some((name, namespace)) => {
+            format!("no rule of the NetworkPolicies that select pod {namespace}/{name} allows it")
+        }
+        None => "no rule of the NetworkPolicies that select the pod allows it".to_owned(),
+    });
+    let namespace = pod.as_ref().map(|(_, namespace)| namespace.as_str());
+    let direction = direction(case);
+    let policies = policies(case);
+    for name in &policies {
+        owner = owner.remedy(kubectl(namespace, "describe networkpolicy", name));
+    }
+    if let [name] = policies.as_slice() {
+        let policy = PolicyRef { namespace: namespace.map(ToOwned::to_owned), name: name.clone(), direction };
+        owner.policy = Some(policy);
+    }
+    Some(match namespace {
+        Some(namespace) => owner.remedy(kubectl(Some(namespace), "get", "networkpolicy")),
+        None => owner.remedy("kubectl get networkpolicy -A"),
+    })
+}
+
+/// `rule to REJECT traffic destined for POD name:<pod> namespace: <ns>`.
+fn pod(comment: &str) -> Option<(String, String)> {
+    let (_, text) = comment.split_once("POD name:")?;
+    let (name, namespace) = text.split_once("namespace:")?;
+    Some((name.trim().to_owned(), namespace.trim().to_owned()))
+}
+
+/// The comment calls both ways "destined for": the addresses of the jumps to the pod's chain tell them apart.
+fn direction(case: &Case<'_>) -> PolicyDirection {
+    let from_pod = case.comment(|comment| comment.contains("traffic from POD").then_some(()));
+    if from_pod.is_some() { PolicyDirection::Egress } else { PolicyDirection::Ingress }
+}
+
+/// The policies that the pod's chain runs through before it rejects.
+fn policies(case: &Case<'_>) -> Vec<String> {
+    let mut found = Vec::new();
+    for rule in case.rules(case.candidate.place.chain, case.candidate.place.number) {
+        if !jump(&rule).is_some_and(|chain| chain.starts_with("KUBE-NWPLCY-")) {
+            continue;
+        }
+        for comment in Case::comments_of(&rule) {
+            if let Some(name) = comment.strip_prefix("run through nw policy ")
+                && !found.iter().any(|known| known == name)
+            {
+                found.push(name.to_owned());
+            }
+        }
+    }
+    found
+}
