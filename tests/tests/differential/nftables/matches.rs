@@ -198,9 +198,6 @@ fn other_transport(random: &mut Random, family: Family, transport: &str) -> Stri
             format!("icmpv6 type {not}{}", random.pick(&["echo-request", "echo-reply", "destination-unreachable"])),
         ),
         ("udp", _) => format!("udp length {}", random.pick(&["8", "> 24", "9-108", "!= 8"])),
-        ("sctp", 0) => {
-            format!("sctp chunk {} {}", random.pick(&["init", "data", "sack"]), random.pick(&["exists", "missing"]))
-        }
         ("sctp", _) => format!("sctp vtag {not}9"),
         ("tcp", _) => tcp(random),
         _ => raw(random, family),
@@ -267,6 +264,7 @@ fn unsure(random: &mut Random, site: Site) -> String {
         "quota over 300 bytes",
         "meta hour \"00:00\"-\"12:00\"",
         "meta cpu 0",
+        "sctp chunk init exists",
     ];
     match random.below(all.len() + 1) {
         at if at < all.len() => all[at].to_owned(),
