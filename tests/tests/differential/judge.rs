@@ -99,7 +99,8 @@ impl Case<'_> {
 
     fn possible(&self, names: &[Option<Name>], says: String) -> Answer {
         let holds_truth = names.iter().any(|name| name.as_ref() == Some(self.truth));
-        Answer::Possible { holds_truth, is_meant: self.style.is_unsure, says }
+        let is_meant = self.style.is_unsure || self.probe.is_later_fragment();
+        Answer::Possible { holds_truth, is_meant, says }
     }
 
     fn ask(&self, hook: Hook, mark: Mark, backend: Option<Backend>, world: &Live) -> Result<Walk> {

@@ -215,6 +215,11 @@ impl Probe {
         Ok(packet)
     }
 
+    /// Kernels do not agree on what to take for its ports.
+    pub(crate) fn is_later_fragment(&self) -> bool {
+        self.fragment.is_some_and(|offset| offset > 0)
+    }
+
     pub(crate) const fn mark(&self) -> u32 {
         self.mark
     }

@@ -86,7 +86,8 @@ pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
         let ruleset = judge::read(&lab)?;
         for number in 0..PACKETS.min(cases - case * PACKETS) {
             let probe = Probe::new(&mut random, family, !style.is_tracked);
-            let Some(fate) = fate(maker, &mut lab, &probe)? else {
+            let fate = fate(maker, &mut lab, &probe).with_context(|| text.clone())?;
+            let Some(fate) = fate else {
                 score.unclear();
                 continue;
             };

@@ -48,10 +48,10 @@ pub(crate) fn ruleset(random: &mut Random, style: Style) -> String {
         let (mut names, mut rules) = (String::new(), String::new());
         for chain in chains {
             let group = Group { table, chain };
-            let policy = if random.percent(4) { "DROP" } else { "ACCEPT" };
+            let policy = if random.percent(6) { "DROP" } else { "ACCEPT" };
             let _ = writeln!(names, ":{chain} {policy} [0:0]");
             // Rules everywhere would end each packet in the first table.
-            let share = if table == "filter" { 90 } else { 35 };
+            let share = if table == "filter" { 100 } else { 45 };
             if random.percent(share) {
                 chain_group(random, style, group, &mut names, &mut rules);
             }
@@ -72,7 +72,7 @@ fn chain_group(random: &mut Random, style: Style, group: Group, names: &mut Stri
     for (at, chain) in chains.iter().enumerate() {
         for _ in 0..1 + random.below(6) {
             // A rule for every packet would be the end of most in a base chain.
-            let is_narrow = at == 0 && random.percent(80);
+            let is_narrow = at == 0 && random.percent(50);
             let asked = matches::some(random, style, group, is_narrow);
             let target = target(random, style, group, &chains[at + 1..]);
             let _ = writeln!(rules, "[0:0] -A {chain}{asked}{target}");
@@ -84,14 +84,14 @@ fn chain_group(random: &mut Random, style: Style, group: Group, names: &mut Stri
 fn target(random: &mut Random, style: Style, group: Group, later: &[String]) -> String {
     let answers = group.table == "filter";
     match random.below(20) {
-        0..=3 => " -j DROP".to_owned(),
-        4 | 5 if later.is_empty() => " -j DROP".to_owned(),
+        0..=4 => " -j DROP".to_owned(),
+        5 if later.is_empty() => " -j DROP".to_owned(),
         6 if answers => " -j REJECT".to_owned(),
         // Nobody takes packets from it, which can't be seen from outside.
         7 if style.is_unsure => " -j NFQUEUE --queue-num 5".to_owned(),
         7 | 8 => " -j ACCEPT".to_owned(),
         9 => " -j RETURN".to_owned(),
-        4 | 5 | 10..=12 if !later.is_empty() => format!(" -j {}", random.pick(later)),
+        5 | 10..=12 if !later.is_empty() => format!(" -j {}", random.pick(later)),
         13 if !later.is_empty() => format!(" -g {}", random.pick(later)),
         14 if group.table == "raw" && style.is_tracked => " -j CT --notrack".to_owned(),
         15 if group.is_tracked() && style.is_tracked => connmark(random),
