@@ -1,6 +1,8 @@
 //! The library's answer about one packet, asked in two ways: as `explain` does, hook by hook from the start; and as it is
 //! asked for an event, which shows where the packet ended and what its mark was then.
 
+use std::fmt::Write as _;
+
 use anyhow::Result;
 use tracer_netfilter::evaluate::walk;
 use tracer_netfilter::live::{self, Live};
@@ -68,10 +70,10 @@ impl Case<'_> {
                 return Ok(self.possible(&possible, doubts));
             }
         }
-        match possible.is_empty() {
-            true => Ok(Answer::Certain { is_right: false, says: "it passes".to_owned() }),
-            false => Ok(self.possible(&possible, doubts)),
+        if possible.is_empty() {
+            return Ok(Answer::Certain { is_right: false, says: "it passes".to_owned() });
         }
+        Ok(self.possible(&possible, doubts))
     }
 
     /// The same once more, as an event is asked about: the mark is that of the end.
@@ -121,17 +123,12 @@ impl Case<'_> {
 
     fn say(&self, walk: &Walk, hook: Hook) -> String {
         let mut says = format!("at {hook:?} {:?} {:?}", walk.outcome, walk.unknown);
+        let name = |place| Name::of(self.ruleset, place).map_or_else(String::new, |name| name.to_string());
         for candidate in &walk.candidates {
-            let name = Name::of(self.ruleset, candidate.place);
-            says += &format!(
-                "; {} hanging on {:?}",
-                name.map_or_else(String::new, |name| name.to_string()),
-                candidate.unknown
-            );
+            let _ = write!(says, "; {} hanging on {:?}", name(candidate.place), candidate.unknown);
         }
         for step in &walk.steps {
-            let name = Name::of(self.ruleset, step.place);
-            says += &format!("\n    {}: {}", name.map_or_else(String::new, |name| name.to_string()), step.says);
+            let _ = write!(says, "\n    {}: {}", name(step.place), step.says);
         }
         says
     }

@@ -84,7 +84,7 @@ pub(crate) fn iptables(router: &NetNs, family: Family, is_legacy: bool) -> Resul
     for line in saved.lines() {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
-            [first, ..] if first.starts_with('*') => table = first[1..].to_owned(),
+            [first, ..] if first.starts_with('*') => first[1..].clone_into(&mut table),
             [chain, policy, count] if chain.starts_with(':') && policy != "-" => {
                 let effect = if policy == "DROP" { Effect::Drop } else { Effect::None };
                 put(&table, &chain[1..], 0, count, effect)?;

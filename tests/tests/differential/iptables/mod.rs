@@ -70,7 +70,7 @@ fn chain_group(random: &mut Random, style: Style, group: Group, names: &mut Stri
     }
     let chains: Vec<_> = std::iter::once(group.chain.to_owned()).chain(others).collect();
     for (at, chain) in chains.iter().enumerate() {
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             // A rule for every packet would be the end of most in a base chain.
             let is_narrow = at == 0 && random.percent(50);
             let asked = matches::some(random, style, group, is_narrow);
@@ -101,12 +101,12 @@ fn target(random: &mut Random, style: Style, group: Group, later: &[String]) -> 
 }
 
 fn set_mark(random: &mut Random) -> String {
-    let (mark, mask) = (*random.pick(&MARKS), *random.pick(&MASKS));
+    let (value, mask) = (*random.pick(&MARKS), *random.pick(&MASKS));
     match random.below(4) {
-        0 => format!(" -j MARK --set-xmark {mark:#x}/{mask:#x}"),
-        1 => format!(" -j MARK --or-mark {mark:#x}"),
+        0 => format!(" -j MARK --set-xmark {value:#x}/{mask:#x}"),
+        1 => format!(" -j MARK --or-mark {value:#x}"),
         2 => format!(" -j MARK --and-mark {mask:#x}"),
-        _ => format!(" -j MARK --xor-mark {mark:#x}"),
+        _ => format!(" -j MARK --xor-mark {value:#x}"),
     }
 }
 

@@ -25,8 +25,8 @@ fn one(random: &mut Random, site: Site, transport: &str) -> String {
     if site.style.is_unsure && random.percent(20) {
         return unsure(random, site);
     }
+    // 0 to 2, and whatever does not fit the site: an address.
     match random.below(20) {
-        0..=2 => address(random, family),
         3..=5 if transport != "icmp" => port(random, transport),
         6 => concatenation(random, family),
         7 | 8 => mark(random),
@@ -101,12 +101,12 @@ fn concatenation(random: &mut Random, family: Family) -> String {
 }
 
 fn mark(random: &mut Random) -> String {
-    let (mark, mask) = (random.pick(&MARKS), random.pick(&MASKS));
+    let (value, mask) = (random.pick(&MARKS), random.pick(&MASKS));
     match random.below(5) {
-        0 => format!("meta mark {}{mark:#x}", unless(random)),
-        1 => format!("meta mark and {mask:#x} {} {:#x}", random.pick(&["==", "!="]), mark & mask),
+        0 => format!("meta mark {}{value:#x}", unless(random)),
+        1 => format!("meta mark and {mask:#x} {} {:#x}", random.pick(&["==", "!="]), value & mask),
         2 => "meta mark { 0x1, 0x10-0x20, 0x400 }".to_owned(),
-        3 => format!("meta mark {}{mark:#x}", random.pick(&["< ", "> "])),
+        3 => format!("meta mark {}{value:#x}", random.pick(&["< ", "> "])),
         _ => "meta mark and 0x10 == 0x10".to_owned(),
     }
 }

@@ -104,7 +104,7 @@ fn chains(random: &mut Random, site: Site, name: &str, base: &str, objects: &mut
     let mut text = Vec::new();
     for (at, chain) in all.iter().enumerate() {
         let mut body = if at == 0 { format!("{base} policy {policy};\ncounter\n") } else { String::new() };
-        for _ in 0..1 + random.below(6) {
+        for _ in 0..=random.below(6) {
             let _ = writeln!(body, "{}", rule(random, site, &all[at + 1..], objects));
         }
         text.push(format!("chain {chain} {{\n{body}}}\n"));

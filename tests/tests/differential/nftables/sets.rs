@@ -78,7 +78,7 @@ fn verdict(random: &mut Random, later: &[String]) -> String {
 
 /// One to four of what is made, each once.
 fn list(random: &mut Random, make: impl Fn(&mut Random) -> String) -> String {
-    let mut all: Vec<_> = (0..1 + random.below(4)).map(|_| make(random)).collect();
+    let mut all: Vec<_> = (0..=random.below(4)).map(|_| make(random)).collect();
     all.sort();
     all.dedup();
     all.join(", ")

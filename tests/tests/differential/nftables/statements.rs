@@ -39,16 +39,16 @@ fn reject(random: &mut Random, site: Site) -> String {
 
 /// Something that changes what later rules see, or nothing they look at.
 fn effect(random: &mut Random, site: Site) -> String {
-    let (mark, mask) = (random.pick(&MARKS), random.pick(&MASKS));
+    let (value, mask) = (random.pick(&MARKS), random.pick(&MASKS));
     let ip = site.style.family.pick("ip", "ip6");
     match random.below(12) {
-        0..=2 => format!("meta mark set {mark:#x} "),
-        3 => format!("meta mark set meta mark or {mark:#x} "),
+        0..=2 => format!("meta mark set {value:#x} "),
+        3 => format!("meta mark set meta mark or {value:#x} "),
         4 => format!("meta mark set meta mark and {mask:#x} "),
-        5 => format!("meta mark set meta mark xor {mark:#x} "),
+        5 => format!("meta mark set meta mark xor {value:#x} "),
         6 => format!("meta mark set th dport map {{ {} }} ", marks(random)),
         7 => "meta mark set th dport map @marks ".to_owned(),
-        8 if site.is_tracked => format!("ct mark set {mark:#x} "),
+        8 if site.is_tracked => format!("ct mark set {value:#x} "),
         9 if site.is_tracked => (*random.pick(&["ct mark set meta mark ", "meta mark set ct mark "])).to_owned(),
         10 if site.is_raw && site.style.is_tracked => "notrack ".to_owned(),
         11 if site.table != "netdev" => format!("update @seen {{ {ip} saddr }} "),
