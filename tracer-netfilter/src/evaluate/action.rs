@@ -49,7 +49,7 @@ pub(super) enum Target<T> {
 #[derive(Debug)]
 pub(super) enum Ran {
     /// What did not match, in a word or two.
-    No(&'static str),
+    No(Reason),
     Matches {
         /// Why it can't be told whether it matches; `None` if it surely does.
         doubt: Option<Reason>,

@@ -98,6 +98,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             doubt: None,
             sentences: Vec::new(),
             changed: &mut self.walker.changed,
+            verbose: self.walker.question.verbose,
         };
         let ran = run.rule(rule);
         if self.walker.question.verbose {

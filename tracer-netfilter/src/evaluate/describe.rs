@@ -45,7 +45,7 @@ pub(super) fn element(set: &Set, element: &Element) -> String {
 
 /// Length of the prefix that a range of addresses is.
 fn prefix(set: &Set, from: &[u8], to: &[u8]) -> Option<usize> {
-    if !set.parts.is_empty() || !matches!(set.key_type, 7 | 8) {
+    if !set.parts.is_empty() || !matches!(set.key_type, 7 | 8) || from.len() != to.len() || from.len() > 16 {
         return None;
     }
     let number = |bytes: &[u8]| bytes.iter().take(16).fold(0_u128, |all, byte| all << 8 | u128::from(*byte));

@@ -43,7 +43,7 @@ pub(super) fn run(run: &mut Run<'_, '_, '_>, expression: &Expression) -> Flow {
         Expression::SynProxy { .. } | Expression::Object { .. }
             if run.view.packet.protocol.is_some_and(|it| it != 6) =>
         {
-            Flow::No("synproxy")
+            Flow::No("synproxy".into())
         }
         Expression::SynProxy { .. } | Expression::Object { .. } => Flow::Ends(of(End::SynProxy)),
         Expression::Forward { .. } => Flow::Ends(Action::Stolen),

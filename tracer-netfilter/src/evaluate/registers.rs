@@ -181,6 +181,8 @@ impl Registers {
 
     /// `None` for bytes beyond the last register.
     pub(super) fn bounds(&self, register: Register, length: usize) -> Option<Bounds> {
+        // Lengths come from the kernel unchecked.
+        self.word(register, length.div_ceil(4).saturating_sub(1))?;
         let mut bounds = Bounds { low: Vec::with_capacity(length + 3), high: Vec::with_capacity(length + 3) };
         for index in 0..length.div_ceil(4) {
             let word = self.word(register, index)?;

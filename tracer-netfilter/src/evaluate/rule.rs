@@ -8,7 +8,7 @@ use super::load::Loaded;
 use super::lookup::{Held, Sets, lookup};
 use super::registers::{Reason, Registers};
 use super::{View, compare, conntrack, effect, ending, fib, header, meta, payload};
-use crate::model::{ChainKind, ElementData, Expression, MapTarget, PayloadBase, Register, Rule, Verdict};
+use crate::model::{ChainKind, ElementData, Expression, Family, MapTarget, PayloadBase, Register, Rule, Verdict};
 use crate::packet::Mark;
 use crate::truth::Truth;
 use crate::xt::Effect;
@@ -16,7 +16,7 @@ use crate::xt::Effect;
 /// What one expression comes to.
 pub(super) enum Flow {
     Next,
-    No(&'static str),
+    No(Reason),
     Maybe(Reason),
     /// It ends the rule.
     Ends(Action),
@@ -25,10 +25,10 @@ pub(super) enum Flow {
 }
 
 impl Flow {
-    pub(super) fn from_truth(truth: Truth, what: &'static str) -> Self {
+    pub(super) fn from_truth(truth: Truth, what: impl Into<Reason>) -> Self {
         match truth {
             Truth::Yes => Self::Next,
-            Truth::No => Self::No(what),
+            Truth::No => Self::No(what.into()),
             Truth::Unknown(reason) => Self::Maybe(reason),
         }
     }
@@ -48,6 +48,8 @@ pub(super) struct Run<'e, 'p, 'r> {
     pub sentences: Vec<String>,
     /// Bytes of the packet that rules have changed, as ranges.
     pub changed: &'e mut Vec<(usize, usize)>,
+    /// What does not match is told in full.
+    pub verbose: bool,
 }
 
 impl Run<'_, '_, '_> {
@@ -65,6 +67,15 @@ impl Run<'_, '_, '_> {
             }
         }
         self.done(vec![Action::Continue])
+    }
+
+    /// That of the packet, in a table of both.
+    const fn family(&self) -> Family {
+        match self.view.family() {
+            Family::Inet if self.view.packet.is_ipv6() => Family::Ip6,
+            Family::Inet => Family::Ip,
+            family => family,
+        }
     }
 
     fn hang(&mut self, reason: Reason) {
@@ -110,7 +121,8 @@ impl Run<'_, '_, '_> {
                 if truth == Truth::Yes {
                     self.sentences.extend(extension.evidence(self.view));
                 }
-                Flow::from_truth(truth, "a match")
+                let is_told = self.verbose && truth == Truth::No;
+                Flow::from_truth(truth, if is_told { extension.text(self.family()).into() } else { Reason::default() })
             }
             Expression::Target(target) => {
                 let effect = target.apply(self.view, self.sure);
@@ -149,7 +161,7 @@ impl Run<'_, '_, '_> {
             }
             _ => return Flow::Next,
         };
-        if loaded.store(self.registers, register, name, self.view) { Flow::Next } else { Flow::No(name) }
+        if loaded.store(self.registers, register, name, self.view) { Flow::Next } else { Flow::No(name.into()) }
     }
 
     /// A rule writes to the packet. One that was seen when it was dropped is shown as it was then.
@@ -179,12 +191,12 @@ impl Run<'_, '_, '_> {
             return Flow::Maybe(format!("the set {name}, which was not read").into());
         };
         match (lookup(self.view, self.registers, set, register), map) {
-            (Held::Yes(..), None) if negated => Flow::No(what),
+            (Held::Yes(..), None) if negated => Flow::No(what.into()),
             (Held::No(sentence), None) if negated => {
                 self.sentences.extend(sentence);
                 Flow::Next
             }
-            (Held::No(_), _) => Flow::No(what),
+            (Held::No(_), _) => Flow::No(what.into()),
             (Held::Yes(data, sentence), map) => {
                 self.sentences.extend(sentence);
                 self.found(data, map)

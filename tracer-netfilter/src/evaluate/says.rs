@@ -6,7 +6,7 @@ use crate::walk::End;
 
 pub(super) fn says(ran: &Ran, table: &Table) -> String {
     match ran {
-        Ran::No("") => "does not match".to_owned(),
+        Ran::No(what) if what.is_empty() => "does not match".to_owned(),
         Ran::No(what) => format!("does not match ({what})"),
         Ran::Matches { doubt, actions, .. } => {
             let actions = actions.iter().map(|action| words(action, table)).collect::<Vec<_>>().join(" or ");

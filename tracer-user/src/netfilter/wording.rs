@@ -39,10 +39,10 @@ impl Suspect {
 
     /// What was read and seen of it, a fact each.
     pub fn evidence(&self) -> Vec<String> {
-        let mut facts = vec![match self.rule.number {
-            Some(_) => format!("the rule: {}", self.rule.text),
-            None => format!("the policy: {}; no rule decided before it", self.rule.text),
-        }];
+        let mut facts = Vec::new();
+        if self.rule.number.is_none() {
+            facts.push("no rule decided before its policy".to_owned());
+        }
         if self.rule.path.len() > 1 {
             let way: Vec<String> = self.rule.path.iter().map(step).collect();
             facts.push(format!("the way to it: {}", way.join(" -> ")));

@@ -3,11 +3,13 @@
 mod expressions;
 mod flow;
 mod hooks;
+mod hostile;
 mod loads;
 mod marks;
 mod nat;
 mod random;
 
+use random::Random;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;

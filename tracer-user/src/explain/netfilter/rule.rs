@@ -61,7 +61,8 @@ fn described(drop: &Observation<'_>) -> String {
 }
 
 fn evidence(suspect: &Suspect, ruling: &Ruling) -> Vec<String> {
-    let mut facts = suspect.evidence();
+    let mut facts = vec![format!("the rule: {}", suspect.rule.text)];
+    facts.extend(suspect.evidence());
     let time = humantime::format_rfc3339_millis(ruling.read).to_string();
     let time = time.get(11..23).unwrap_or(&time);
     facts.push(format!("the namespace's {} rules were read at {time}", ruling.rules));
