@@ -20,7 +20,10 @@ impl fmt::Display for Netfilter {
 
 impl Netfilter {
     fn lines(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nFrom the drop to its line, ms: no rule needed; its ruleset read before; its ruleset just changed\n")?;
+        writeln!(
+            f,
+            "\nFrom the drop to its line, ms: no rule needed; its ruleset read before; its ruleset just changed\n"
+        )?;
         writeln!(f, "| ruleset | no rule | read before | x no rule | just changed | x no rule | x listing |")?;
         writeln!(f, "| --- | --- | --- | --- | --- | --- | --- |")?;
         for Case { ruleset, closed, warm, cold, listing, .. } in &self.cases {
@@ -52,7 +55,11 @@ impl Netfilter {
     }
 
     fn packets(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\nA packet that passes the rules, ns: the library is asked, and the kernel lets it pass (less {:.0} without rules)\n", self.bare)?;
+        writeln!(
+            f,
+            "\nA packet that passes the rules, ns: the library is asked, and the kernel lets it pass (less {:.0} without rules)\n",
+            self.bare
+        )?;
         writeln!(f, "| ruleset | rules passed | library | a rule | kernel | a rule | x kernel |")?;
         writeln!(f, "| --- | --- | --- | --- | --- | --- | --- |")?;
         for Case { ruleset, walk, kernel, .. } in &self.cases {
@@ -75,8 +82,16 @@ impl Netfilter {
     fn memory(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mib = |bytes: u64| bytes as f64 / MIB;
         let Memory { resident, peak, .. } = self.empty;
-        writeln!(f, "\nMemory with the ruleset read; without rules {:.1} MiB, peak {:.1} MiB\n", mib(resident), mib(peak))?;
-        writeln!(f, "| ruleset | resident, MiB | x without | bytes a rule | peak, MiB |\n| --- | --- | --- | --- | --- |")?;
+        writeln!(
+            f,
+            "\nMemory with the ruleset read; without rules {:.1} MiB, peak {:.1} MiB\n",
+            mib(resident),
+            mib(peak)
+        )?;
+        writeln!(
+            f,
+            "| ruleset | resident, MiB | x without | bytes a rule | peak, MiB |\n| --- | --- | --- | --- | --- |"
+        )?;
         for Case { ruleset, memory, .. } in &self.cases {
             let more = memory.resident.saturating_sub(resident);
             writeln!(
@@ -108,7 +123,11 @@ impl Netfilter {
 impl fmt::Display for Lines {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.spread)?;
-        if self.named < self.spread.samples { write!(f, " ({} of {} named)", self.named, self.spread.samples) } else { Ok(()) }
+        if self.named < self.spread.samples {
+            write!(f, " ({} of {} named)", self.named, self.spread.samples)
+        } else {
+            Ok(())
+        }
     }
 }
 

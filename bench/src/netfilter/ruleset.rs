@@ -103,7 +103,9 @@ impl Ruleset {
     pub(super) fn change(&self, namespace: &NetNs, number: usize) -> Result<()> {
         namespace
             .exec(&match self.maker {
-                Maker::IptablesLegacy => format!("iptables-legacy -w 20 -A OUTPUT -s 127.1.{}.{}", number >> 8, number & 255),
+                Maker::IptablesLegacy => {
+                    format!("iptables-legacy -w 20 -A OUTPUT -s 127.1.{}.{}", number >> 8, number & 255)
+                }
                 Maker::Nft | Maker::IptablesNft => format!("nft add table ip change-{number}"),
             })
             .map(drop)

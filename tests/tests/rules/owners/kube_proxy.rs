@@ -28,7 +28,10 @@ fn by_iptables() -> Result<()> {
         let no_endpoints = blame("KUBE-SERVICES", 1)
             .remedy("kubectl -n shop get endpointslices -l kubernetes.io/service-name=web")
             .remedy("kubectl -n shop describe service web");
-        told.blames(&scene.syn(service, 80)?, &no_endpoints.clone().path("FORWARD 3, KUBE-SERVICES 1").hook("forward"))?;
+        told.blames(
+            &scene.syn(service, 80)?,
+            &no_endpoints.clone().path("FORWARD 3, KUBE-SERVICES 1").hook("forward"),
+        )?;
         told.blames(&scene.lab.router.run(|| tcp::attempt((service, 80).into()))?, &no_endpoints.hook("output"))?;
         let local = blame("KUBE-EXTERNAL-SERVICES", 1).hook("input").remedy("traffic policy");
         told.blames(&scene.syn(ROUTER_2.ip(scene.family), 30080)?, &local)?;
