@@ -104,8 +104,8 @@ pub(crate) fn run(maker: Maker, family: Family, of: Asked) -> Result<()> {
                 score.unclear();
                 continue;
             };
-            let watched = Seen::new(&fate.before, &fate.after);
-            let case_of = Case { ruleset: &ruleset, probe: &probe, style, truth: &fate.name, seen: watched };
+            let on_the_way = Seen::new(&fate.before, &fate.after);
+            let case_of = Case { ruleset: &ruleset, probe: &probe, style, truth: &fate.name, seen: on_the_way };
             let answer = match &mut watcher {
                 Some(watcher) => watcher.judge(&probe, style, &fate.name)?,
                 None => lab.router().run(|| case_of.judge())?,
