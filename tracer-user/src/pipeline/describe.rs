@@ -103,9 +103,8 @@ impl Describer {
         sample: Option<&Dropped>,
         known: &'a mut Option<Box<Drop>>,
     ) -> Option<&'a Drop> {
-        self.rulings.renew(&due.key, due.time.unwrap_or_else(host::clock::monotonic));
-        if self.rulings.is_awaited(&due.key) {
-            return None;
+        if sample.is_some_and(|sample| self.rulings.is_stale(&due.key, netfilter::fingerprint(sample))) {
+            *known = None;
         }
         if known.is_none() {
             self.learn(due);
@@ -165,7 +164,7 @@ impl Describer {
         let ruling = match (explain::firewall(&observation), sample) {
             (Some(at), Some(sample)) => {
                 let ask = || Question::new(at, due, sample, &interface, &host_facts);
-                match self.rulings.of(key, ask) {
+                match self.rulings.of(key, netfilter::fingerprint(sample), ask) {
                     Ruled::Asked => return None,
                     Ruled::Is(ruling) => Some(ruling),
                 }
