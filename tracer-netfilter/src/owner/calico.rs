@@ -63,7 +63,7 @@ fn policy_chain(chain: &str) -> Option<PolicyDirection> {
 fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
     let mut policies: Vec<Named> = Vec::new();
     for rule in case.rules(case.candidate.place.chain, case.candidate.place.number) {
-        if Case::comments_of(&rule).iter().any(|comment| comment.starts_with("Start of ")) {
+        if Case::comments_of(&rule).iter().any(|comment| comment.contains("Start of ")) {
             policies.clear();
         }
         let chain = jump(&rule).map(|chain| chain.trim_start_matches("filter-"));

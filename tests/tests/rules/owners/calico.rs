@@ -33,7 +33,9 @@ fn a_policy_that_does_not_allow() -> Result<()> {
         let blame = Blame::rule("calico", &place, 7)
             .policy("shop", "web-in", "ingress")
             .sure("certain")
-            .path(&format!("FORWARD 1, cali-FORWARD 4, cali-to-wl-dispatch 1, cali-to-wl-dispatch-9 1, {TO_WORKLOAD} 7"))
+            .path(&format!(
+                "FORWARD 1, cali-FORWARD 4, cali-to-wl-dispatch 1, cali-to-wl-dispatch-9 1, {TO_WORKLOAD} 7"
+            ))
             .evidence("-j MARK --set-xmark 0x0/0x20000")
             .remedy("kubectl -n shop describe networkpolicy web-in");
         told.blames(&flow, &blame)?;
@@ -65,7 +67,8 @@ fn what_is_not_a_policy() -> Result<()> {
         let mut told = scene.story()?;
         let flow = scene.stray()?;
         // The endpoint that it comes from is asked first.
-        let invalid = Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 2).sure("certain").remedy("conntrack -S");
+        let invalid =
+            Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 2).sure("certain").remedy("conntrack -S");
         told.blames(&flow, &invalid)?;
         let flow = scene.lab.server.run(|| tcp::attempt(CLIENT.port(scene.family, 443)))?;
         let unknown = Blame::rule("calico", &place("cali-from-wl-dispatch"), 2).sure("certain").remedy("calico-node");

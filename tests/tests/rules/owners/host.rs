@@ -1,9 +1,9 @@
 //! Firewalls of a machine: UFW, firewalld, fail2ban, libvirt.
 
 use anyhow::Result;
+use tracer_tests::Family;
 use tracer_tests::firewall::Backend;
 use tracer_tests::topology::{CLIENT, SERVER};
-use tracer_tests::Family;
 
 use super::ruleset;
 use super::scene::{At, Blame, MIXED, Scene};
@@ -134,7 +134,8 @@ fn fail2ban_by_nft() -> Result<()> {
 
 #[test]
 fn libvirt() -> Result<()> {
-    let outwards = |scene: &Scene| scene.lab.server.run(|| tracer_tests::traffic::tcp::attempt(CLIENT.port(scene.family, 443)));
+    let outwards =
+        |scene: &Scene| scene.lab.server.run(|| tracer_tests::traffic::tcp::attempt(CLIENT.port(scene.family, 443)));
     for kind in MIXED {
         let scene = Scene::new(kind, At::Router)?;
         scene.load(ruleset!("libvirt.iptables"))?;

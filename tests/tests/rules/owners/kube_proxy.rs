@@ -28,7 +28,10 @@ fn by_iptables() -> Result<()> {
         let no_endpoints = blame("KUBE-SERVICES", 1)
             .remedy("kubectl -n shop get endpointslices -l kubernetes.io/service-name=web")
             .remedy("kubectl -n shop describe service web");
-        told.blames(&scene.syn(service, 80)?, &no_endpoints.clone().path("FORWARD 3, KUBE-SERVICES 1").hook("forward"))?;
+        told.blames(
+            &scene.syn(service, 80)?,
+            &no_endpoints.clone().path("FORWARD 3, KUBE-SERVICES 1").hook("forward"),
+        )?;
         told.blames(&scene.lab.router.run(|| tcp::attempt((service, 80).into()))?, &no_endpoints.hook("output"))?;
         let local = blame("KUBE-EXTERNAL-SERVICES", 1).hook("input").remedy("traffic policy");
         told.blames(&scene.syn(ROUTER_2.ip(scene.family), 30080)?, &local)?;
@@ -92,10 +95,7 @@ fn by_ipvs() -> Result<()> {
         scene.load(ruleset!("kube-proxy-ipvs.ipset"))?;
         scene.load(ruleset!("kube-proxy-ipvs.iptables"))?;
         let (service, balancer) = (scene.address("%service%")?, scene.address("%balancer%")?);
-        scene.lab.router.exec(&format!(
-            "ip link add kube-ipvs0 type dummy; ip link set kube-ipvs0 up; \
-             ip addr add {service} dev kube-ipvs0; ip addr add {balancer} dev kube-ipvs0"
-        ))?;
+        scene.lab.router.exec(&format!("ip addr add {service} dev lo; ip addr add {balancer} dev lo"))?;
         let blame = |chain: &str, number| {
             Blame::rule("kube-proxy", &scene.iptables(&format!("filter/{chain}")), number).sure("certain")
         };

@@ -33,7 +33,8 @@ fn ingress_and_egress() -> Result<()> {
         scene.load(rules)?;
         let mut told = scene.story()?;
         let flow = scene.syn(SERVER.v4.into(), 10250)?;
-        let marked = format!("AZURE-NPM-INGRESS-3618314628 -m comment --comment DROP-ALL -j MARK --set-xmark {ingress}");
+        let marked =
+            format!("AZURE-NPM-INGRESS-3618314628 -m comment --comment DROP-ALL -j MARK --set-xmark {ingress}");
         told.blames(&flow, &blame("INGRESS", 3 - number).evidence(&marked))?;
         let flow = scene.lab.server.run(|| tcp::attempt((CLIENT.v4, 5432).into()))?;
         let marked = format!("AZURE-NPM-EGRESS-1519410577 -m comment --comment DROP-ALL -j MARK --set-xmark {egress}");

@@ -11,15 +11,16 @@ use super::scene::{At, Blame, MIXED, Scene};
 
 #[test]
 fn tailscale() -> Result<()> {
-    for (at, chain, backend) in
-        [(At::Server, "ts-input", Backend::Legacy), (At::Router, "ts-forward", Backend::Nft)]
-    {
+    for (at, chain, backend) in [(At::Server, "ts-input", Backend::Legacy), (At::Router, "ts-forward", Backend::Nft)] {
         let scene = Scene::new((backend, Family::V4), at)?;
         scene.load(ruleset!("tailscale.iptables"))?;
         let mut told = scene.story()?;
         told.passes()?;
         // A carrier's network that uses the same range.
-        scene.lab.client.exec("ip addr add 100.64.7.7 dev c0; ip route replace default via 10.99.1.1 src 100.64.7.7")?;
+        scene
+            .lab
+            .client
+            .exec("ip addr add 100.64.7.7 dev c0; ip route replace default via 10.99.1.1 src 100.64.7.7")?;
         scene.lab.router.exec("ip route add 100.64.7.7 via 10.99.1.2")?;
         let flow = scene.lab.client.run(|| Ok(udp::send(SERVER.port(scene.family, 53), 1, 8)?.flow))?;
         let blame = Blame::rule("tailscale", &scene.iptables(&format!("filter/{chain}")), 3).sure("certain");

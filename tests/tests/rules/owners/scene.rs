@@ -147,7 +147,8 @@ impl Scene {
         let [_, family, table, chain] = blame.place()?;
         if blame.backend() == "nftables" {
             let listed = self.here().exec(&format!("nft -s -a list chain {family} {table} '{chain}'"))?;
-            let rules = listed.lines().skip(2).filter(|line| !line.contains("{ # handle") && !line.trim().starts_with("type "));
+            let rules =
+                listed.lines().skip(2).filter(|line| !line.contains("{ # handle") && !line.trim().starts_with("type "));
             let rules = rules.filter(|line| line.contains(" # handle "));
             let line = rules.map(str::trim).nth(blame.number.saturating_sub(1)).with_context(|| listed.clone())?;
             let (text, handle) = line.rsplit_once(" # handle ").context("no handle")?;
@@ -193,14 +194,7 @@ impl Blame {
     /// `kube-proxy iptables-nft ip filter/KUBE-SERVICES 1`
     pub fn rule(owner: &str, place: &str, number: usize) -> Self {
         let expect = Expect::drop("NETFILTER_DROP").problem().with(key::OWNER, owner);
-        Self {
-            place: place.to_owned(),
-            number,
-            expect,
-            remedy: Vec::new(),
-            evidence: Vec::new(),
-            path: None,
-        }
+        Self { place: place.to_owned(), number, expect, remedy: Vec::new(), evidence: Vec::new(), path: None }
     }
 
     pub fn policy_of(owner: &str, place: &str) -> Self {
