@@ -30,6 +30,11 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
             .note("no policy selects the endpoint and its namespace's profile does not allow the traffic")
             .remedy("calicoctl get profile -o wide")
             .remedy("kubectl get networkpolicy -A")
+    } else if says("encapped packets originating in workloads") {
+        let setting = if says("VXLAN") { "allowVXLANPacketsFromWorkloads" } else { "allowIPIPPacketsFromWorkloads" };
+        owner
+            .note("a workload may not send packets of the tunnel that carries the network itself")
+            .remedy(format!("calicoctl patch felixconfiguration default -p '{{\"spec\":{{\"{setting}\":true}}}}'"))
     } else if says("Unknown interface") || says("From unknown") {
         owner
             .note(
