@@ -71,6 +71,17 @@ pub enum Outcome {
     Open,
 }
 
+/// What address translation made of the destination of a packet that was not seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    #[default]
+    Stays,
+    /// The packet with the destination that a rule gives it.
+    Becomes(Box<Packet>),
+    /// A rule gives it, or may give it, one that can't be known beforehand.
+    Unknown,
+}
+
 /// One rule that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -89,6 +100,7 @@ pub struct Walk {
     pub candidates: Vec<Candidate>,
     /// The packet's mark at the end, where it is known.
     pub mark: Option<u32>,
+    pub destination: Destination,
     /// What was not known and changed nothing, or kept rules from being read: a noun phrase each.
     pub unknown: Vec<String>,
     pub steps: Vec<Step>,

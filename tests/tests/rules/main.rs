@@ -2,6 +2,7 @@
 //! it there, and what to try.
 
 mod changes;
+mod confirm;
 mod iptables;
 mod nftables;
 mod owners;

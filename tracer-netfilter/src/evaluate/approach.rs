@@ -73,6 +73,11 @@ impl Approach {
         }
     }
 
+    /// The packet as it is by now.
+    pub(super) fn packet(&self) -> Packet {
+        Packet::clone(&self.packet)
+    }
+
     /// What comes to a base chain.
     pub(super) fn at(&self, stop: &Stop) -> Rc<Packet> {
         let packet = if self.is_before(stop) { self.before.as_ref().unwrap_or(&self.packet) } else { &self.packet };

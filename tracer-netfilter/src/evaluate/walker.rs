@@ -12,10 +12,10 @@ use super::rules::Rules;
 use super::stops::{Stop, passes_nat, stops};
 use super::trail::History;
 use super::{MarkState, View};
-use crate::model::{ChainKind, Place, Ruleset};
+use crate::model::{ChainKind, NatKind, Place, Ruleset};
 use crate::packet::{Known, Mark};
 use crate::truth::Truth;
-use crate::walk::{Outcome, Question, Step, Walk};
+use crate::walk::{Destination, Outcome, Question, Step, Walk};
 use crate::world::World;
 
 /// Rules that are looked at in one walk: chains that may be jumped to from many places can be passed many times.
@@ -35,6 +35,8 @@ pub(super) struct Walker<'a> {
     pub approach: Approach,
     pub history: History,
     pub marks: Marks,
+    /// The packet's mark where it surely ended first.
+    pub end: Option<MarkState>,
     pub candidates: Candidates,
     /// Why the packet may not be on its way at all, or went otherwise.
     pub story: Doubts,
@@ -44,6 +46,7 @@ pub(super) struct Walker<'a> {
     pending: Vec<(i32, Reason)>,
     /// Whether a nat chain has translated the packet.
     translated: Truth,
+    destination: Destination,
     pub is_stolen: bool,
     /// Something was taken from a mark at the end.
     pub relied: bool,
@@ -56,6 +59,7 @@ pub(super) struct Walked {
     pub outcome: Outcome,
     pub found: Vec<Found>,
     pub mark: Option<u32>,
+    destination: Destination,
     pub unknown: Vec<String>,
     pub steps: Vec<Step>,
     /// Something was taken from a mark at the end.
@@ -69,8 +73,8 @@ impl Walked {
 
     pub(super) fn into_walk(self) -> Walk {
         let candidates = self.found.into_iter().map(|found| found.candidate).collect();
-        let Self { outcome, mark, unknown, steps, .. } = self;
-        Walk { outcome, candidates, mark, unknown, steps }
+        let Self { outcome, mark, destination, unknown, steps, .. } = self;
+        Walk { outcome, candidates, mark, destination, unknown, steps }
     }
 }
 
@@ -105,11 +109,13 @@ impl<'a> Walker<'a> {
                 connection: connection_mark(question, relying),
                 no_track: false,
             },
+            end: None,
             candidates: Candidates::default(),
             story: Doubts::default(),
             notes: Doubts::default(),
             pending: Vec::new(),
             translated: Truth::No,
+            destination: Destination::Stays,
             is_stolen: false,
             relied: false,
             visits: 0,
@@ -190,9 +196,20 @@ impl<'a> Walker<'a> {
     /// A nat chain gives the packet another address.
     pub(super) fn translate(&mut self, translation: &Translation, sure: bool) {
         self.translated = if sure { Truth::Yes } else { Truth::unknown("whether another chain has translated it") };
-        if matches!(self.question.packet.mark, Mark::Before(_)) && !self.approach.translate(translation, sure) {
-            self.notes.add("the address after NAT".into());
+        if !matches!(self.question.packet.mark, Mark::Before(_)) {
+            return;
         }
+        let is_known = self.approach.translate(translation, sure);
+        // What looks at another source later hangs on it by itself; another destination leads another way.
+        if translation.kind == NatKind::Source {
+            return;
+        }
+        self.destination = if is_known {
+            Destination::Becomes(Box::new(self.approach.packet()))
+        } else {
+            self.notes.add("the address after NAT".into());
+            Destination::Unknown
+        };
     }
 
     /// A rule would surely drop the packet, but that can't be how it was dropped.
@@ -212,7 +229,7 @@ impl<'a> Walker<'a> {
         if self.candidates.is_empty() {
             self.notes.extend(&self.candidates.contradictions);
         }
-        let (value, known) = self.marks.packet.bits();
+        let (value, known) = self.end.unwrap_or(self.marks.packet).bits();
         let mark = match self.question.packet.mark {
             Mark::After(end) => Some(end),
             Mark::Before(_) => (known == u32::MAX).then_some(value),
@@ -221,6 +238,7 @@ impl<'a> Walker<'a> {
             outcome,
             found: self.candidates.into_found(),
             mark,
+            destination: self.destination,
             unknown: self.notes.into_strings(),
             steps: self.steps,
             relied: self.relied,

@@ -35,7 +35,8 @@ const RECEIVE_BUFFER: libc::c_int = 4 << 20;
 const MOST_PACKETS: usize = 1024;
 const MOST_EVENTS: usize = 1024;
 
-/// One direction of a conversation as it comes into the namespace, before any address is translated.
+/// One direction of a conversation, by its addresses at one of the hooks: if they are translated on the way, the trace begins
+/// behind that.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flow {
     /// `IPPROTO_` value.
@@ -50,7 +51,7 @@ pub struct Flow {
 /// Where packets are marked for the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// As they come to IPv4 and IPv6, or are sent from here. They are traced from the lowest priority on.
+    /// As they come to a hook of IPv4 and IPv6. They are traced from the lowest priority on, to the egress of a device.
     Ip,
     /// As they come to a bridge, or are sent by it; untagged ones.
     Bridge,

@@ -112,7 +112,9 @@ impl Entry {
 
     const fn hooks(&self) -> &'static [Hook] {
         match self {
-            Self::Ip | Self::Bridge => &[Hook::Prerouting, Hook::Output],
+            // Behind a translation the flow has other addresses: it is recognised at whichever hook they fit.
+            Self::Ip => &[Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting],
+            Self::Bridge => &[Hook::Prerouting, Hook::Output],
             Self::Ingress(_) => &[Hook::Ingress],
         }
     }
@@ -121,9 +123,12 @@ impl Entry {
 /// A base chain before all others of its hook, named like the hook.
 fn chain(table: &str, entry: &Entry, hook: Hook) -> Body {
     let number = match hook {
+        Hook::Input => libc::NF_INET_LOCAL_IN,
+        Hook::Forward => libc::NF_INET_FORWARD,
         Hook::Output => libc::NF_INET_LOCAL_OUT,
+        Hook::Postrouting => libc::NF_INET_POST_ROUTING,
         // `NF_NETDEV_INGRESS` is 0 as well.
-        _ => libc::NF_INET_PRE_ROUTING,
+        Hook::Prerouting | Hook::Ingress | Hook::Egress => libc::NF_INET_PRE_ROUTING,
     };
     let place = Body::default()
         .number(NFTA_HOOK_HOOKNUM, number.cast_unsigned())
@@ -247,12 +252,12 @@ mod tests {
         let means = Means { is_owned: true, is_limited: true };
         let batch = create("t", &flow(), &[Entry::Ip, Entry::Ingress("eth0".to_owned())], means);
         let kinds: Vec<_> = batch.iter().map(|request| request.kind).collect();
-        let chains = [0xa03, 0xa06];
-        assert_eq!(kinds, [&[0x10, 0xa00][..], &chains, &chains, &[0xa00], &chains, &[0x11]].concat());
+        let chain = [0xa03, 0xa06];
+        assert_eq!(kinds, [&[0x10, 0xa00][..], &chain.repeat(5), &[0xa00], &chain, &[0x11]].concat());
         assert_eq!(batch.iter().filter(|request| request.flags & libc::NLM_F_ACK as u16 != 0).count(), 1);
         assert_eq!(batch[1].body.bytes(), [1, 0, 0, 0, 6, 0, 1, 0, b't', 0, 0, 0, 8, 0, 2, 0, 0, 0, 0, 2]);
         let device = Body::default().text(NFTA_HOOK_DEV, "eth0");
-        assert!(contains(&batch[7].body, device.bytes()) && !contains(&batch[2].body, device.bytes()));
+        assert!(contains(&batch[13].body, device.bytes()) && !contains(&batch[2].body, device.bytes()));
     }
 
     #[test]

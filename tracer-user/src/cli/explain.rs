@@ -56,8 +56,8 @@ impl From<HookArg> for Hook {
 pub(super) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     let spec: Spec = args.packet.parse()?;
     let netns = settings::netns(args.netns.as_deref())?;
-    let stops = ask(&netns, &spec, args.hook.map(Into::into), args.verbose)?;
-    let report = Report::new(&args.packet, &spec.taken, &stops, netns.entry_command().as_deref());
+    let answer = ask(&netns, &spec, args.hook.map(Into::into), args.verbose)?;
+    let report = Report::new(&args.packet, &spec.taken, &answer, netns.entry_command().as_deref());
     args.output.print(&report.text(), &report)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,9 +15,10 @@ use clap::{Parser, Subcommand};
 
 use output::Output;
 
-use crate::netfilter::ask::SpecError;
+use crate::netfilter::ask::{AskError, SpecError};
 use crate::pipeline::PipelineError;
 use crate::settings::SettingsError;
+use crate::sink::printable;
 
 /// Tells why a packet was dropped on this node: every drop with its reason, place and ends.
 #[derive(Debug, Parser)]
@@ -68,13 +69,14 @@ pub fn main() -> ExitCode {
 
 /// 2 for a command line that makes no sense here, as for one that clap refuses.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    if error.is::<SettingsError>() || error.is::<SpecError>() {
+    let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage);
+    if is_usage || error.is::<SettingsError>() || error.is::<SpecError>() {
         return ExitCode::from(2);
     }
     error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))
 }
 
-/// clap's message, shortened: a wrong value can be megabytes long.
+/// clap's message, shortened and harmless: a wrong value can be megabytes long or hold control characters.
 fn usage(error: &clap::Error) -> ExitCode {
     use std::io::Write;
     const MOST: usize = 2000;
@@ -84,7 +86,9 @@ fn usage(error: &clap::Error) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let short: String = text.chars().take(MOST).collect();
-    let _ = writeln!(std::io::stderr(), "{}", short.trim_end());
+    for line in short.trim_end().lines() {
+        let _ = writeln!(std::io::stderr(), "{}", printable(line));
+    }
     ExitCode::from(2)
 }
 

@@ -16,7 +16,7 @@ use tracer_netfilter::model::{Backend, Place, Verdict};
 use tracer_netfilter::packet::Known;
 use tracer_netfilter::trace::{Entry, Flow, Origin, TraceError, TracedDrop, Tracer};
 use tracer_netfilter::walk::{Candidate, End, Layer};
-use tracer_netfilter::{Packet, Ruleset};
+use tracer_netfilter::{Hook, Packet, Ruleset};
 
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect};
@@ -32,6 +32,9 @@ const MOST_AT_ONCE: usize = 4;
 /// Flows remembered.
 const MOST_KEPT: usize = 1024;
 
+/// What `--confirm` comes to where the kernel says that it was no rule of nf_tables.
+const NOT_TRACED: &str = "rules of iptables-legacy can't be traced, so --confirm says no more";
+
 /// Starts traces.
 #[derive(Debug, Default)]
 pub(super) struct Confirmer {
@@ -40,11 +43,21 @@ pub(super) struct Confirmer {
 }
 
 impl Confirmer {
+    /// If `ruling` is not certain, has the flow traced, or says why that can't be.
+    pub(super) fn review(&mut self, question: &Question, ruling: &mut Ruling, publish: &UnboundedSender<Answer>) {
+        if ruling.is_certain() {
+            return;
+        }
+        match question.backend {
+            Some(Backend::Legacy) => ruling.unknown.push(NOT_TRACED.to_owned()),
+            _ => self.confirm(question, publish),
+        }
+    }
+
     /// Has the flow traced, if it was not lately and there is room; the answer comes by `publish`.
-    pub(super) fn confirm(&mut self, question: &Question, publish: &UnboundedSender<Answer>) {
-        let is_legacy = question.backend == Some(Backend::Legacy);
+    fn confirm(&mut self, question: &Question, publish: &UnboundedSender<Answer>) {
         let lately = self.begun.get(&question.flow).is_some_and(|begun| begun.elapsed() < AGAIN);
-        if is_legacy || lately || self.running.load(Ordering::Relaxed) >= MOST_AT_ONCE {
+        if lately || self.running.load(Ordering::Relaxed) >= MOST_AT_ONCE {
             return;
         }
         if self.begun.len() >= MOST_KEPT {
@@ -99,29 +112,22 @@ fn trace(question: &Question) -> Result<Option<Ruling>, TraceError> {
     Ok(suspect.map(|suspect| Ruling { suspects: vec![suspect], rules, read, unknown: Vec::new(), conntrack: None }))
 }
 
-/// The flow as it comes into the namespace, before any translation; any source port, because a client tries again from
-/// another one.
+/// The flow as it was dropped; any source port, because a client tries again from another one.
 fn traced(question: &Question) -> Option<(Flow, Entry)> {
     let packet: &Packet = &question.packet;
-    let original = match &packet.connection {
-        Known::Is(connection) if !connection.is_reply => connection.original,
-        _ => None,
-    };
     let flow = Flow {
         protocol: packet.protocol?,
-        source: original.map_or(packet.source?, |tuple| tuple.source),
-        destination: original.map_or(packet.destination?, |tuple| tuple.destination),
+        source: packet.source?,
+        destination: packet.destination?,
         source_port: None,
-        destination_port: original
-            .filter(|_| packet.destination_port.is_some())
-            .map(|tuple| tuple.destination_port)
-            .or(packet.destination_port),
+        destination_port: packet.destination_port,
     };
-    let entry = match (question.layer, &packet.input) {
-        (Layer::Ip, _) => Entry::Ip,
-        (Layer::Bridge, _) => Entry::Bridge,
-        (Layer::Device, Known::Is(device)) => Entry::Ingress(device.name.clone()),
-        (Layer::Device | Layer::Arp, _) => return None,
+    let entry = match (question.layer, question.hook, &packet.input) {
+        (Layer::Bridge, ..) => Entry::Bridge,
+        (Layer::Device, Hook::Ingress, Known::Is(device)) => Entry::Ingress(device.name.clone()),
+        // What leaves by a device has come by a hook of IP.
+        (Layer::Ip, ..) | (Layer::Device, Hook::Egress, _) => Entry::Ip,
+        (Layer::Device | Layer::Arp, ..) => return None,
     };
     Some((flow, entry))
 }

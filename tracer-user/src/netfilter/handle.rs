@@ -185,11 +185,9 @@ impl Reader {
         }
         by_netns.into_iter().all(|(inode, questions)| {
             let rulings = rulings(self.namespaces.entry(inode).or_default(), &questions);
-            questions.iter().zip(rulings).all(|(question, ruling)| {
-                if let Some(confirmer) = &mut self.confirmer
-                    && !ruling.is_certain()
-                {
-                    confirmer.confirm(question, publish);
+            questions.iter().zip(rulings).all(|(question, mut ruling)| {
+                if let Some(confirmer) = &mut self.confirmer {
+                    confirmer.review(question, &mut ruling, publish);
                 }
                 publish.send(Answer { flow: question.flow, ruling: Arc::new(ruling) }).is_ok()
             })

@@ -118,15 +118,14 @@ fn mark_fact(ruleset: &Ruleset, place: Place, world: &dyn World) -> Option<Strin
     Some(format!("its mark was set by {}/{} rule {}: {text}", table.name, chain.name, place.number))
 }
 
-/// A rule that was looked at, with its place.
-pub(super) fn rule_line(ruleset: &Ruleset, place: Place, world: &dyn World) -> String {
+/// The text of a rule that was looked at; of its chain, for number 0.
+pub(super) fn text_at(ruleset: &Ruleset, place: Place, world: &dyn World) -> String {
     let Some((table, chain)) = ruleset.table(place).zip(ruleset.chain(place)) else { return String::new() };
-    let text = match ruleset.rule(place) {
+    match ruleset.rule(place) {
         Some(Ok(rule)) => wording(table, chain, &rule, world).0,
         Some(Err(error)) => error.to_string(),
         None => policy_wording(table, chain).0,
-    };
-    format!("{} {}/{} {}: {text}", table.family.as_str(), table.name, chain.name, place.number)
+    }
 }
 
 /// The rule's text and the command that deletes it.

@@ -21,7 +21,7 @@ pub enum SettingsError {
 }
 
 /// A value as it may stand in a message: a command line can be megabytes long or hold control characters.
-pub(super) fn shortened(value: &str) -> String {
+pub(crate) fn shortened(value: &str) -> String {
     let mut short: String = value.chars().take(64).flat_map(char::escape_debug).collect();
     if value.chars().nth(64).is_some() {
         short.push('…');

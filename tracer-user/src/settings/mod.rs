@@ -9,6 +9,7 @@ mod netns;
 mod subnet;
 
 pub use error::SettingsError;
+pub(crate) use error::shortened;
 pub use filter::{FilterArgs, KernelFilter};
 pub use netns::netns;
 pub use subnet::Subnet;

@@ -9,6 +9,8 @@ use std::str::FromStr;
 use thiserror::Error;
 use tracer_netfilter::packet::{Connection, ConnectionState, ETH_P_IP, ETH_P_IPV6, Known, Mark, Packet, Tuple};
 
+use crate::settings::shortened;
+
 /// Why words are no packet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SpecError {
@@ -16,19 +18,23 @@ pub enum SpecError {
         "a packet is written PROTOCOL SOURCE[:PORT] > DESTINATION[:PORT], for example: tcp 10.0.0.1:4000 > 10.0.0.2:443 in eth0"
     )]
     Shape,
-    #[error("{0:?} is no protocol; write tcp, udp, icmp, icmpv6, sctp or a number up to 255")]
+    #[error("{0} is no protocol; write tcp, udp, icmp, icmpv6, sctp or a number up to 255")]
     Protocol(String),
-    #[error("{0:?} is no address; write 10.0.0.1, 10.0.0.1:443, fd00::1 or [fd00::1]:443")]
+    #[error("{0} is no address; write 10.0.0.1, 10.0.0.1:443, fd00::1 or [fd00::1]:443")]
     Address(String),
     #[error("source and destination are of different families; both must be IPv4, or both IPv6")]
     Families,
+    #[error("icmp is a protocol of IPv4 and icmpv6 one of IPv6; write the one that fits the addresses")]
+    Icmp,
+    #[error("{0} is said twice; say it once")]
+    Twice(String),
     #[error("{0} needs a source and a destination port: write 10.0.0.1:4000")]
     Ports(String),
     #[error(
-        "{0:?} is no word of a packet; write in DEVICE, out DEVICE, mark N, ttl N, length N, flags SA, type N, state STATE"
+        "{0} is no word of a packet; write in DEVICE, out DEVICE, mark N, ttl N, length N, flags SA, type N, state STATE"
     )]
     Word(String),
-    #[error("{value:?} is no value for {word}; write {wanted}")]
+    #[error("{value} is no value for {word}; write {wanted}")]
     Value { word: String, value: String, wanted: &'static str },
 }
 
@@ -70,9 +76,12 @@ impl FromStr for Spec {
             return Err(SpecError::Families);
         }
         let number = protocol_number(protocol)?;
+        if (number == ICMP && !source.0.is_ipv4()) || (number == ICMPV6 && source.0.is_ipv4()) {
+            return Err(SpecError::Icmp);
+        }
         let ports = match (WITH_PORTS.contains(&number), source.1, destination.1) {
             (true, Some(from), Some(to)) => Some((from, to)),
-            (true, ..) => return Err(SpecError::Ports((*protocol).to_owned())),
+            (true, ..) => return Err(SpecError::Ports(shortened(protocol))),
             (false, ..) => None,
         };
         let mut spec = Self {
@@ -91,8 +100,11 @@ impl FromStr for Spec {
             taken: Vec::new(),
         };
         for option in options.chunks(2) {
-            let [word, value] = option else { return Err(SpecError::Word(option.concat())) };
+            let [word, value] = option else { return Err(SpecError::Word(shortened(&option.concat()))) };
             spec.set(word, value)?;
+            if options.iter().step_by(2).filter(|said| *said == word).count() > 1 {
+                return Err(SpecError::Twice(shortened(word)));
+            }
         }
         spec.note_taken(options);
         Ok(spec)
@@ -101,7 +113,7 @@ impl FromStr for Spec {
 
 impl Spec {
     fn set(&mut self, word: &str, value: &str) -> Result<(), SpecError> {
-        let wrong = |wanted| SpecError::Value { word: word.to_owned(), value: value.to_owned(), wanted };
+        let wrong = |wanted| SpecError::Value { word: word.to_owned(), value: shortened(value), wanted };
         match word {
             "in" => self.input = Some(value.to_owned()),
             "out" => self.output = Some(value.to_owned()),
@@ -122,7 +134,7 @@ impl Spec {
                     _ => return Err(wrong("new, established, related, invalid or untracked")),
                 }
             }
-            _ => return Err(SpecError::Word(word.to_owned())),
+            _ => return Err(SpecError::Word(shortened(word))),
         }
         Ok(())
     }
@@ -196,7 +208,8 @@ impl Spec {
             state: self.state,
             is_reply: false,
             mark: Some(0),
-            status: None,
+            // What another packet of the connection has been through is not known.
+            status: (self.state == ConnectionState::New).then_some(0),
             original: has_entry.then_some(original),
             reply: None,
         }
@@ -214,7 +227,7 @@ fn end(text: &str) -> Result<(IpAddr, Option<u16>), SpecError> {
     if let Ok(end) = text.parse::<std::net::SocketAddr>() {
         return Ok((end.ip(), Some(end.port())));
     }
-    text.parse().map(|address| (address, None)).map_err(|_| SpecError::Address(text.to_owned()))
+    text.parse().map(|address| (address, None)).map_err(|_| SpecError::Address(shortened(text)))
 }
 
 fn protocol_number(text: &str) -> Result<u8, SpecError> {
@@ -226,7 +239,7 @@ fn protocol_number(text: &str) -> Result<u8, SpecError> {
         "icmpv6" => ICMPV6,
         "sctp" => 132,
         "udplite" => 136,
-        other => other.parse().map_err(|_| SpecError::Protocol(text.to_owned()))?,
+        other => other.parse().map_err(|_| SpecError::Protocol(shortened(text)))?,
     })
 }
 
