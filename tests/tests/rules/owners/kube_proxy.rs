@@ -38,7 +38,7 @@ fn by_iptables() -> Result<()> {
         let ranges = blame("KUBE-PROXY-FIREWALL", 1).remedy("kubectl -n shop edit service web");
         told.blames(&scene.syn(balancer, 80)?, &ranges)?;
         told.blames(&scene.stray()?, &blame("KUBE-FORWARD", 1).remedy("tcpBeLiberal"))?;
-        let marked = blame("KUBE-FIREWALL", 2).hook("input");
+        let marked = blame("KUBE-FIREWALL", scene.family.pick(2, 1)).hook("input");
         told.blames(&scene.syn(ROUTER_2.ip(scene.family), 8443)?, &marked.remedy("kubectl get endpointslices -A"))?;
         told.passes()?;
         told.end()?;

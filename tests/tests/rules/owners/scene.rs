@@ -83,7 +83,8 @@ impl Scene {
             ("ufw", pick("ufw", "ufw6")),
             ("prohibited", pick("icmp-host-prohibited", "icmp6-adm-prohibited")),
             ("published", pick("10.99.2.9", "fd99:2::9")),
-            ("localnet", pick(LOCALNET_V4, LOCALNET_V6)),
+            // In front of a rule that one family has.
+            ("v4only", pick("", "# ")),
         ];
         words.iter().fold(template.to_owned(), |text, (word, value)| text.replace(&format!("%{word}%"), value))
     }
@@ -166,11 +167,6 @@ impl Scene {
         Ok((listed.trim().to_owned(), None))
     }
 }
-
-/// The rule of kube-proxy and kubelet that is in the table of its family only.
-const LOCALNET_V4: &str = "! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \"block incoming localnet connections\" \
-                           -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP";
-const LOCALNET_V6: &str = "-m comment --comment \"no localnet of this family\"";
 
 fn pipe(program: &str, input: &str) -> Result<()> {
     let mut words = program.split(' ');
