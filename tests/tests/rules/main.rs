@@ -3,6 +3,8 @@
 
 mod changes;
 mod confirm;
+mod faults;
 mod iptables;
+mod namespaces;
 mod nftables;
 mod told_apart;
