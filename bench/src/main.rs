@@ -8,6 +8,7 @@
 mod lab;
 mod load;
 mod lossless;
+mod netfilter;
 mod overhead;
 mod program;
 mod results;
@@ -102,6 +103,7 @@ fn run(args: &Arguments) -> Result<bool> {
     results.programs = program::measure(&bench)?;
     overhead::measure(&bench, &mut results)?;
     lossless::measure(&bench, &mut results)?;
+    results.netfilter = netfilter::measure(&bench)?;
     results.targets = verdict::judge(&results);
     println!("{results}");
     if let Some(file) = &args.json {

@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::lossless::Step;
+use crate::netfilter::Netfilter;
 use crate::overhead::Cost;
 use crate::program::Program;
 use crate::start::Start;
@@ -48,6 +49,7 @@ pub(crate) struct Results {
     pub(crate) programs: Vec<Program>,
     pub(crate) costs: Vec<Cost>,
     pub(crate) lossless: Vec<Step>,
+    pub(crate) netfilter: Option<Netfilter>,
     /// Cases without a single quiet round.
     pub(crate) noisy: Vec<String>,
     /// Counts that are not right: each is a bug.
@@ -64,6 +66,7 @@ impl Results {
             programs: Vec::new(),
             costs: Vec::new(),
             lossless: Vec::new(),
+            netfilter: None,
             noisy: Vec::new(),
             wrong: Vec::new(),
             targets: Vec::new(),
@@ -92,6 +95,9 @@ impl fmt::Display for Results {
         self.costs(f)?;
         self.programs(f)?;
         self.lossless(f)?;
+        if let Some(netfilter) = &self.netfilter {
+            write!(f, "{netfilter}")?;
+        }
         self.verdict(f)
     }
 }

@@ -26,6 +26,16 @@ pub mod key {
     pub const NETNS_NAME: &str = "/netns/name";
     pub const INTERFACE: &str = "/interface/name";
     pub const IN_INTERFACE: &str = "/in_interface/name";
+    pub const OUT_INTERFACE: &str = "/out_interface/name";
+    pub const BRIDGE_IN: &str = "/bridge_in_interface/name";
+    pub const BRIDGE_OUT: &str = "/bridge_out_interface/name";
+    pub const STATE: &str = "/conntrack/state";
+    pub const CT_MARK: &str = "/conntrack/mark";
+    pub const STATUS: &str = "/conntrack/status";
+    pub const ORIGINAL: &str = "/conntrack/original";
+    pub const REPLY: &str = "/conntrack/reply";
+    pub const UID: &str = "/socket/uid";
+    pub const GID: &str = "/socket/gid";
     pub const STACK: &str = "/stack";
     pub const FAMILY: &str = "/packet/family";
     pub const PROTOCOL: &str = "/packet/protocol";

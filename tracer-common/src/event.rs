@@ -1,5 +1,6 @@
 //! What goes through the ring buffer: one drop with its context and the packet's first bytes.
 
+use crate::connection::Connection;
 use crate::flow::FlowKey;
 use crate::plain::Plain;
 
@@ -14,6 +15,8 @@ pub const FLAG_SAMPLED: u16 = 2;
 pub const FLAG_STACK: u16 = 4;
 /// The packet has a header but its memory could not be read.
 pub const FLAG_HEAD_UNREADABLE: u16 = 8;
+/// [`DropEvent::uid`] and [`DropEvent::gid`] were read: the packet's socket belongs to a program.
+pub const FLAG_OWNER: u16 = 16;
 
 /// [`DropEvent::head_kind`]: no header was found.
 pub const HEAD_NONE: u8 = 0;
@@ -50,7 +53,7 @@ pub struct DropEvent {
     pub mark: u32,
     /// `skb->skb_iif`: the interface it came in by, 0 for a local packet.
     pub in_ifindex: u32,
-    /// `skb->_nfct`: the low three bits are `enum ip_conntrack_info`, bit 3 says that there is an entry.
+    /// `skb->_nfct`: the low three bits are `enum ip_conntrack_info`, [`crate::ENTRY`] says that there is an entry.
     pub conntrack: u32,
     /// Host order, as in the packet (unlike [`FlowKey::port`]); 0 when there is none.
     pub source_port: u16,
@@ -65,9 +68,24 @@ pub struct DropEvent {
     pub head_kind: u8,
     /// Valid bytes of `head`, at most [`HEAD_LENGTH`].
     pub head_length: u16,
-    pub pad: u32,
+    /// `skb->priority`.
+    pub priority: u32,
     /// `skb->dev->name`, sixteen bytes, NUL-padded; empty for a packet without device.
     pub interface_name: [u64; 2],
+    /// Name of the device of `out_ifindex`, in the same form; empty without one.
+    pub out_interface_name: [u64; 2],
+    /// `skb_dst(skb)->dev->ifindex`: the device that the packet's route leads to, 0 before it has a route. A packet that came
+    /// in and is for this host has the route's stand-in there: the loopback device, or the VRF.
+    pub out_ifindex: u32,
+    /// Ports of the bridge, while br_netfilter shows a bridged packet to the rules of IP; 0 for none (`struct
+    /// nf_bridge_info`: `physinif`, or `physindev` before Linux 6.8, and `physoutdev`, known from the forward hook on).
+    pub bridge_in_ifindex: u32,
+    pub bridge_out_ifindex: u32,
+    /// `fsuid` and `fsgid` of who opened the socket, in the initial user namespace, as the rules `owner` and `meta skuid` see
+    /// them; valid with [`FLAG_OWNER`].
+    pub uid: u32,
+    pub gid: u32,
+    pub connection: Connection,
     pub head: [u8; HEAD_LENGTH],
 }
 
@@ -86,5 +104,6 @@ unsafe impl Plain for DropEvent {}
 // SAFETY: as above.
 unsafe impl Plain for StackedDropEvent {}
 
-const _: () = assert!(size_of::<DropEvent>() == 8 + 8 + 56 + 16 + 16 + 8 + 8 + 16 + HEAD_LENGTH);
+const _: () =
+    assert!(size_of::<DropEvent>() == 8 + 8 + 56 + 16 + 16 + 8 + 8 + 32 + 20 + size_of::<Connection>() + HEAD_LENGTH);
 const _: () = assert!(size_of::<StackedDropEvent>() == size_of::<DropEvent>() + 8 + 8 * STACK_FRAMES);

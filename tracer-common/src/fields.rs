@@ -10,6 +10,8 @@ pub enum Need {
     Required,
     /// The text says what is lost, to follow "no `member` in this kernel:".
     Optional(&'static str),
+    /// Nothing is lost without it: the kernel was built without what it belongs to, or has another member in its place.
+    IfThere,
 }
 
 /// One member: the global that carries its byte offset, and its path in BTF.
@@ -17,7 +19,7 @@ pub enum Need {
 pub struct Field {
     /// Name of the `u32` global in the object.
     pub global: &'static str,
-    /// `struct.member.member`; anonymous structs and unions on the way are not named.
+    /// `struct.member.member`, `[1]` behind an array; anonymous structs and unions on the way are not named.
     pub path: &'static str,
     pub need: Need,
 }
@@ -45,8 +47,8 @@ macro_rules! kernel_fields {
             (SKB_VLAN, "sk_buff.vlan_tci", Need::Optional("VLAN tags that the device took off are not shown"));
             (SKB_PKT_TYPE, "sk_buff.pkt_type", Need::Optional("packets for other hosts are not told apart"));
             (SKB_SK, "sk_buff.sk", Need::Optional("local packets have no namespace, socket or cgroup"));
-            (SKB_DST, "sk_buff._skb_refdst", Need::Optional("some local packets have no namespace"));
-            (DST_DEV, "dst_entry.dev", Need::Optional("some local packets have no namespace"));
+            (SKB_DST, "sk_buff._skb_refdst", Need::Optional("the way out is not shown"));
+            (DST_DEV, "dst_entry.dev", Need::Optional("the way out is not shown"));
             (SOCK_NET, "sock_common.skc_net.net", Need::Optional("local packets have no namespace"));
             (SOCK_STATE, "sock_common.skc_state", Need::Optional("sockets are not read"));
             (SOCK_FAMILY, "sock_common.skc_family", Need::Optional("packets without headers have no addresses"));
@@ -61,6 +63,29 @@ macro_rules! kernel_fields {
             (SOCK_CGROUP, "sock.sk_cgrp_data.cgroup", Need::Optional("the owner's cgroup is not shown"));
             (CGROUP_NODE, "cgroup.kn", Need::Optional("the owner's cgroup is not shown"));
             (NODE_ID, "kernfs_node.id", Need::Optional("the owner's cgroup is not shown"));
+            (SKB_PRIORITY, "sk_buff.priority", Need::Optional("rules that ask for a packet's priority stay undecided"));
+            (SKB_ACTIVE_EXTENSIONS, "sk_buff.active_extensions", Need::IfThere);
+            (SKB_EXTENSIONS, "sk_buff.extensions", Need::IfThere);
+            (EXTENSION_OFFSET, "skb_ext.offset", Need::IfThere);
+            (BRIDGE_IN, "nf_bridge_info.physinif", Need::IfThere);
+            (BRIDGE_IN_DEV, "nf_bridge_info.physindev", Need::IfThere);
+            (BRIDGE_OUT_DEV, "nf_bridge_info.physoutdev", Need::IfThere);
+            (SOCK_SOCKET, "sock.sk_socket", Need::Optional("users and groups of sockets are not shown"));
+            (SOCKET_FILE, "socket.file", Need::Optional("users and groups of sockets are not shown"));
+            (FILE_CRED, "file.f_cred", Need::Optional("users and groups of sockets are not shown"));
+            (CRED_UID, "cred.fsuid", Need::Optional("users and groups of sockets are not shown"));
+            (CRED_GID, "cred.fsgid", Need::Optional("users and groups of sockets are not shown"));
+            (CT_STATUS, "nf_conn.status", Need::Optional("connections are shown by their state only"));
+            (CT_MARK, "nf_conn.mark", Need::IfThere);
+            (CT_ZONE, "nf_conn.zone.id", Need::IfThere);
+            (CT_ORIGINAL, "nf_conn.tuplehash[0].tuple", Need::Optional("connections are shown by their state only"));
+            (CT_REPLY, "nf_conn.tuplehash[1].tuple", Need::Optional("connections are shown by their state only"));
+            (TUPLE_SOURCE, "nf_conntrack_tuple.src.u3", Need::Optional("connections are shown by their state only"));
+            (TUPLE_SOURCE_PORT, "nf_conntrack_tuple.src.u.all", Need::Optional("connections are shown by their state only"));
+            (TUPLE_FAMILY, "nf_conntrack_tuple.src.l3num", Need::Optional("connections are shown by their state only"));
+            (TUPLE_DESTINATION, "nf_conntrack_tuple.dst.u3", Need::Optional("connections are shown by their state only"));
+            (TUPLE_DESTINATION_PORT, "nf_conntrack_tuple.dst.u.all", Need::Optional("connections are shown by their state only"));
+            (TUPLE_PROTOCOL, "nf_conntrack_tuple.dst.protonum", Need::Optional("connections are shown by their state only"));
         }
     };
 }

@@ -5,6 +5,7 @@
 //! both targets. A change of any layout or meaning raises [`ABI_VERSION`].
 #![no_std]
 
+mod connection;
 mod control;
 mod counter;
 mod event;
@@ -13,11 +14,12 @@ mod filter;
 mod flow;
 mod plain;
 
+pub use connection::{Connection, ENTRY, Tuple};
 pub use control::{Control, LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION, Settings};
 pub use counter::{Counter, CpuState};
 pub use event::{
-    DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK, HEAD_LENGTH, HEAD_MAC,
-    HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
+    DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_OWNER, FLAG_SAMPLED, FLAG_STACK, HEAD_LENGTH,
+    HEAD_MAC, HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
 };
 pub use fields::{ABSENT, FIELDS, Field, Need};
 pub use filter::{
@@ -27,4 +29,4 @@ pub use flow::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FlowKey, NO_REASON, PORT_
 pub use plain::{Plain, read_plain};
 
 /// Version of every layout in this crate; the object carries it and the loader compares it.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;

@@ -95,5 +95,5 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
         skb.ifindex,
         skb.length
     );
-    emit::<R>(context, state, &Drop { skb: &skb, packet: &packet, flow: &flow, receiver: arguments.receiver }, number);
+    emit::<R>(context, state, &Drop { skb: &skb, packet: &packet, flow: &flow }, number);
 }

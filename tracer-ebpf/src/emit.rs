@@ -8,16 +8,17 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::helpers::{bpf_get_smp_processor_id, bpf_get_stack, bpf_ktime_get_ns, bpf_probe_read_kernel_buf};
 use tracer_common::{
-    Counter, CpuState, DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK, FlowKey,
-    HEAD_LENGTH, HEAD_MAC, HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
+    Counter, CpuState, DROP_EVENT, DropEvent, ENTRY, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_SAMPLED, FLAG_STACK,
+    FlowKey, HEAD_LENGTH, HEAD_MAC, HEAD_NETWORK, HEAD_NONE, HEAD_TRANSPORT, STACK_FRAMES, StackedDropEvent,
 };
 
 use crate::count::bump;
 use crate::globals::{self, *};
 use crate::maps::EVENTS;
 use crate::packet::Packet;
-use crate::read::{Probe, Read};
-use crate::skb::{Owner, Skb};
+use crate::read::Read;
+use crate::skb::Skb;
+use crate::{bridge, conntrack, owner, route};
 
 /// `skb->mac_header` and `skb->transport_header` when they are not set (include/linux/skbuff.h).
 const UNSET: u16 = u16::MAX;
@@ -31,8 +32,6 @@ pub struct Drop<'a> {
     pub skb: &'a Skb,
     pub packet: &'a Packet,
     pub flow: &'a FlowKey,
-    /// The tracepoint's socket argument, or null.
-    pub receiver: *const u8,
 }
 
 /// Sends an event for packet `number` of its flow if it is the first, sampled, or the user asked for every one.
@@ -57,7 +56,7 @@ pub fn emit<R: Read>(context: &impl EbpfContext, state: &mut CpuState, drop: &Dr
     let sent = if flags != 0 && stack_within_budget(state) {
         stacked::<R>(context, drop, time, flags)
     } else {
-        plain::<R>(drop, time, flags)
+        plain::<R>(context, drop, time, flags)
     };
     bump(state, if sent { Counter::Events } else { Counter::Lost });
 }
@@ -81,9 +80,9 @@ fn stack_within_budget(state: &mut CpuState) -> bool {
 }
 
 #[inline(always)]
-fn plain<R: Read>(drop: &Drop<'_>, time: u64, flags: u16) -> bool {
+fn plain<R: Read>(context: &impl EbpfContext, drop: &Drop<'_>, time: u64, flags: u16) -> bool {
     let Some(mut entry) = EVENTS.reserve::<DropEvent>(0) else { return false };
-    fill::<R>(entry.as_mut_ptr(), drop, time, flags);
+    fill::<R>(context, entry.as_mut_ptr(), drop, time, flags);
     entry.submit(wake());
     true
 }
@@ -94,7 +93,7 @@ fn stacked<R: Read>(context: &impl EbpfContext, drop: &Drop<'_>, time: u64, flag
     let event = entry.as_mut_ptr();
     // SAFETY: `reserve` gave memory for the whole struct; each of its bytes is written before the submit.
     unsafe {
-        fill::<R>(&raw mut (*event).event, drop, time, flags | FLAG_STACK);
+        fill::<R>(context, &raw mut (*event).event, drop, time, flags | FLAG_STACK);
         // What the helper does not fill is not read: it says how much it wrote.
         let stack = &raw mut (*event).stack;
         (*event).stack_bytes =
@@ -114,36 +113,50 @@ fn wake() -> u64 {
     u64::from(if passed { BPF_RB_FORCE_WAKEUP } else { BPF_RB_NO_WAKEUP })
 }
 
+/// Group by group, each read and written before the next: what is kept for later is one more thing in which the verifier's
+/// paths differ.
 #[inline(always)]
-fn fill<R: Read>(event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) {
+fn fill<R: Read>(context: &impl EbpfContext, event: *mut DropEvent, drop: &Drop<'_>, time: u64, flags: u16) {
     let skb = drop.skb;
-    let socket = skb.socket;
-    // The argument may be null and has another type for the verifier than `skb->sk`: read it by the helper.
-    let owner = if socket.is_null() { Owner::of::<Probe>(drop.receiver) } else { Owner::of::<R>(socket) };
-    let nfct: u64 = R::member(skb.at, &SKB_NFCT);
-    let (head_kind, start) = head_start::<R>(skb);
     let unreadable = if drop.packet.unreadable { FLAG_HEAD_UNREADABLE } else { 0 };
-    // SAFETY: the caller reserved the memory; every field is written.
+    // SAFETY: the caller reserved the memory; every field is written, here or by what is called.
     unsafe {
         (*event).kind = DROP_EVENT;
         (*event).flags = flags | unreadable;
         (*event).cpu = bpf_get_smp_processor_id();
         (*event).time = time;
         copy_flow(&raw mut (*event).flow, drop.flow);
-        (*event).socket_cookie = owner.cookie;
-        (*event).cgroup = owner.cgroup;
         (*event).length = skb.length;
         (*event).mark = R::member(skb.at, &SKB_MARK);
+        (*event).priority = R::member(skb.at, &SKB_PRIORITY);
         (*event).in_ifindex = R::member(skb.at, &SKB_IIF);
-        (*event).conntrack = (nfct & 7) as u32 | if nfct & !7 == 0 { 0 } else { 8 };
         (*event).source_port = drop.packet.source_port;
         (*event).destination_port = drop.packet.destination_port;
         (*event).ethertype = skb.protocol.swap_bytes();
         (*event).vlan = R::member(skb.at, &SKB_VLAN);
         (*event).packet_type = R::member::<u8>(skb.at, &SKB_PKT_TYPE) & 7;
-        (*event).pad = 0;
         (*event).interface_name = skb.interface_name::<R>();
-        copy_head(event, skb, head_kind, start);
+        copy_conntrack::<R>(event, skb);
+        owner::copy_owner(event, owner::socket(context, skb));
+        route::copy_way_out::<R>(event, skb);
+        bridge::copy_ports::<R>(event, skb);
+        copy_head::<R>(event, skb);
+    }
+}
+
+/// The connection is that of the packet, whatever the state.
+///
+/// # Safety
+/// `event` must point to memory for a [`DropEvent`].
+#[inline(always)]
+unsafe fn copy_conntrack<R: Read>(event: *mut DropEvent, skb: &Skb) {
+    let nfct: u64 = R::member(skb.at, &SKB_NFCT);
+    // SAFETY: the caller's promise.
+    unsafe {
+        (*event).conntrack = (nfct & !conntrack::POINTER) as u32;
+        if conntrack::copy(&raw mut (*event).connection, nfct) {
+            (*event).conntrack |= ENTRY;
+        }
     }
 }
 
@@ -185,7 +198,8 @@ fn head_start<R: Read>(skb: &Skb) -> (u8, u32) {
 /// # Safety
 /// `event` must point to memory for a [`DropEvent`].
 #[inline(always)]
-unsafe fn copy_head(event: *mut DropEvent, skb: &Skb, kind: u8, start: u32) {
+unsafe fn copy_head<R: Read>(event: *mut DropEvent, skb: &Skb) {
+    let (kind, start) = head_start::<R>(skb);
     // SAFETY: the caller's promise.
     let head = unsafe { &mut (*event).head };
     let from = skb.head.wrapping_add(start as usize);

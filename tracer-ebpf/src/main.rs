@@ -5,14 +5,18 @@
 #![no_std]
 #![no_main]
 
+mod bridge;
+mod conntrack;
 mod count;
 mod drop;
 mod emit;
 mod filter;
 mod globals;
 mod maps;
+mod owner;
 mod packet;
 mod read;
+mod route;
 mod skb;
 
 /// The kernel lets only GPL-compatible programs call its tracing helpers.

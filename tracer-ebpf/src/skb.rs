@@ -61,32 +61,29 @@ impl Skb {
         if inode != 0 {
             return inode;
         }
-        // Bit 0 of `_skb_refdst` says that no reference is held (include/linux/skbuff.h, SKB_DST_NOREF).
-        let route = (R::member::<u64>(self.at, &SKB_DST) & !1) as *const u8;
-        let inode = Probe::member(Probe::pointer(Probe::pointer(route, &DST_DEV), &DEV_NET), &NET_INODE);
+        let device = Probe::pointer(self.route::<R>(), &DST_DEV);
+        let inode = Probe::member(Probe::pointer(device, &DEV_NET), &NET_INODE);
         if inode != 0 {
             return inode;
         }
         Probe::member(Probe::pointer(receiver, &SOCK_NET), &NET_INODE)
     }
 
+    /// Its route, to be read by the helper; null before it has one.
+    #[inline(always)]
+    pub fn route<R: Read>(&self) -> *const u8 {
+        // Bit 0 of `_skb_refdst` says that no reference is held (include/linux/skbuff.h, SKB_DST_NOREF).
+        (R::member::<u64>(self.at, &SKB_DST) & !7) as *const u8
+    }
+
     /// The interface's name, NUL-padded, in two halves; empty without a device.
     #[inline(always)]
     pub fn interface_name<R: Read>(&self) -> [u64; 2] {
-        let offset = globals::get(&DEV_NAME);
-        if offset == ABSENT || self.device.is_null() {
-            return [0; 2];
+        match R::address(self.device, &DEV_NAME) {
+            Some(name) => [R::at(name), R::at(name.wrapping_add(8))],
+            None => [0; 2],
         }
-        let name = self.device.wrapping_add(offset as usize);
-        [R::at(name), R::at(name.wrapping_add(8))]
     }
-}
-
-/// The socket that sent the packet or would have received it.
-#[derive(Default)]
-pub struct Owner {
-    pub cookie: u64,
-    pub cgroup: u64,
 }
 
 /// `AF_INET` and `AF_INET6` (include/linux/socket.h).
@@ -140,19 +137,7 @@ fn address<R: Read>(socket: *const u8, is_ipv6: bool, v4: &'static u32, v6: &'st
 const SMALL_SOCKETS: u32 = 1 << 6 | 1 << 12;
 
 #[inline(always)]
-fn is_small<R: Read>(socket: *const u8) -> bool {
+pub fn is_small<R: Read>(socket: *const u8) -> bool {
     let state: u8 = R::member(socket, &SOCK_STATE);
     globals::get(&SOCK_STATE) == ABSENT || 1u32.wrapping_shl(u32::from(state)) & SMALL_SOCKETS != 0
-}
-
-impl Owner {
-    #[inline(always)]
-    pub fn of<R: Read>(socket: *const u8) -> Self {
-        let cookie = R::member(socket, &SOCK_COOKIE);
-        if is_small::<R>(socket) {
-            return Self { cookie, cgroup: 0 };
-        }
-        let node = Probe::pointer(Probe::pointer(socket, &SOCK_CGROUP), &CGROUP_NODE);
-        Self { cookie, cgroup: Probe::member(node, &NODE_ID) }
-    }
 }

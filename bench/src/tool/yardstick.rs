@@ -27,7 +27,8 @@ impl Yardstick {
     pub(crate) fn attach(object: &Path, measured: Measured) -> Result<Self> {
         let bytes = fs::read(object).with_context(|| format!("cannot read {}", object.display()))?;
         let kernel = Btf::from_kernel(Path::new(Btf::KERNEL))?;
-        let offsets: BTreeMap<_, _> = btf::resolve(&kernel)?.offsets.into_iter().collect();
+        let offsets: BTreeMap<_, _> =
+            btf::resolve(&kernel, Path::new("/sys/kernel/btf"))?.offsets.into_iter().collect();
         let mut loader = EbpfLoader::new();
         for (name, offset) in &offsets {
             loader.override_global(name, offset, false);

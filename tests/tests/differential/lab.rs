@@ -7,8 +7,7 @@ use tracer_tests::firewall::nft;
 use tracer_tests::topology::{self, Router};
 use tracer_tests::traffic::raw::Interface;
 
-/// Where what the rules let pass is dropped.
-pub(crate) const SWALLOW: &str = "swallow";
+use crate::watch;
 
 pub(crate) struct Lab {
     topology: Router,
@@ -33,18 +32,10 @@ impl Lab {
         &self.topology.router
     }
 
-    /// An empty firewall, but for the end of all packets. `is_tracked`: with connection tracking.
+    /// An empty firewall, but for the end of all packets and what watches them on their way. `is_tracked`: with connection
+    /// tracking.
     pub(crate) fn clear(&self, is_tracked: bool) -> Result<()> {
-        let track = if is_tracked { "ct state invalid counter;" } else { "" };
-        let chain = |hook: &str| {
-            format!(
-                "chain {hook} {{ type filter hook {hook} priority 2147483646; {track} counter drop comment \"passed\"; }};"
-            )
-        };
-        nft(
-            self.router(),
-            &format!("flush ruleset; table inet {SWALLOW} {{ {} {} }}", chain("input"), chain("postrouting")),
-        )
+        nft(self.router(), &format!("flush ruleset; {}", watch::table(is_tracked)))
     }
 
     /// Gives a text to a program that reads its standard input.

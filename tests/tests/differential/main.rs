@@ -11,8 +11,10 @@ mod probe;
 mod random;
 mod run;
 mod score;
+mod style;
 mod truth;
 mod universe;
+mod watch;
 
 use anyhow::Result;
 use run::{Maker, run};
@@ -36,4 +38,14 @@ fn iptables_nft() -> Result<()> {
 #[test]
 fn ip6tables_nft() -> Result<()> {
     run(Maker::IptablesNft, Family::V6)
+}
+
+#[test]
+fn nft_ip() -> Result<()> {
+    run(Maker::Nft, Family::V4)
+}
+
+#[test]
+fn nft_ip6() -> Result<()> {
+    run(Maker::Nft, Family::V6)
 }

@@ -26,8 +26,8 @@ pub(crate) enum Way {
 impl Way {
     pub(crate) const fn hooks(self) -> &'static [Hook] {
         match self {
-            Self::Through => &[Hook::Prerouting, Hook::Forward, Hook::Postrouting],
-            Self::Into => &[Hook::Prerouting, Hook::Input],
+            Self::Through => &[Hook::Ingress, Hook::Prerouting, Hook::Forward, Hook::Postrouting],
+            Self::Into => &[Hook::Ingress, Hook::Prerouting, Hook::Input],
             Self::OutOf => &[Hook::Output, Hook::Postrouting],
         }
     }
@@ -185,14 +185,14 @@ impl Probe {
         frame::ethernet(topology::R1_MAC, self.mac(), ethertype, &self.bytes())
     }
 
-    /// As an event at this hook would show it. `is_tracked`: connection tracking is at work.
-    pub(crate) fn packet(&self, hook: Hook, mark: Mark, is_tracked: bool) -> Result<Packet> {
+    /// As an event at this hook would show it; with its connection's state and mark, if connection tracking is at work.
+    pub(crate) fn packet(&self, hook: Hook, mark: Mark, connection: Option<(ConnectionState, u32)>) -> Result<Packet> {
         let ethertype = self.family.pick(ETHERTYPE_IPV4, ETHERTYPE_IPV6);
         let mut packet = match self.way {
             Way::OutOf => Packet::from_network(ethertype, &self.bytes()),
             Way::Through | Way::Into => Packet::from_frame(ethertype, &self.frame()),
         };
-        if self.way == Way::Through && hook != Hook::Prerouting {
+        if matches!(hook, Hook::Forward | Hook::Postrouting) && self.way == Way::Through {
             let network = packet.network.context("no network header")?;
             // `ip_forward` and `ip6_forward` count down before the hook.
             packet.bytes[network + self.family.pick(8, 7)] -= 1;
@@ -206,7 +206,8 @@ impl Probe {
         packet.output = if goes_out { Known::Is(device(2)) } else { Known::Absent };
         packet.mark = mark;
         packet.packet_type = Some(0);
-        packet.connection = if is_tracked { Known::Is(self.connection(&packet)) } else { Known::Absent };
+        packet.connection =
+            connection.map_or(Known::Absent, |(state, mark)| Known::Is(self.connection(&packet, state, mark)));
         packet.socket = match self.way {
             Way::OutOf => Known::Is(tracer_netfilter::packet::Socket { user: Some(0), group: Some(0), cgroup: None }),
             Way::Through | Way::Into => Known::Absent,
@@ -214,13 +215,17 @@ impl Probe {
         Ok(packet)
     }
 
+    /// Kernels do not agree on what to take for its ports.
+    pub(crate) fn is_later_fragment(&self) -> bool {
+        self.fragment.is_some_and(|offset| offset > 0)
+    }
+
     pub(crate) const fn mark(&self) -> u32 {
         self.mark
     }
 
-    /// Nothing is ever confirmed, so that each packet is the first of its connection, if it may begin one.
-    fn connection(&self, packet: &Packet) -> Connection {
-        let state = if self.begins() { ConnectionState::New } else { ConnectionState::Invalid };
+    /// Nothing is ever confirmed, so that each packet is the first of its connection.
+    fn connection(&self, packet: &Packet, state: ConnectionState, mark: u32) -> Connection {
         let tuple = |source, destination, (source_port, destination_port)| Tuple {
             source,
             destination,
@@ -233,21 +238,10 @@ impl Probe {
         Connection {
             state,
             is_reply: false,
-            mark: Some(0),
+            mark: Some(mark),
             status: None,
             original: is_new.then(|| tuple(self.source, self.destination, ports)),
             reply: is_new.then(|| tuple(self.destination, self.source, (ports.1, ports.0))),
-        }
-    }
-
-    /// nf_conntrack_proto_tcp.c and its neighbours: what makes a connection.
-    const fn begins(&self) -> bool {
-        match &self.transport {
-            // SYN, or with nf_conntrack_tcp_loose an ACK that may be of an older connection.
-            Transport::Tcp { flags, .. } => matches!(*flags, 0x02 | 0x10 | 0x18),
-            Transport::Udp | Transport::Other(_) => true,
-            Transport::Icmp { kind, .. } => matches!((*kind, self.family), (8 | 13, Family::V4) | (128, Family::V6)),
-            Transport::Sctp { chunk } => *chunk == 1,
         }
     }
 }

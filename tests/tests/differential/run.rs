@@ -5,18 +5,20 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tracer_tests::Family;
 
-use crate::iptables::{self, Style};
-use crate::judge::Question;
-use crate::lab::{Lab, SWALLOW};
+use crate::iptables;
+use crate::judge::{self, Case};
+use crate::lab::Lab;
 use crate::probe::Probe;
 use crate::random::Random;
 use crate::score::Score;
+use crate::style::Style;
 use crate::truth::{self, Counters, Name};
+use crate::watch::{SWALLOW, Seen};
 
 /// Packets to one ruleset.
 const PACKETS: u64 = 20;
 /// Packets of a run, if nothing else is asked for.
-const CASES: u64 = 1000;
+const CASES: u64 = 300;
 const SEED: u64 = 1;
 /// Tries for a packet whose fate the counters do not tell, because something else moved them.
 const ATTEMPTS: u32 = 3;
@@ -42,7 +44,7 @@ impl Maker {
                 style.family.pick("iptables-nft-restore -c", "ip6tables-nft-restore -c"),
                 iptables::ruleset(random, style),
             ),
-            Self::Nft => ("nft -f -", crate::nftables::ruleset(random, style)),
+            Self::Nft => return crate::nftables::load(lab, &crate::nftables::ruleset(random, style)),
         };
         lab.load(program, &text)?;
         Ok(text)
@@ -81,22 +83,32 @@ pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
         let style = Style { family, is_tracked: random.percent(70), is_unsure: random.percent(20) };
         lab.clear(style.is_tracked)?;
         let text = maker.load(&lab, &mut random, style)?;
-        let ruleset = crate::judge::read(&lab)?;
+        let ruleset = judge::read(&lab)?;
         for number in 0..PACKETS.min(cases - case * PACKETS) {
             let probe = Probe::new(&mut random, family, !style.is_tracked);
-            let Some(truth) = fate(maker, &mut lab, &probe)? else {
+            let fate = fate(maker, &mut lab, &probe).with_context(|| text.clone())?;
+            let Some(fate) = fate else {
                 score.unclear();
                 continue;
             };
-            let question = Question { lab: &lab, ruleset: &ruleset, probe: &probe, style, truth: &truth };
-            score.add(question.judge()?, &truth, || format!("ruleset {case} packet {number}: {probe:?}\n{text}"));
+            let watched = Seen::new(&fate.before, &fate.after);
+            let case_of = Case { ruleset: &ruleset, probe: &probe, style, truth: &fate.name, seen: watched };
+            let answer = lab.router().run(|| case_of.judge())?;
+            score.add(answer, &fate.name, || format!("ruleset {case} packet {number}: {probe:?}\n{text}"));
         }
     }
     score.end(started.elapsed())
 }
 
+/// What the kernel said of a packet.
+struct Fate {
+    name: Name,
+    before: Counters,
+    after: Counters,
+}
+
 /// Sends a packet and asks the kernel which rule dropped it; `None` if that can't be told.
-fn fate(maker: Maker, lab: &mut Lab, probe: &Probe) -> Result<Option<Name>> {
+fn fate(maker: Maker, lab: &mut Lab, probe: &Probe) -> Result<Option<Fate>> {
     for _ in 0..ATTEMPTS {
         let before = maker.counters(lab, probe.family)?;
         probe.send(lab)?;
@@ -104,7 +116,7 @@ fn fate(maker: Maker, lab: &mut Lab, probe: &Probe) -> Result<Option<Name>> {
         while Instant::now() < deadline {
             let after = maker.counters(lab, probe.family)?;
             if let Some(name) = truth::dropper(&before, &after) {
-                return Ok(Some(name));
+                return Ok(Some(Fate { name, before, after }));
             }
             if truth::drops(&before, &after) > 0 {
                 break;

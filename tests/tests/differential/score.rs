@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use crate::lab::SWALLOW;
 use crate::truth::Name;
+use crate::watch::SWALLOW;
 
 /// One answer against the truth.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub(crate) enum Answer {
     Possible { holds_truth: bool, is_meant: bool, says: String },
 }
 
-/// Failures that are printed whole.
+/// Failures of each kind that are printed whole.
 const SHOWN: usize = 3;
 /// Of a hundred answers that could be sure, so many must be sure and right.
 const WANTED: usize = 99;
@@ -34,7 +34,7 @@ pub(crate) struct Score {
     unclear: usize,
     /// Of all truths, those that are no rule's of the case.
     passed: usize,
-    shown: Vec<String>,
+    shown: BTreeMap<&'static str, usize>,
     reasons: BTreeMap<String, usize>,
 }
 
@@ -49,7 +49,7 @@ impl Score {
             missed: 0,
             unclear: 0,
             passed: 0,
-            shown: Vec::new(),
+            shown: BTreeMap::new(),
             reasons: BTreeMap::new(),
         }
     }
@@ -80,20 +80,18 @@ impl Score {
         }
     }
 
-    fn show(&mut self, what: &str, says: &str, truth: &Name, case: impl FnOnce() -> String) {
-        let line = format!("{what}: the kernel dropped it by {truth}, we say: {says}");
-        if self.shown.len() < SHOWN {
-            self.shown.push(format!("{line}\n{}", case()));
+    fn show(&mut self, what: &'static str, says: &str, truth: &Name, case: impl FnOnce() -> String) {
+        let shown = self.shown.entry(what).or_default();
+        *shown += 1;
+        if *shown <= SHOWN {
+            println!("{what}: the kernel dropped it by {truth}, we say: {says}\n{}", case());
         } else {
-            println!("{line}");
+            println!("{what}: the kernel dropped it by {truth}, we say: {}", says.lines().next().unwrap_or_default());
         }
     }
 
     pub(crate) fn end(self, took: Duration) -> Result<()> {
-        let Self { name, certain, wrong, possible, undecided, missed, unclear, passed, shown, reasons } = self;
-        for case in &shown {
-            println!("{case}");
-        }
+        let Self { name, certain, wrong, possible, undecided, missed, unclear, passed, reasons, .. } = self;
         for (reason, count) in &reasons {
             println!("{count} undecided: {reason}");
         }

@@ -9,6 +9,8 @@ use tracer_netfilter::model::{Backend, Ruleset};
 use tracer_netfilter::model::{Family as Table, Place};
 use tracer_tests::{Family, NetNs};
 
+use crate::watch::SWALLOW;
+
 /// A rule as its users count it; number 0 is the policy of the chain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
@@ -53,6 +55,12 @@ pub(crate) enum Effect {
     Drop,
     /// It drops it and sends something, which may meet rules of its own.
     Answer,
+    /// A packet came to this base chain, which stands at this place among all; its policy is to drop or not. nft counts no
+    /// policies: of the chains that a packet came to and no rule dropped it, the last one's policy did.
+    Enter {
+        order: (u8, i32),
+        drops: bool,
+    },
 }
 
 /// Packets by rule, and what the rule does.
@@ -76,7 +84,7 @@ pub(crate) fn iptables(router: &NetNs, family: Family, is_legacy: bool) -> Resul
     for line in saved.lines() {
         let words: Vec<_> = line.split(' ').collect();
         match words[..] {
-            [first, ..] if first.starts_with('*') => table = first[1..].to_owned(),
+            [first, ..] if first.starts_with('*') => first[1..].clone_into(&mut table),
             [chain, policy, count] if chain.starts_with(':') && policy != "-" => {
                 let effect = if policy == "DROP" { Effect::Drop } else { Effect::None };
                 put(&table, &chain[1..], 0, count, effect)?;
@@ -103,29 +111,64 @@ fn iptables_effect(rule: &str) -> Effect {
 /// The counters of nf_tables, by `nft -j`. `what`: `ruleset`, or one table.
 pub(crate) fn nft(router: &NetNs, what: &str) -> Result<Counters> {
     let listed: Value = serde_json::from_str(&router.exec(&format!("nft -j list {what}"))?)?;
-    let (mut counters, mut numbers) = (Counters::new(), BTreeMap::new());
-    for rule in listed["nftables"].as_array().into_iter().flatten().filter_map(|entry| entry.get("rule")) {
-        let text = |key: &str| rule[key].as_str().unwrap_or_default().to_owned();
-        let number: &mut u32 = numbers.entry((text("family"), text("table"), text("chain"))).or_default();
+    let all = || listed["nftables"].as_array().into_iter().flatten();
+    let mut counters = Counters::new();
+    let maps: BTreeMap<_, _> =
+        all().filter_map(|entry| entry.get("map")).map(|map| ((text(map, "table"), text(map, "name")), map)).collect();
+    let bases: BTreeMap<_, _> = all()
+        .filter_map(|entry| entry.get("chain"))
+        .filter_map(|chain| Some(((text(chain, "table"), text(chain, "name")), order(chain)?)))
+        .collect();
+    let mut numbers = BTreeMap::new();
+    for rule in all().filter_map(|entry| entry.get("rule")) {
+        let (table, chain) = (text(rule, "table"), text(rule, "chain"));
+        let number: &mut u32 = numbers.entry((table.clone(), chain.clone())).or_default();
         *number += 1;
-        let name = Name {
-            is_legacy: false,
-            family: family(&text("family"))?,
-            table: text("table"),
-            chain: text("chain"),
-            number: *number,
-        };
+        let family = family(&text(rule, "family"))?;
+        let mut name = Name { is_legacy: false, family, table: table.clone(), chain: chain.clone(), number: *number };
         let has = |key: &str| rule["expr"].as_array().into_iter().flatten().find_map(|part| part.get(key));
-        let effect = match (has("drop").is_some(), has("reject").is_some()) {
+        let Some(mut packets) = has("counter").and_then(packets) else { continue };
+        let mut effect = match (has("drop").is_some(), has("reject").is_some()) {
             (_, true) => Effect::Answer,
             (true, _) => Effect::Drop,
             _ => Effect::None,
         };
-        if let Some(packets) = has("counter").and_then(|counter| counter["packets"].as_u64()) {
-            counters.insert(name, (packets, effect));
+        if let Some(map) = has("vmap").and_then(|map| map["data"].as_str()) {
+            let map = maps.get(&(table.clone(), map.trim_start_matches('@').to_owned())).context("no such map")?;
+            (packets, effect) = (map_drops(map), Effect::Drop);
         }
+        if *number == 1
+            && table != SWALLOW
+            && let Some((order, drops)) = bases.get(&(table, chain))
+        {
+            effect = Effect::Enter { order: *order, drops: *drops };
+            name.number = 0;
+        }
+        counters.insert(name, (packets, effect));
     }
     Ok(counters)
+}
+
+fn text(object: &Value, key: &str) -> String {
+    object[key].as_str().unwrap_or_default().to_owned()
+}
+
+fn packets(counter: &Value) -> Option<u64> {
+    counter["packets"].as_u64()
+}
+
+/// Where a base chain stands among all, and whether its policy is to drop.
+fn order(chain: &Value) -> Option<((u8, i32), bool)> {
+    let hooks = ["ingress", "prerouting", "input", "forward", "output", "postrouting"];
+    let hook = hooks.iter().position(|hook| Some(*hook) == chain["hook"].as_str())?;
+    Some(((hook as u8, i32::try_from(chain["prio"].as_i64()?).ok()?), chain["policy"] == "drop"))
+}
+
+/// How often elements of a map of verdicts have dropped something: each counts for itself.
+fn map_drops(map: &Value) -> u64 {
+    let elements = map["elem"].as_array().into_iter().flatten();
+    let drops = elements.filter(|pair| pair[1].get("drop").is_some());
+    drops.filter_map(|pair| packets(&pair[0]["elem"]["counter"])).sum()
 }
 
 fn family(name: &str) -> Result<&'static str> {
@@ -137,20 +180,37 @@ fn family(name: &str) -> Result<&'static str> {
 
 /// Which rule dropped the one packet between two readings; `None` if that can't be told: nothing or too much has moved.
 pub(crate) fn dropper(before: &Counters, after: &Counters) -> Option<Name> {
-    let moved = |wanted: Effect| {
-        let mut all = after.iter().filter(move |(name, (packets, effect))| {
-            *effect == wanted && before.get(*name).is_some_and(|(old, _)| old < packets)
-        });
+    let moved: Vec<_> = moved(before, after).collect();
+    let only = |wanted: Effect| {
+        let mut all = moved.iter().filter(|(_, effect)| *effect == wanted).map(|(name, _)| *name);
         (all.next(), all.next())
     };
-    match (moved(Effect::Answer), moved(Effect::Drop)) {
-        ((Some((name, _)), None), _) | ((None, _), (Some((name, _)), None)) => Some(name.clone()),
+    match (only(Effect::Answer), only(Effect::Drop)) {
+        ((Some(name), None), _) | ((None, _), (Some(name), None)) => Some(name.clone()),
+        ((None, _), (None, _)) => by_policy(&moved),
         _ => None,
     }
 }
 
+/// The last chain that a packet came to, if its policy is to drop.
+fn by_policy(moved: &[(&Name, Effect)]) -> Option<Name> {
+    let entered = moved.iter().filter_map(|(name, effect)| match effect {
+        Effect::Enter { order, drops } => Some((*order, *name, *drops)),
+        _ => None,
+    });
+    let (_, name, drops) = entered.max_by_key(|(order, ..)| *order)?;
+    drops.then(|| name.clone())
+}
+
+fn moved<'a>(before: &'a Counters, after: &'a Counters) -> impl Iterator<Item = (&'a Name, Effect)> {
+    let has_moved = |name, packets| before.get(name).is_some_and(|(old, _)| *old < packets);
+    after
+        .iter()
+        .filter(move |(name, (packets, _))| has_moved(*name, *packets))
+        .map(|(name, (_, effect))| (name, *effect))
+}
+
 /// How many rules that drop have counted something between two readings.
 pub(crate) fn drops(before: &Counters, after: &Counters) -> usize {
-    let has_moved = |name, packets| before.get(name).is_some_and(|(old, _)| *old < packets);
-    after.iter().filter(|(name, (packets, effect))| *effect != Effect::None && has_moved(name, *packets)).count()
+    moved(before, after).filter(|(_, effect)| matches!(effect, Effect::Drop | Effect::Answer)).count()
 }

@@ -3,6 +3,7 @@
 
 mod bpf_program;
 mod bridge;
+mod conntrack;
 mod fragment;
 mod frames;
 mod healthy;
@@ -20,6 +21,7 @@ mod netfilter_bridge;
 mod netfilter_iptables;
 mod netfilter_nft;
 mod no_socket;
+mod owner;
 mod qdisc;
 mod reverse_path;
 mod route;
@@ -27,3 +29,4 @@ mod socket_buffer;
 mod tcp_state;
 mod tun;
 mod vxlan;
+mod way_out;

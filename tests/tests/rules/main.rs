@@ -7,4 +7,5 @@ mod faults;
 mod iptables;
 mod namespaces;
 mod nftables;
+mod owners;
 mod told_apart;

@@ -303,6 +303,9 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             }
             return is_matched && !is_sure;
         }
+        if is_sure {
+            self.walker.end.get_or_insert(self.view.mark);
+        }
         self.candidate(end, unknown, place, rule);
         is_matched
     }

@@ -13,6 +13,9 @@ const TAG: usize = 4;
 /// Where the tag stands in a frame: behind both addresses.
 const TAG_AT: usize = 12;
 
+/// `nft_payload_fast_eval` takes what stands where a later fragment would have its transport header, if it had one; until
+/// "add check for pkt->fragoff" (7.0 and stable versions of 2026), when it began to break like `nft_payload_eval`.
+const LATER_FRAGMENT: &str = "what this kernel takes for the ports of a later fragment";
 const NOT_KEPT: &str = "bytes of the packet that were not kept";
 
 /// Where a header starts, as far as it can be told.
@@ -25,6 +28,10 @@ enum Start {
 pub(super) fn load(view: &View<'_>, base: PayloadBase, offset: u32, length: u32) -> Loaded {
     let (offset, length) = (offset as usize, length as usize);
     let packet = view.packet;
+    let is_fast = matches!(length, 1 | 2 | 4) && offset.is_multiple_of(length);
+    if base == PayloadBase::Transport && is_fast && packet.fragment_offset != 0 && has_transport(view) {
+        return Loaded::unknown(length, LATER_FRAGMENT);
+    }
     match start(view, base) {
         Start::Absent => Loaded::Break,
         Start::Unknown => Loaded::unknown(length, NOT_KEPT),

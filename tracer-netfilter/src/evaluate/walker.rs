@@ -35,6 +35,8 @@ pub(super) struct Walker<'a> {
     pub approach: Approach,
     pub history: History,
     pub marks: Marks,
+    /// The packet's mark where it surely ended first.
+    pub end: Option<MarkState>,
     pub candidates: Candidates,
     /// Why the packet may not be on its way at all, or went otherwise.
     pub story: Doubts,
@@ -107,6 +109,7 @@ impl<'a> Walker<'a> {
                 connection: connection_mark(question, relying),
                 no_track: false,
             },
+            end: None,
             candidates: Candidates::default(),
             story: Doubts::default(),
             notes: Doubts::default(),
@@ -226,7 +229,7 @@ impl<'a> Walker<'a> {
         if self.candidates.is_empty() {
             self.notes.extend(&self.candidates.contradictions);
         }
-        let (value, known) = self.marks.packet.bits();
+        let (value, known) = self.end.unwrap_or(self.marks.packet).bits();
         let mark = match self.question.packet.mark {
             Mark::After(end) => Some(end),
             Mark::Before(_) => (known == u32::MAX).then_some(value),

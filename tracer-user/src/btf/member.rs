@@ -25,7 +25,7 @@ pub struct Member {
 }
 
 impl Btf<'_> {
-    /// Finds `struct.member`, `struct.member.member`, …
+    /// Finds `struct.member`, `struct.member.member`, `struct.array[1].member`, …
     pub fn member(&self, path: &str) -> Result<Member, BtfError> {
         let (root, rest) = path.split_once('.').unwrap_or((path, ""));
         let roots = self.named(root, &[Kind::Struct, Kind::Union]);
@@ -66,8 +66,13 @@ impl Search<'_> {
         let mut at = root;
         let mut bits = 0;
         let mut last = None;
-        for name in path.split('.') {
-            let Some(declared) = self.named(at, name, bits, MAX_DEPTH)? else { return Ok(None) };
+        for part in path.split('.') {
+            let (name, index) = indexed(part);
+            let Some(mut declared) = self.named(at, name, bits, MAX_DEPTH)? else { return Ok(None) };
+            if let Some(index) = index {
+                let Some(element) = self.element(declared, index)? else { return Ok(None) };
+                declared = element;
+            }
             bits = declared.bits;
             at = self.btf.resolve(declared.type_id)?;
             last = Some(declared);
@@ -99,6 +104,18 @@ impl Search<'_> {
         Ok(None)
     }
 
+    /// One element of a member that is an array; none if it is something else, or shorter.
+    fn element(&self, array: Declared, index: u32) -> Result<Option<Declared>, BtfError> {
+        let found = self.btf.resolve(array.type_id)?;
+        let (Kind::Array, Some([type_id, _, len])) = (found.kind, found.elements().next()) else { return Ok(None) };
+        if index >= len {
+            return Ok(None);
+        }
+        let skipped = u64::from(self.btf.size_of(type_id)?) * u64::from(index) * 8;
+        let bits = array.bits.checked_add(skipped).ok_or(malformed("an array is larger than memory"))?;
+        Ok(Some(Declared { bits, type_id, bit_size: 0 }))
+    }
+
     fn member(&self, declared: Declared) -> Result<Member, BtfError> {
         let (bits, bit_size) = match declared.bit_size {
             0 => self.old_bit_field(declared)?,
@@ -127,5 +144,14 @@ impl Search<'_> {
             return Ok((declared.bits, None));
         }
         Ok((declared.bits + u64::from(skipped), Some(width)))
+    }
+}
+
+/// `name[1]` as name and index. What is not written like that is a name, which no member has.
+fn indexed(part: &str) -> (&str, Option<u32>) {
+    let index = part.strip_suffix(']').and_then(|part| part.split_once('['));
+    match index.map(|(name, index)| (name, index.parse())) {
+        Some((name, Ok(index))) => (name, Some(index)),
+        _ => (part, None),
     }
 }

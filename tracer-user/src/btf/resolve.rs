@@ -3,14 +3,20 @@
 //! its code off and is reported.
 
 use std::fmt;
+use std::path::Path;
 
 use tracer_common::{ABSENT, FIELDS, Field, Need};
 
-use super::{Btf, BtfError, DropArguments};
+use super::record::Kind;
+use super::{Btf, BtfError, DropArguments, Member};
 
 /// The programs read a bit field as the low bits of one byte; `sk_buff.pkt_type`, the only one, has three in every
 /// kernel from 5.10 to 7.2.
 const BIT_FIELD_BITS: u8 = 3;
+
+/// The struct of a connection, and the module whose BTF has it and what it is made of where the kernel's own has not.
+const CONNECTION: &str = "nf_conn";
+const CONNECTION_MODULE: &str = "nf_conntrack";
 
 /// What the loader passes to the programs.
 #[derive(Debug)]
@@ -47,12 +53,13 @@ pub enum ResolveError {
     Required { error: BtfError },
 }
 
-/// Finds everything at once.
-pub fn resolve(btf: &Btf<'_>) -> Result<Resolved, ResolveError> {
+/// Finds everything at once. `modules` is where loaded modules show their BTF (`/sys/kernel/btf`).
+pub fn resolve(btf: &Btf<'_>, modules: &Path) -> Result<Resolved, ResolveError> {
     let mut missing = Vec::new();
     let mut offsets = Vec::with_capacity(FIELDS.len());
+    let types = Types::of(btf, modules);
     for field in FIELDS {
-        offsets.push((field.global, offset(btf, field, &mut missing)?));
+        offsets.push((field.global, offset(&types, field, &mut missing)?));
     }
     let arguments = btf.drop_arguments().map_err(required)?;
     let optional = [
@@ -65,19 +72,44 @@ pub fn resolve(btf: &Btf<'_>) -> Result<Resolved, ResolveError> {
     Ok(Resolved { offsets, arguments, missing })
 }
 
-fn offset(btf: &Btf<'_>, field: &Field, missing: &mut Vec<Missing>) -> Result<u32, ResolveError> {
-    match (byte_offset(btf, field.path), field.need) {
+/// The kernel's types, and those of the module of connections if they are needed and there.
+struct Types<'a> {
+    kernel: &'a Btf<'a>,
+    module: Option<Btf<'a>>,
+}
+
+impl<'a> Types<'a> {
+    fn of(kernel: &'a Btf<'a>, modules: &Path) -> Self {
+        let file = kernel.named(CONNECTION, &[Kind::Struct]).is_empty().then(|| modules.join(CONNECTION_MODULE));
+        // One that is not loaded or not usable is told by what it would have had.
+        Self { kernel, module: file.and_then(|file| Btf::from_module(kernel, &file).ok()) }
+    }
+
+    fn member(&self, path: &str) -> Result<Member, BtfError> {
+        match (self.kernel.member(path), &self.module) {
+            (Err(error @ BtfError::UnknownType { .. }), Some(module)) => module.member(path).map_err(|_| error),
+            (found, _) => found,
+        }
+    }
+}
+
+fn offset(types: &Types<'_>, field: &Field, missing: &mut Vec<Missing>) -> Result<u32, ResolveError> {
+    match (byte_offset(types, field.path), field.need) {
         (Ok(offset), _) => Ok(offset),
         (Err(error), Need::Optional(lost)) if !error.is_fatal() => {
-            missing.push(Missing { why: error.to_string(), lost });
+            // Once for what is lost, whatever else it would take.
+            if missing.iter().all(|missing| missing.lost != lost) {
+                missing.push(Missing { why: error.to_string(), lost });
+            }
             Ok(ABSENT)
         }
+        (Err(error), Need::IfThere) if !error.is_fatal() => Ok(ABSENT),
         (Err(error), _) => Err(required(error)),
     }
 }
 
-fn byte_offset(btf: &Btf<'_>, path: &str) -> Result<u32, BtfError> {
-    let member = btf.member(path)?;
+fn byte_offset(types: &Types<'_>, path: &str) -> Result<u32, BtfError> {
+    let member = types.member(path)?;
     let is_readable = member.bit_size.is_none_or(|bits| bits == BIT_FIELD_BITS && member.bit_shift == 0);
     if is_readable { Ok(member.byte_offset) } else { Err(BtfError::OddBitField { path: path.to_owned() }) }
 }

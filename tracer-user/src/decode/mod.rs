@@ -3,6 +3,7 @@
 //! Rule: everything is hostile until parsed. A bad event is an error that is counted; a bad packet is a packet of which
 //! less is known.
 
+mod connection;
 mod headers;
 mod transport;
 mod tunnel;
@@ -12,6 +13,7 @@ use tracer_common::{
     DROP_EVENT, DropEvent, FLAG_HEAD_UNREADABLE, FLAG_STACK, HEAD_LENGTH, StackedDropEvent, read_plain,
 };
 
+pub use connection::{Connection, Tuple};
 pub use headers::{Headers, parse};
 pub use transport::{IcmpKind, TcpFlags, protocol};
 
@@ -31,6 +33,14 @@ pub struct Dropped {
     /// Return addresses, innermost first; empty when none were taken.
     pub stack: Vec<u64>,
     pub headers: Headers,
+}
+
+impl Dropped {
+    /// What connection tracking has of it: `None` for a packet without an entry, and where the entry could not be read or
+    /// says nothing (a template). Made of the event when it is asked for: many packets are kept, few are asked.
+    pub fn connection(&self) -> Option<Connection> {
+        Connection::of(&self.event)
+    }
 }
 
 /// Decodes one event of the ring buffer.

@@ -135,10 +135,66 @@ fn random_events_are_decoded_or_refused() {
         match decode(&bytes) {
             Ok(dropped) => {
                 assert!(dropped.stack.len() <= tracer_common::STACK_FRAMES);
+                let _any = dropped.connection();
                 decoded += 1;
             }
             Err(_) => refused += 1,
         }
     }
     assert!(decoded > 1000 && refused > 1000, "{decoded} decoded, {refused} refused");
+}
+
+/// A connection to a service, whose destination is translated.
+fn tracked(family: u16, address: fn(u8) -> [u32; 4]) -> DropEvent {
+    let tuple = |source, destination, ports: (u16, u16)| tracer_common::Tuple {
+        source: address(source),
+        destination: address(destination),
+        source_port: ports.0,
+        destination_port: ports.1,
+        family,
+        protocol: 6,
+        direction: 0,
+    };
+    let mut event = event(HEAD_NONE, &[]);
+    event.conntrack = 2 | tracer_common::ENTRY;
+    event.connection = tracer_common::Connection {
+        mark: 42,
+        status: 0x20,
+        zone: 3,
+        pad: 0,
+        original: tuple(1, 2, (40000, 443)),
+        reply: tuple(3, 1, (6443, 40000)),
+    };
+    event
+}
+
+fn ipv4(last: u8) -> [u32; 4] {
+    [u32::from_ne_bytes([10, 0, 0, last]), 0, 0, 0]
+}
+
+fn ipv6(last: u8) -> [u32; 4] {
+    [u32::from_ne_bytes([0xfd, 0, 0, 0]), 0, 0, u32::from_ne_bytes([0, 0, 0, last])]
+}
+
+#[test]
+fn both_directions_of_a_connection_are_read_in_both_families() {
+    for (family, address, prefix) in [(2, ipv4 as fn(u8) -> _, "10.0.0."), (10, ipv6, "fd00::")] {
+        let connection = decode(tracked(family, address).as_bytes()).unwrap().connection().unwrap();
+        assert_eq!((connection.mark, connection.status, connection.zone), (42, 0x20, 3));
+        let ends = |tuple: &Tuple| (tuple.source.to_string(), tuple.destination.to_string());
+        assert_eq!(ends(&connection.original), (format!("{prefix}1"), format!("{prefix}2")));
+        assert_eq!((connection.original.source_port, connection.original.destination_port), (40000, 443));
+        assert_eq!(ends(&connection.reply), (format!("{prefix}3"), format!("{prefix}1")));
+        assert_eq!((connection.reply.source_port, connection.reply.destination_port), (6443, 40000));
+    }
+}
+
+#[test]
+fn without_an_entry_or_with_an_empty_one_there_is_no_connection() {
+    let mut untracked = tracked(2, ipv4);
+    untracked.conntrack = 7;
+    assert_eq!(decode(untracked.as_bytes()).unwrap().connection(), None);
+    // A template, or a kernel whose tuples could not be found.
+    assert_eq!(decode(tracked(0, ipv4).as_bytes()).unwrap().connection(), None);
+    assert_eq!(decode(tracked(7, ipv4).as_bytes()).unwrap().connection(), None, "a family without addresses");
 }

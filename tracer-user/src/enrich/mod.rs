@@ -3,17 +3,19 @@
 //! Rule: functions of an event and [`Facts`]; no input or output. What has no name is shown by its number, and asked for
 //! through [`Facts::unknown`].
 
+mod conntrack;
 mod observation;
 mod packet;
 mod symbol;
 
-use tracer_common::{FlowKey, NO_REASON};
+use tracer_common::{FLAG_OWNER, FlowKey, NO_REASON};
 
 use crate::btf::ReasonNames;
 use crate::decode::Dropped;
-use crate::event::{Conntrack, ConntrackState, Interface, Location, Netns, Reason, Socket};
+use crate::event::{Hook, Interface, Location, Netns, Reason, Socket};
 use crate::host::{self, Symbols, Unknown};
 
+pub use conntrack::conntrack;
 pub use observation::observation;
 pub use packet::packet;
 pub use symbol::{location, stack};
@@ -59,7 +61,7 @@ pub fn interface_of(flow: &FlowKey, dropped: Option<&Dropped>, host: &host::Fact
 }
 
 /// A NUL-padded name; bytes that are not UTF-8 are replaced.
-fn interface_name(words: [u64; 2]) -> Option<String> {
+pub fn interface_name(words: [u64; 2]) -> Option<String> {
     let bytes = words.map(u64::to_ne_bytes).concat();
     let name = bytes.split(|byte| *byte == 0).next().filter(|name| !name.is_empty())?;
     Some(String::from_utf8_lossy(name).into_owned())
@@ -75,24 +77,36 @@ pub fn in_interface(dropped: &Dropped, host: &host::Facts) -> Option<Interface> 
     (index != 0 && index != flow.ifindex).then(|| interface(flow.netns, index, host))
 }
 
-/// `enum ip_conntrack_info` (include/uapi/linux/netfilter/nf_conntrack_common.h): 0 established, 1 related, 2 new, 3 and 4
-/// the same for replies, 7 untracked. Without an entry nothing is known.
-pub fn conntrack(dropped: &Dropped) -> Option<Conntrack> {
-    const ENTRY: u32 = 8;
-    let state = match (dropped.event.conntrack & 7, dropped.event.conntrack & ENTRY != 0) {
-        (7, _) => ConntrackState::Untracked,
-        (0 | 3, true) => ConntrackState::Established,
-        (1 | 4, true) => ConntrackState::Related,
-        (2, true) => ConntrackState::New,
-        _ => return None,
-    };
-    Some(Conntrack { state })
+/// A port of the bridge that br_netfilter has the packet on.
+pub fn bridge_port(dropped: &Dropped, index: u32, host: &host::Facts) -> Option<Interface> {
+    (index != 0).then(|| interface(dropped.event.flow.netns, index, host))
+}
+
+/// The interface by which the packet was to leave, if it is another than the one it was on. Only where a packet has been routed
+/// and is on its way out: at the other hooks the route says something else, or there is none.
+pub fn out_interface(dropped: &Dropped, hook: Hook, host: &host::Facts) -> Option<Interface> {
+    let (index, flow) = (dropped.event.out_ifindex, &dropped.event.flow);
+    let is_leaving = matches!(hook, Hook::Forward | Hook::Output | Hook::Postrouting);
+    if index == 0 || index == flow.ifindex || !is_leaving {
+        return None;
+    }
+    match interface_name(dropped.event.out_interface_name) {
+        Some(name) => Some(Interface { index, name: Some(name) }),
+        None => Some(interface(flow.netns, index, host)),
+    }
 }
 
 pub fn socket(dropped: &Dropped) -> Option<Socket> {
     let known = |number| (number != 0).then_some(number);
-    let socket = Socket { cookie: known(dropped.event.socket_cookie), cgroup: known(dropped.event.cgroup) };
-    (socket.cookie.is_some() || socket.cgroup.is_some()).then_some(socket)
+    let event = &dropped.event;
+    let is_owned = event.flags & FLAG_OWNER != 0;
+    let socket = Socket {
+        cookie: known(event.socket_cookie),
+        cgroup: known(event.cgroup),
+        uid: is_owned.then_some(event.uid),
+        gid: is_owned.then_some(event.gid),
+    };
+    (socket.cookie.is_some() || socket.cgroup.is_some() || is_owned).then_some(socket)
 }
 
 /// Where the packet was freed.

@@ -72,7 +72,7 @@ fn refine(packet: &mut Packet, family: Family, dropped: &Dropped) {
     }
 }
 
-fn has_ports(number: u8) -> bool {
+pub(super) fn has_ports(number: u8) -> bool {
     matches!(number, protocol::TCP | protocol::UDP | protocol::SCTP | protocol::DCCP | protocol::UDPLITE)
 }
 

@@ -34,6 +34,14 @@ pub struct Drop {
     /// The interface by which it came in, where that is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub in_interface: Option<Interface>,
+    /// The interface by which it was to leave, where that is another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_interface: Option<Interface>,
+    /// The bridge ports by which it came in and was to leave, where a bridged packet is shown to the rules of IP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge_in_interface: Option<Interface>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge_out_interface: Option<Interface>,
     pub packet: Packet,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conntrack: Option<Conntrack>,
@@ -158,9 +166,56 @@ pub enum ConntrackState {
     Untracked,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+/// What connection tracking had made of the packet. All but the state is the connection's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Conntrack {
     pub state: ConntrackState,
+    /// `ct mark`; 0 for none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mark: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<Vec<ConntrackStatus>>,
+    /// As its first packet was, before any translation of addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original: Option<ConntrackTuple>,
+    /// As its answers are expected, from translated addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reply: Option<ConntrackTuple>,
+}
+
+/// What `conntrack -L` or `nft` (`ct status`) say of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConntrackStatus {
+    Expected,
+    SeenReply,
+    Assured,
+    Confirmed,
+    Snat,
+    Dnat,
+    Dying,
+    Template,
+    Helper,
+    Offload,
+    HwOffload,
+}
+
+/// One direction of a connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct ConntrackTuple {
+    /// As `packet.protocol`; another than the packet's where that is an error message about the connection.
+    pub protocol: String,
+    pub source: ConntrackEnd,
+    pub destination: ConntrackEnd,
+}
+
+/// One end of a direction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct ConntrackEnd {
+    pub address: IpAddr,
+    /// Absent for a protocol without ports.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
 }
 
 /// The socket that sent the packet or would have received it.
@@ -172,4 +227,9 @@ pub struct Socket {
     /// cgroup v2 id: the inode of its directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cgroup: Option<u64>,
+    /// User and group of the program that opened it, as numbers of the initial user namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gid: Option<u32>,
 }

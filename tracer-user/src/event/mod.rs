@@ -10,7 +10,8 @@ mod stats;
 
 pub use cause::{Cause, Confidence, Hook, Severity};
 pub use drop::{
-    Conntrack, ConntrackState, Drop, Endpoint, Family, Icmp, Interface, Location, Netns, Packet, Reason, Socket,
+    Conntrack, ConntrackEnd, ConntrackState, ConntrackStatus, ConntrackTuple, Drop, Endpoint, Family, Icmp, Interface,
+    Location, Netns, Packet, Reason, Socket,
 };
 pub use explanation::{
     Backend, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyVerdict, Program, Route, Rule, RuleStep,

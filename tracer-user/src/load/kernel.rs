@@ -30,7 +30,7 @@ impl Kernel {
     pub fn read(file: Option<&Path>) -> Result<Self, LoadError> {
         let path = file.unwrap_or(Path::new(Btf::KERNEL));
         let btf = Btf::from_kernel(path).map_err(btf::ResolveError::from)?;
-        let resolved = btf::resolve(&btf)?;
+        let resolved = btf::resolve(&btf, Path::new(BTF_DIR))?;
         check_positions(&resolved)?;
         let (reasons, unusable) =
             ReasonNames::from_kernel(&btf, Path::new(BTF_DIR)).map_err(btf::ResolveError::from)?;

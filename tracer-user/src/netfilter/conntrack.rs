@@ -4,6 +4,8 @@
 
 use std::fs;
 
+use crate::host::clock;
+
 /// Statistics of connection tracking, all CPUs together (`net/netfilter/nf_conntrack_standalone.c`, `ct_cpu_seq_show`,
 /// 6.18).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,26 +25,28 @@ pub struct Pressure {
     pub max: u64,
     pub insert_failed: u64,
     pub drop: u64,
-    /// There was an earlier look, so that the two above are of the time since; else they are of all time.
+    /// There was a look before the drop, so that the two above are of the time since; else they are of all time.
     pub is_delta: bool,
 }
 
 /// What is compared with later.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    last: Option<Statistics>,
+    /// The last look, and when it was done (`CLOCK_MONOTONIC`, ns).
+    last: Option<(Statistics, u64)>,
 }
 
 impl Watch {
-    /// Looks; `None` where connection tracking is not at work.
-    pub(super) fn look(&mut self) -> Option<Pressure> {
+    /// Looks, because of a drop at `time` (`CLOCK_MONOTONIC`, ns); `None` where connection tracking is not at work.
+    pub(super) fn look(&mut self, time: u64) -> Option<Pressure> {
         let text = fs::read_to_string("/proc/thread-self/net/stat/nf_conntrack").ok()?;
         let now = statistics(&text)?;
         let number = |name: &str| {
             let text = fs::read_to_string(format!("/proc/sys/net/netfilter/nf_conntrack_{name}")).ok();
             text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
         };
-        let before = self.last.replace(now);
+        let last = self.last.replace((now, clock::monotonic()));
+        let before = last.filter(|(_, looked)| *looked < time).map(|(before, _)| before);
         let since = |now: u64, before: Option<u64>| now.saturating_sub(before.unwrap_or(0));
         Some(Pressure {
             count: number("count"),

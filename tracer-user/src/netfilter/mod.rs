@@ -28,6 +28,7 @@ use tracer_netfilter::{Hook, Packet};
 
 use crate::aggregate::Due;
 use crate::decode::Dropped;
+use crate::enrich;
 use crate::event::{self, Interface};
 use crate::explain::Firewall;
 use crate::host::{self, Netns};
@@ -66,7 +67,11 @@ impl Question {
                 ..Device::default()
             },
             in_index: dropped.event.in_ifindex,
-            out_index: 0,
+            out: Device {
+                index: dropped.event.out_ifindex,
+                name: enrich::interface_name(dropped.event.out_interface_name).unwrap_or_default(),
+                ..Device::default()
+            },
         };
         let packet =
             packet(dropped, &ends, at.hook, at.layer).ok_or("what the packet was: no header of it was read")?;

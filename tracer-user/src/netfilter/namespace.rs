@@ -11,8 +11,8 @@ use tracer_netfilter::evaluate::walk;
 use tracer_netfilter::live::{self, Live};
 use tracer_netfilter::model::Place;
 use tracer_netfilter::packet::{Device, Known};
-use tracer_netfilter::walk::{Candidate, Question as Asked};
-use tracer_netfilter::{Ruleset, World};
+use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
+use tracer_netfilter::{Packet, Ruleset, World};
 
 use super::Question;
 use super::conntrack::Watch;
@@ -36,8 +36,8 @@ pub(super) struct Namespace {
 #[derive(Debug)]
 struct Reading {
     ruleset: Arc<Ruleset>,
-    /// Nanoseconds of `CLOCK_MONOTONIC` when it was begun.
-    begun: u64,
+    /// Nanoseconds of `CLOCK_MONOTONIC` when it was done: counters are those of before.
+    done: u64,
     at: SystemTime,
     /// When legacy tables were last looked at again, and how long that took.
     looked: Instant,
@@ -49,17 +49,18 @@ impl Namespace {
     pub(super) fn prime(&mut self) {
         if self.reading.is_none() {
             self.reading = Some(Reading::new());
-            self.conntrack.look();
+            self.conntrack.look(0);
         }
     }
 
     /// Answers questions on the ruleset as it is now.
     pub(super) fn answer(&mut self, questions: &[Question]) -> Vec<Ruling> {
         let reading = self.current();
-        let (ruleset, begun, at) = (Arc::clone(&reading.ruleset), reading.begun, reading.at);
-        let pressure = self.conntrack.look();
+        let (ruleset, done, at) = (Arc::clone(&reading.ruleset), reading.done, reading.at);
+        let earliest = questions.iter().map(|question| question.time).min().unwrap_or_default();
+        let pressure = self.conntrack.look(earliest);
         let world = Live::new();
-        let mut counters = Counters { ruleset: &ruleset, begun, now: HashMap::new() };
+        let mut counters = Counters { ruleset: &ruleset, done, now: HashMap::new() };
         let rule = |question: &Question| {
             let packet = named(question, &world);
             let asked = Asked {
@@ -94,9 +95,9 @@ impl Namespace {
 
 impl Reading {
     fn new() -> Self {
-        let (begun, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
         let ruleset = Arc::new(live::ruleset());
-        Self { ruleset, begun, at, looked, cost: Duration::ZERO }
+        let (done, at, looked) = (clock::monotonic(), SystemTime::now(), Instant::now());
+        Self { ruleset, done, at, looked, cost: Duration::ZERO }
     }
 
     /// Whether the rules are still these.
@@ -117,12 +118,12 @@ impl Reading {
 /// Counters as they are now, each read once a batch.
 struct Counters<'a> {
     ruleset: &'a Ruleset,
-    begun: u64,
+    done: u64,
     now: HashMap<Place, Option<u64>>,
 }
 
 impl Counters<'_> {
-    /// `time`: of the drop, on the clock of `begun`.
+    /// `time`: of the drop, on the clock of `done`.
     fn proof(&mut self, candidate: &Candidate, time: u64) -> Proof {
         let place = candidate.place;
         let Some(then) = counter(self.ruleset, place) else { return Proof::NoCounter };
@@ -130,22 +131,40 @@ impl Counters<'_> {
         let now = *self.now.entry(place).or_insert_with(|| live::counter(ruleset, place).map(|now| now.packets));
         match now {
             None => Proof::Unread,
-            Some(to) if time > self.begun => Proof::Rose { from: then.packets, to },
+            Some(to) if time > self.done => Proof::Rose { from: then.packets, to },
             Some(to) => Proof::Stands(to),
         }
     }
 }
 
-/// The packet with its devices' names and groups.
-fn named(question: &Question, world: &Live) -> tracer_netfilter::Packet {
+/// The packet with its devices' names and groups. Rules of IP see a bridged packet on the bridge, not on its ports.
+fn named(question: &Question, world: &Live) -> Packet {
     let mut packet = question.packet.clone();
-    for device in [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output] {
-        if let Known::Is(known) = device
-            && let Ok(found) = world.device(known.index)
-        {
-            let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
-            *device = Known::Is(Device { name, ..found });
-        }
+    let ends = [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output];
+    for device in ends {
+        name(device, world);
+    }
+    if question.layer == Layer::Ip {
+        on_bridge(&packet.bridge_input, &mut packet.input, world);
+        on_bridge(&packet.bridge_output, &mut packet.output, world);
     }
     packet
+}
+
+fn name(device: &mut Known<Device>, world: &Live) {
+    if let Known::Is(known) = device
+        && let Ok(found) = world.device(known.index)
+    {
+        let name = if known.name.is_empty() { found.name.clone() } else { known.name.clone() };
+        *device = Known::Is(Device { name, ..found });
+    }
+}
+
+fn on_bridge(port: &Known<Device>, device: &mut Known<Device>, world: &Live) {
+    if let Known::Is(port) = port
+        && let Some(bridge) = port.master.filter(|master| *master != 0)
+        && let Ok(bridge) = world.device(bridge)
+    {
+        *device = Known::Is(bridge);
+    }
 }

@@ -48,7 +48,7 @@ impl Ruling {
 
     /// Leaves out suspects whose counters clear them, if another one is left; those whose counters moved come first, then
     /// those that hang on nothing.
-    pub(super) fn weigh(&mut self) {
+    pub(crate) fn weigh(&mut self) {
         if self.suspects.iter().any(|suspect| !suspect.proof.clears()) {
             self.suspects.retain(|suspect| !suspect.proof.clears());
         }

@@ -61,11 +61,11 @@ impl Suspect {
             Proof::NoCounter => Some("it has no counter to compare".to_owned()),
             Proof::Unread => None,
             Proof::Traced => Some("the kernel's trace of the flow named it".to_owned()),
-            Proof::Stands(packets) => Some(format!("its counter stands at {packets} packets")),
+            Proof::Stands(packets) => Some(format!("its counter stands at {}", counted(packets))),
             Proof::Rose { from, to } if from == to => {
-                Some(format!("its counter stood still at {to} packets while the packet was dropped"))
+                Some(format!("its counter stood still at {} while the packet was dropped", counted(to)))
             }
-            Proof::Rose { from, to } => Some(format!("its counter rose from {from} to {to} packets with the drops")),
+            Proof::Rose { from, to } => Some(format!("its counter rose from {from} to {} with the drops", counted(to))),
         }
     }
 
@@ -94,6 +94,10 @@ impl Suspect {
             backend => format!("{} -t {table} -vnL {chain} --line-numbers", family.program(*backend)),
         }
     }
+}
+
+fn counted(packets: u64) -> String {
+    if packets == 1 { "1 packet".to_owned() } else { format!("{packets} packets") }
 }
 
 fn step(step: &crate::event::RuleStep) -> String {

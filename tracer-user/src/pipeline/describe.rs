@@ -26,8 +26,8 @@ use super::{PipelineError, Watch};
 /// Interface names remembered, about 50 bytes each.
 const MOST_NAMES: usize = 4096;
 
-/// How long the start waits for rulesets; 100,000 rules take half of it.
-const FIRST_READING: Duration = Duration::from_millis(250);
+/// How long the start waits for the first rulesets at most; they take some ms, and 100,000 rules half a second.
+const FIRST_READING: Duration = Duration::from_secs(2);
 
 /// What `--confirm` changes, said before it is done.
 const CONFIRM: &str =
@@ -187,6 +187,11 @@ impl Describer {
             netns: enrich::netns(key.netns, facts.host),
             interface,
             in_interface: sample.and_then(|sample| enrich::in_interface(sample, facts.host)),
+            out_interface: sample.and_then(|sample| enrich::out_interface(sample, verdict.hook, facts.host)),
+            bridge_in_interface: sample
+                .and_then(|sample| enrich::bridge_port(sample, sample.event.bridge_in_ifindex, facts.host)),
+            bridge_out_interface: sample
+                .and_then(|sample| enrich::bridge_port(sample, sample.event.bridge_out_ifindex, facts.host)),
             packet,
             conntrack: sample.and_then(enrich::conntrack),
             socket: sample.and_then(enrich::socket),

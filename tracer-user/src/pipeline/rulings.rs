@@ -12,7 +12,7 @@ use crate::host::HostError;
 use crate::netfilter::{Answer, NetfilterHandle, Question, Ruling};
 
 /// How long a line may wait for the first answer: a ruleset of 100,000 rules is read in a fraction of it.
-pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// After this time an answer is asked for again: rules and counters may have changed.
 const FRESH: Duration = Duration::from_secs(1);
 /// Answers kept, some 4 KiB each.

@@ -10,7 +10,7 @@ use crate::kernels::KERNELS;
 
 /// Asks everything that whydrop asks.
 fn ask(btf: &Btf<'_>) {
-    let _ = resolve(btf);
+    let _ = resolve(btf, Path::new("/nonexistent"));
     let _ = ReasonNames::from_kernel(btf, Path::new("/nonexistent")).map(|(names, _)| names.iter().count());
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use aya_obj::btf::BtfKind;
+use tracer_common::ABSENT;
 use whydrop::btf::{Btf, BtfError, DropArguments, ReasonNames, resolve};
 
 /// Debian's cloud kernels 5.10.262, 6.1.192, 6.12.117, 6.18.15 and 7.2.12, and a 6.18.44 without modules.
@@ -15,8 +16,10 @@ macro_rules! kernels {
 
 pub(crate) const KERNELS: [(&str, &[u8]); 6] = kernels!["5.10", "6.1", "6.12", "6.18", "6.18-microvm", "7.2"];
 
+const NO_MODULES: &str = "/nonexistent";
+
 /// A column for each of [`KERNELS`].
-const OFFSETS: [(&str, [u32; 6]); 34] = [
+const OFFSETS: [(&str, [u32; 6]); 57] = [
     ("SKB_LEN", [112, 112, 112, 112, 112, 112]),
     ("SKB_HEAD", [192, 200, 200, 200, 192, 200]),
     ("SKB_TAIL", [184, 188, 188, 188, 184, 188]),
@@ -51,6 +54,29 @@ const OFFSETS: [(&str, [u32; 6]); 34] = [
     ("SOCK_CGROUP", [664, 648, 672, 680, 672, 688]),
     ("CGROUP_NODE", [248, 248, 256, 256, 256, 296]),
     ("NODE_ID", [104, 104, 96, 96, 96, 96]),
+    ("SKB_PRIORITY", [140, 140, 144, 144, 140, 144]),
+    ("SKB_ACTIVE_EXTENSIONS", [127, 127, 127, 127, 127, 127]),
+    ("SKB_EXTENSIONS", [216, 224, 224, 224, 216, 224]),
+    ("EXTENSION_OFFSET", [4, 4, 4, 4, 4, 4]),
+    ("BRIDGE_IN", [ABSENT, 4, 4, 4, 4, 4]),
+    ("BRIDGE_IN_DEV", [8, ABSENT, ABSENT, ABSENT, ABSENT, ABSENT]),
+    ("BRIDGE_OUT_DEV", [16, 8, 8, 8, 8, 8]),
+    ("SOCK_SOCKET", [640, 624, 288, 288, 288, 288]),
+    ("SOCKET_FILE", [16, 16, 16, 16, 16, 16]),
+    ("FILE_CRED", [144, 144, 56, 48, 48, 48]),
+    ("CRED_UID", [32, 32, 32, 32, 32, 32]),
+    ("CRED_GID", [36, 36, 36, 36, 36, 36]),
+    ("CT_STATUS", [128, 128, 128, 128, 128, 128]),
+    ("CT_MARK", [176, 168, 168, 168, 168, 168]),
+    ("CT_ZONE", [12, 12, 12, 12, 12, 12]),
+    ("CT_ORIGINAL", [32, 32, 32, 32, 32, 32]),
+    ("CT_REPLY", [88, 88, 88, 88, 88, 88]),
+    ("TUPLE_SOURCE", [0, 0, 0, 0, 0, 0]),
+    ("TUPLE_SOURCE_PORT", [16, 16, 16, 16, 16, 16]),
+    ("TUPLE_FAMILY", [18, 18, 18, 18, 18, 18]),
+    ("TUPLE_DESTINATION", [20, 20, 20, 20, 20, 20]),
+    ("TUPLE_DESTINATION_PORT", [36, 36, 36, 36, 36, 36]),
+    ("TUPLE_PROTOCOL", [38, 38, 38, 38, 38, 38]),
 ];
 
 fn kernel(version: &str) -> Btf<'static> {
@@ -59,7 +85,7 @@ fn kernel(version: &str) -> Btf<'static> {
 }
 
 fn reasons(version: &str) -> ReasonNames {
-    let (names, unusable) = ReasonNames::from_kernel(&kernel(version), Path::new("/nonexistent")).expect("intact BTF");
+    let (names, unusable) = ReasonNames::from_kernel(&kernel(version), Path::new(NO_MODULES)).expect("intact BTF");
     assert!(unusable.is_empty());
     names
 }
@@ -67,7 +93,7 @@ fn reasons(version: &str) -> ReasonNames {
 #[test]
 fn every_field_is_where_other_tools_find_it() {
     for (column, (version, _)) in KERNELS.into_iter().enumerate() {
-        let resolved = resolve(&kernel(version)).expect(version);
+        let resolved = resolve(&kernel(version), Path::new(NO_MODULES)).expect(version);
         let expected = OFFSETS.map(|(global, offsets)| (global, offsets[column]));
         assert_eq!(resolved.offsets, expected, "{version}");
     }
@@ -76,7 +102,7 @@ fn every_field_is_where_other_tools_find_it() {
 #[test]
 fn what_a_kernel_lacks_is_named() {
     let missing = |version| {
-        let resolved = resolve(&kernel(version)).expect(version);
+        let resolved = resolve(&kernel(version), Path::new(NO_MODULES)).expect(version);
         resolved.missing.iter().map(ToString::to_string).collect::<Vec<_>>()
     };
     let no_reasons =
@@ -204,8 +230,8 @@ fn the_running_kernel_is_readable() {
         return;
     }
     let btf = Btf::from_kernel(path).expect("the kernel's own BTF");
-    let resolved = resolve(&btf).expect("a kernel from 5.10 on");
+    let resolved = resolve(&btf, Path::new(NO_MODULES)).expect("a kernel from 5.10 on");
     assert_eq!((resolved.arguments.skb, resolved.arguments.location), (0, 1));
     let read = Btf::parse(std::fs::read(path).expect("readable")).expect("the same, not mapped");
-    assert_eq!(resolved.offsets, resolve(&read).expect("the same").offsets);
+    assert_eq!(resolved.offsets, resolve(&read, Path::new(NO_MODULES)).expect("the same").offsets);
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail by panicking, as tests do")]
 
 mod builder;
+mod fields;
 mod hostile;
 mod kernels;
 mod shapes;

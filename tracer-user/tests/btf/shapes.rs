@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use tracer_common::{ABSENT, FIELDS, Need};
-use whydrop::btf::{Btf, BtfError, Member, ReasonNames, ResolveError, resolve};
+use whydrop::btf::{Btf, BtfError, Member, ReasonNames};
 
 use crate::builder::{
     ARRAY, Builder, CONST, ENUM, ENUM64, FLAG, FWD, INT, PTR, STRUCT, TYPE_TAG, TYPEDEF, UNION, VOLATILE,
@@ -43,10 +42,22 @@ fn anonymous_parts_add_their_offsets_and_named_parts_need_their_name() {
         ("all.named.b2", bytes(20, 4)),
         ("all.far", bytes(24, 8)),
         ("all.row", bytes(32, 24)),
+        ("all.row[0]", bytes(32, 8)),
+        ("all.row[2].b2", bytes(52, 4)),
     ] {
         assert_eq!(btf.member(path).expect(path), expected, "{path}");
     }
     for path in ["all.b2", "all.far.a2", "all.row.a2", "all.nothing", "all.", "all", "all.first.", "all.x.y", "all..b"]
+        .into_iter()
+        .chain([
+            "all.row[3].b2",
+            "all.row[].b2",
+            "all.row[-1]",
+            "all.row[0",
+            "all.first[0]",
+            "all.far[0].b2",
+            "all.[0]",
+        ])
     {
         assert!(matches!(btf.member(path), Err(BtfError::UnknownMember { .. })), "{path}");
     }
@@ -183,65 +194,6 @@ fn more_members_than_sixteen_bits_can_count_are_counted() {
     assert_eq!(made.parse().member("after.x").unwrap(), bytes(0, 4));
 }
 
-/// All fields as members of their structs, but for `without`.
-fn fields(without: &str) -> Builder {
-    let mut made = Builder::new();
-    let word = made.int("u32", 4);
-    let mut roots: Vec<&str> = FIELDS.iter().filter_map(|field| field.path.split('.').next()).collect();
-    roots.sort_unstable();
-    roots.dedup();
-    for root in roots {
-        let mut members = Vec::new();
-        for (at, field) in (0..).zip(FIELDS).filter(|(_, field)| field.path != without) {
-            match field.path.split('.').collect::<Vec<_>>().as_slice() {
-                [first, name] if *first == root => members.push((*name, word, at * 32)),
-                [first, part, name] if *first == root => {
-                    let id = made.aggregate(STRUCT, "", 4, &[(name, word, 0)]);
-                    members.push((*part, id, at * 32));
-                }
-                _ => {}
-            }
-        }
-        made.aggregate(STRUCT, root, 4096, &members);
-    }
-    let void_pointer = made.add(PTR, "", 0, 0, &[]);
-    let skb = made.add(FWD, "sk_buff", 0, 0, &[]);
-    let skb = made.add(PTR, "", 0, skb, &[]);
-    made.tracepoint("kfree_skb", &[void_pointer, skb, void_pointer]);
-    made
-}
-
-#[test]
-fn each_missing_member_is_an_error_or_an_absence() {
-    assert!(resolve(&fields("").parse()).unwrap().offsets.iter().all(|&(_, offset)| offset != ABSENT));
-    for field in FIELDS {
-        let made = fields(field.path).parse();
-        match (resolve(&made), field.need) {
-            (Err(ResolveError::Required { error: source }), Need::Required) => {
-                assert!(source.to_string().contains(field.path.split('.').nth(1).unwrap()), "{source}");
-            }
-            (Ok(resolved), Need::Optional(lost)) => {
-                let absent: Vec<_> = resolved.offsets.iter().filter(|&&(_, offset)| offset == ABSENT).collect();
-                assert_eq!(absent, [&(field.global, ABSENT)]);
-                assert!(resolved.missing[0].to_string().ends_with(lost));
-            }
-            (other, _) => panic!("{}: {other:?}", field.path),
-        }
-    }
-}
-
-#[test]
-fn a_packet_type_in_other_bits_is_switched_off() {
-    let mut made = fields("sk_buff.pkt_type");
-    let word = made.int("u8", 1);
-    made.aggregate(FLAG | STRUCT, "sk_buff", 4, &[("pkt_type", word, bit_field(3, 9))]);
-    let resolved = resolve(&made.parse()).unwrap();
-    assert!(resolved.offsets.contains(&("SKB_PKT_TYPE", ABSENT)));
-    let expected = "this kernel keeps the bits of `sk_buff.pkt_type` where whydrop does not read them: packets \
-                    for other hosts are not told apart";
-    assert_eq!(resolved.missing[0].to_string(), expected);
-}
-
 #[test]
 fn a_file_that_cannot_be_read_says_what_is_needed() {
     let error = Btf::from_kernel(&PathBuf::from("/nonexistent/vmlinux")).err().expect("no such file").to_string();
@@ -249,10 +201,10 @@ fn a_file_that_cannot_be_read_says_what_is_needed() {
 }
 
 /// A folder of its own, removed afterwards.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("whydrop-btf-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)

@@ -5,22 +5,11 @@ mod sets;
 
 use std::fmt::Write as _;
 
-use tracer_tests::Family;
-
 pub(crate) use sets::sets;
 
 use crate::random::Random;
+use crate::style::Style;
 use crate::universe::{MARKS, MASKS};
-
-/// How a ruleset is made.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Style {
-    pub(crate) family: Family,
-    /// Rules may ask for a connection's state, which sets connection tracking to work.
-    pub(crate) is_tracked: bool,
-    /// Rules may hang on what nobody can know: chance, rates, the time of day.
-    pub(crate) is_unsure: bool,
-}
 
 /// A built-in chain and those that only it leads to, so that each match stands where its hook allows it.
 #[derive(Clone, Copy, Debug)]
@@ -59,10 +48,10 @@ pub(crate) fn ruleset(random: &mut Random, style: Style) -> String {
         let (mut names, mut rules) = (String::new(), String::new());
         for chain in chains {
             let group = Group { table, chain };
-            let policy = if random.percent(8) { "DROP" } else { "ACCEPT" };
+            let policy = if random.percent(6) { "DROP" } else { "ACCEPT" };
             let _ = writeln!(names, ":{chain} {policy} [0:0]");
             // Rules everywhere would end each packet in the first table.
-            let share = if table == "filter" { 90 } else { 35 };
+            let share = if table == "filter" { 100 } else { 45 };
             if random.percent(share) {
                 chain_group(random, style, group, &mut names, &mut rules);
             }
@@ -81,8 +70,10 @@ fn chain_group(random: &mut Random, style: Style, group: Group, names: &mut Stri
     }
     let chains: Vec<_> = std::iter::once(group.chain.to_owned()).chain(others).collect();
     for (at, chain) in chains.iter().enumerate() {
-        for _ in 0..1 + random.below(6) {
-            let asked = matches::some(random, style, group);
+        for _ in 0..=random.below(6) {
+            // A rule for every packet would be the end of most in a base chain.
+            let is_narrow = at == 0 && random.percent(50);
+            let asked = matches::some(random, style, group, is_narrow);
             let target = target(random, style, group, &chains[at + 1..]);
             let _ = writeln!(rules, "[0:0] -A {chain}{asked}{target}");
         }
@@ -92,15 +83,15 @@ fn chain_group(random: &mut Random, style: Style, group: Group, names: &mut Stri
 /// What a rule does, with a space before it; nothing for one that only counts.
 fn target(random: &mut Random, style: Style, group: Group, later: &[String]) -> String {
     let answers = group.table == "filter";
-    let mark = || -> String { String::new() };
-    let _ = mark;
     match random.below(20) {
-        0..=5 => " -j DROP".to_owned(),
+        0..=4 => " -j DROP".to_owned(),
+        5 if later.is_empty() => " -j DROP".to_owned(),
         6 if answers => " -j REJECT".to_owned(),
-        7 if random.percent(30) => " -j NFQUEUE --queue-num 5".to_owned(),
+        // Nobody takes packets from it, which can't be seen from outside.
+        7 if style.is_unsure => " -j NFQUEUE --queue-num 5".to_owned(),
         7 | 8 => " -j ACCEPT".to_owned(),
         9 => " -j RETURN".to_owned(),
-        10..=12 if !later.is_empty() => format!(" -j {}", random.pick(later)),
+        5 | 10..=12 if !later.is_empty() => format!(" -j {}", random.pick(later)),
         13 if !later.is_empty() => format!(" -g {}", random.pick(later)),
         14 if group.table == "raw" && style.is_tracked => " -j CT --notrack".to_owned(),
         15 if group.is_tracked() && style.is_tracked => connmark(random),
@@ -110,12 +101,12 @@ fn target(random: &mut Random, style: Style, group: Group, later: &[String]) -> 
 }
 
 fn set_mark(random: &mut Random) -> String {
-    let (mark, mask) = (*random.pick(&MARKS), *random.pick(&MASKS));
+    let (value, mask) = (*random.pick(&MARKS), *random.pick(&MASKS));
     match random.below(4) {
-        0 => format!(" -j MARK --set-xmark {mark:#x}/{mask:#x}"),
-        1 => format!(" -j MARK --or-mark {mark:#x}"),
+        0 => format!(" -j MARK --set-xmark {value:#x}/{mask:#x}"),
+        1 => format!(" -j MARK --or-mark {value:#x}"),
         2 => format!(" -j MARK --and-mark {mask:#x}"),
-        _ => format!(" -j MARK --xor-mark {mark:#x}"),
+        _ => format!(" -j MARK --xor-mark {value:#x}"),
     }
 }
 

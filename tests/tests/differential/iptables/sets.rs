@@ -28,7 +28,7 @@ pub(crate) fn sets(random: &mut Random, family: Family) -> String {
         let _ = writeln!(text, "create {name} {kind}{family}");
     }
     for (name, ..) in KINDS {
-        for _ in 0..1 + random.below(5) {
+        for _ in 0..=random.below(5) {
             let member = member(random, family, name);
             let _ = writeln!(text, "add {name} {member} -exist");
         }

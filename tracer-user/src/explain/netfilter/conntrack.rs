@@ -50,8 +50,9 @@ fn exhausted(pressure: &Pressure) -> Explanation {
 }
 
 fn moved(by: u64, name: &str, pressure: &Pressure) -> String {
-    let since = if pressure.is_delta { "since the last look" } else { "since the namespace was made" };
-    format!("the conntrack statistic {name} rose by {by} {since}")
+    let since =
+        if pressure.is_delta { "since the look before the drop" } else { "since connection tracking began there" };
+    format!("conntrack's statistic {name} rose by {by} {since}")
 }
 
 #[cfg(test)]

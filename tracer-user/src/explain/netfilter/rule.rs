@@ -39,12 +39,19 @@ fn confidence(ruling: &Ruling) -> Confidence {
 fn summary(first: &Suspect, others: &[Suspect], drop: &Observation<'_>) -> String {
     let packet = described(drop);
     let owner = first.owner.as_ref().map(|owner| format!(" ({})", owner.name)).unwrap_or_default();
-    let first_says = format!("{}{owner} {} {packet}", first.place(), first.verb());
+    let policy = first.owner.as_ref().and_then(|owner| owner.policy.as_ref()).map(named_policy).unwrap_or_default();
+    let first_says = format!("{}{owner} {} {packet}{policy}", first.place(), first.verb());
     match others {
         [] => first_says,
         [other] => format!("{first_says}, or {} does", other.place()),
         others => format!("{first_says}, or one of {} other rules does", others.len()),
     }
+}
+
+/// ` (NetworkPolicy shop/web, ingress)`.
+fn named_policy(policy: &PolicyRef) -> String {
+    let namespace = policy.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
+    format!(" (NetworkPolicy {namespace}{}, {})", policy.name, policy.direction.as_str())
 }
 
 /// `tcp dpt:10250`, `icmp`, `udp dpt:53`.
@@ -65,7 +72,10 @@ fn evidence(suspect: &Suspect, ruling: &Ruling) -> Vec<String> {
     facts.extend(suspect.evidence());
     let time = humantime::format_rfc3339_millis(ruling.read).to_string();
     let time = time.get(11..23).unwrap_or(&time);
-    facts.push(format!("the namespace's {} rules were read at {time}", ruling.rules));
+    facts.push(match ruling.rules {
+        1 => format!("the namespace's only rule was read at {time}"),
+        rules => format!("the namespace's {rules} rules were read at {time}"),
+    });
     facts
 }
 
@@ -82,4 +92,72 @@ fn unknown(suspect: &Suspect, ruling: &Ruling) -> Option<String> {
     let hangs = (!suspect.unknown.is_empty()).then(|| format!("it hangs on {}", suspect.unknown.join(", ")));
     let all: Vec<String> = hangs.into_iter().chain(ruling.unknown.iter().cloned()).collect();
     (!all.is_empty()).then(|| all.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use tracer_netfilter::walk::End;
+
+    use super::*;
+    use crate::event::{Backend, Rule, RuleStep, RulesetFamily};
+    use crate::explain::scenarios::packet;
+    use crate::netfilter::Proof;
+
+    fn suspect(number: Option<u32>, proof: Proof) -> Suspect {
+        let rule = Rule {
+            backend: Backend::IptablesNft,
+            family: RulesetFamily::Ip,
+            table: "filter".into(),
+            chain: "INPUT".into(),
+            number,
+            handle: Some(4),
+            text: "-A INPUT -j DROP".into(),
+            comment: None,
+            path: vec![RuleStep { chain: "INPUT".into(), number: number.unwrap_or(0) }],
+            packets: None,
+        };
+        let (unknown, facts, removal) = (Vec::new(), Vec::new(), "iptables-nft -t filter -D INPUT -j DROP".into());
+        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof }
+    }
+
+    fn of(suspects: Vec<Suspect>) -> Explanation {
+        let (read, unknown) = (SystemTime::UNIX_EPOCH, Vec::new());
+        let mut ruling = Ruling { suspects, rules: 2, read, unknown, conntrack: None };
+        ruling.weigh();
+        explanation(&ruling, &packet("tcp")).unwrap()
+    }
+
+    #[test]
+    fn a_counter_that_rose_makes_the_only_suspect_certain() {
+        let confidence = |proof| of(vec![suspect(Some(1), proof)]).confidence;
+        assert_eq!(confidence(Proof::Rose { from: 3, to: 4 }), Confidence::Certain);
+        assert_eq!(confidence(Proof::Traced), Confidence::Certain);
+        assert_eq!(confidence(Proof::Stands(4)), Confidence::Derived);
+        assert_eq!(confidence(Proof::NoCounter), Confidence::Derived);
+        assert_eq!(confidence(Proof::Rose { from: 3, to: 3 }), Confidence::Inferred, "it stood still");
+        assert_eq!(confidence(Proof::Stands(0)), Confidence::Inferred, "it never saw a packet");
+    }
+
+    #[test]
+    fn counters_clear_suspects_and_what_is_left_is_all_told() {
+        let cleared = of(vec![suspect(Some(1), Proof::Rose { from: 2, to: 2 }), suspect(Some(2), Proof::NoCounter)]);
+        assert_eq!((cleared.rule.unwrap().number, cleared.alternatives), (Some(2), None));
+        assert_eq!(cleared.confidence, Confidence::Derived);
+
+        let both = of(vec![suspect(Some(1), Proof::NoCounter), suspect(Some(2), Proof::Rose { from: 2, to: 3 })]);
+        assert_eq!(both.confidence, Confidence::Inferred);
+        assert_eq!(both.rule.unwrap().number, Some(2), "the one whose counter rose comes first");
+        assert_eq!(both.alternatives.unwrap().len(), 1);
+        assert!(both.summary.contains("or iptables-nft filter/INPUT rule 1 does"), "{}", both.summary);
+    }
+
+    #[test]
+    fn a_policy_is_told_from_a_rule() {
+        let policy = of(vec![suspect(None, Proof::NoCounter)]);
+        assert_eq!(policy.cause, Cause::NetfilterPolicy);
+        assert_eq!(policy.summary, "the policy of iptables-nft filter/INPUT drops tcp dpt:81");
+        assert_eq!(policy.owner.as_deref(), Some("user"));
+    }
 }

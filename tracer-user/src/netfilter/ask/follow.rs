@@ -28,7 +28,9 @@ pub enum AskError {
     Unreadable(String),
     #[error("there is no device {0} in this network namespace; `ip link` lists them")]
     Device(String),
-    #[error("{0} is no address of this network namespace, so the packet comes from outside: say by which device, as in eth0")]
+    #[error(
+        "{0} is no address of this network namespace, so the packet comes from outside: say by which device, as in eth0"
+    )]
     NotLocal(std::net::IpAddr),
     #[error("there is no route to {0} from here, so the packet gets no further; `ip route get` says why")]
     NoRoute(std::net::IpAddr),
@@ -127,8 +129,7 @@ fn follow(spec: &Spec, only: Option<Hook>, verbose: bool) -> Result<Answer, AskE
 }
 
 /// Said where the way can't be followed.
-const AFTER: &str =
-    "what the hooks behind do: a rule translates the destination to one that is not known beforehand; ask again with that one and --hook";
+const AFTER: &str = "what the hooks behind do: a rule translates the destination to one that is not known beforehand; ask again with that one and --hook";
 
 fn destination(changed: &Packet) -> Option<String> {
     let address = changed.destination?;

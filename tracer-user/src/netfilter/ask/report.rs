@@ -115,7 +115,9 @@ impl Report {
             Word::Dropped if self.is_perhaps_before() => format!("The packet is dropped{at}, if not by a rule above."),
             Word::Dropped => format!("The packet is dropped{at}."),
             Word::Open if may_drop => "Open: the packet is let through unless a rule above drops it.".to_owned(),
-            Word::Open => "Open: none of the rules that were looked at drops the packet, but not all is known.".to_owned(),
+            Word::Open => {
+                "Open: none of the rules that were looked at drops the packet, but not all is known.".to_owned()
+            }
         }
     }
 

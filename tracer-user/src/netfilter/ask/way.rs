@@ -149,7 +149,9 @@ impl<'a> Way<'a> {
 
     /// Finds the device that it leaves by, if that was not said.
     fn route(&mut self) -> Result<(), AskError> {
-        let (Some(destination), Mark::Before(mark)) = (self.packet.destination, self.packet.mark) else { return Ok(()) };
+        let (Some(destination), Mark::Before(mark)) = (self.packet.destination, self.packet.mark) else {
+            return Ok(());
+        };
         if self.is_output_given {
             return Ok(());
         }
