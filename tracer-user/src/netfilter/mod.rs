@@ -38,13 +38,20 @@ use crate::host::{self, Netns};
 pub struct Question {
     pub flow: FlowKey,
     pub netns: Netns,
-    pub packet: Packet,
-    pub hook: Hook,
-    pub layer: Layer,
+    /// Where it may have been dropped: one place, or all that there are where the stack does not tell.
+    pub spots: Vec<Spot>,
     /// Which kind of rules the kernel says it was; `None` where it does not tell them apart.
     pub backend: Option<Backend>,
     /// When it was dropped, `CLOCK_MONOTONIC` ns.
     pub time: u64,
+}
+
+/// A hook, and the packet as its rules saw it.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub hook: Hook,
+    pub layer: Layer,
+    pub packet: Packet,
 }
 
 impl Question {
@@ -59,7 +66,6 @@ impl Question {
         interface: &Interface,
         facts: &host::Facts,
     ) -> Result<Option<Self>, String> {
-        let hook = hook(at.hook).ok_or("at which hook it was: the stack does not tell")?;
         let ends = Ends {
             on: Device {
                 index: interface.index,
@@ -73,12 +79,40 @@ impl Question {
                 ..Device::default()
             },
         };
-        let packet =
-            packet(dropped, &ends, at.hook, at.layer).ok_or("what the packet was: no header of it was read")?;
+        let spots: Option<Vec<Spot>> = places(at, ends.in_index != 0)
+            .iter()
+            .map(|(hook, layer)| {
+                packet(dropped, &ends, *hook, *layer).map(|packet| Spot { hook: *hook, layer: *layer, packet })
+            })
+            .collect();
+        let spots = spots.ok_or("what the packet was: no header of it was read")?;
         let Some(netns) = facts.netns(due.key.netns) else { return Ok(None) };
         let time = due.time.unwrap_or(dropped.event.time);
-        let (netns, layer, backend) = (netns.clone(), at.layer, at.backend);
-        Ok(Some(Self { flow: due.key, netns, packet, hook, layer, backend, time }))
+        Ok(Some(Self { flow: due.key, netns: netns.clone(), spots, backend: at.backend, time }))
+    }
+}
+
+/// Where it may have been dropped. Not every event has a stack: when many flows begin at once, few have.
+fn places(at: Firewall, came_in: bool) -> Vec<(Hook, Layer)> {
+    const FROM_HERE: &[(Hook, Layer)] =
+        &[(Hook::Output, Layer::Ip), (Hook::Postrouting, Layer::Ip), (Hook::Egress, Layer::Device)];
+    const CAME_IN: &[(Hook, Layer)] = &[
+        (Hook::Ingress, Layer::Device),
+        (Hook::Prerouting, Layer::Bridge),
+        (Hook::Input, Layer::Bridge),
+        (Hook::Forward, Layer::Bridge),
+        (Hook::Postrouting, Layer::Bridge),
+        (Hook::Prerouting, Layer::Ip),
+        (Hook::Input, Layer::Ip),
+        (Hook::Forward, Layer::Ip),
+        (Hook::Postrouting, Layer::Ip),
+        (Hook::Egress, Layer::Device),
+    ];
+    match (hook(at.hook), at.layer, came_in) {
+        (Some(hook), layer, _) => vec![(hook, layer)],
+        (None, Layer::Arp, _) => vec![(Hook::Input, Layer::Arp), (Hook::Output, Layer::Arp)],
+        (None, _, true) => CAME_IN.to_vec(),
+        (None, _, false) => FROM_HERE.to_vec(),
     }
 }
 
