@@ -3,6 +3,7 @@
 
 mod changes;
 mod confirm;
+mod explain;
 mod faults;
 mod iptables;
 mod namespaces;
