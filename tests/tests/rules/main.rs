@@ -3,7 +3,10 @@
 
 mod changes;
 mod confirm;
+mod explain;
+mod faults;
 mod iptables;
+mod namespaces;
 mod nftables;
 mod owners;
 mod told_apart;

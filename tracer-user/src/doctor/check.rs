@@ -5,7 +5,7 @@
 use serde::Serialize;
 
 use super::context::Context;
-use super::{bpf, capability, cluster, host};
+use super::{bpf, capability, cluster, host, ruleset};
 
 /// How a capability is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -175,6 +175,12 @@ pub static CHECKS: &[Check] = &[
         group: Group::Host,
         effect: "drops in these namespaces show numbers instead of namespace and interface names",
         run: host::namespaces,
+    },
+    Check {
+        name: "ruleset",
+        group: Group::Host,
+        effect: "the rule that dropped a packet is not named",
+        run: ruleset::ruleset,
     },
     Check { name: "cri", group: Group::Cluster, effect: "pods are not named", run: cluster::cri },
     Check {

@@ -12,6 +12,7 @@ mod context;
 mod fix;
 mod host;
 mod report;
+mod ruleset;
 mod trial;
 
 pub use check::{CHECKS, Check, Finding, Group, Status};

@@ -20,7 +20,7 @@ use tracer_netfilter::{Hook, Packet, Ruleset};
 
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect};
-use super::{Answer, Question};
+use super::{Answer, Question, Spot};
 use crate::host::{Netns, enter};
 
 /// How long a flow is traced: a client's third SYN comes 3 s after the first (RFC 6298).
@@ -111,14 +111,16 @@ fn trace(question: &Question) -> Result<Option<Ruling>, TraceError> {
     let Some(seen) = seen else { return Ok(None) };
     let (ruleset, world) = (live::ruleset(), Live::new());
     let suspect = candidate(&ruleset, &seen)
-        .and_then(|candidate| Suspect::new(&ruleset, &candidate, &question.packet, &world, Proof::Traced));
+        .zip(question.spots.first())
+        .and_then(|(candidate, spot)| Suspect::new(&ruleset, &candidate, &spot.packet, &world, Proof::Traced));
     let (rules, read) = (rule_count(&ruleset), SystemTime::now());
     Ok(suspect.map(|suspect| Ruling { suspects: vec![suspect], rules, read, unknown: Vec::new(), conntrack: None }))
 }
 
-/// The flow as it was dropped; any source port, because a client tries again from another one.
+/// The flow as it comes to the hook; any source port, because a client tries again from another one.
 fn traced(question: &Question) -> Option<(Flow, Entry)> {
-    let packet: &Packet = &question.packet;
+    let spot = question.spots.first()?;
+    let packet: &Packet = &spot.packet;
     let flow = Flow {
         protocol: packet.protocol?,
         source: packet.source?,
@@ -126,14 +128,33 @@ fn traced(question: &Question) -> Option<(Flow, Entry)> {
         source_port: None,
         destination_port: packet.destination_port,
     };
-    let entry = match (question.layer, question.hook, &packet.input) {
+    let entry = match (spot.layer, spot.hook, &packet.input) {
+        // Where it is not known, it is most likely a hook of IP.
+        _ if question.spots.len() > 1 => Entry::Ip,
         (Layer::Bridge, ..) => Entry::Bridge,
         (Layer::Device, Hook::Ingress, Known::Is(device)) => Entry::Ingress(device.name.clone()),
         // What leaves by a device has come by a hook of IP.
         (Layer::Ip, ..) | (Layer::Device, Hook::Egress, _) => Entry::Ip,
         (Layer::Device | Layer::Arp, ..) => return None,
     };
-    Some((flow, entry))
+    Some((before_translation(flow, spot), entry))
+}
+
+/// An address that this hook itself translates is another one when the packet comes to it.
+fn before_translation(flow: Flow, spot: &Spot) -> Flow {
+    let original = match &spot.packet.connection {
+        Known::Is(connection) if !connection.is_reply => connection.original,
+        _ => None,
+    };
+    match (spot.hook, original) {
+        (Hook::Prerouting | Hook::Output, Some(tuple)) => Flow {
+            destination: tuple.destination,
+            destination_port: flow.destination_port.map(|_| tuple.destination_port),
+            ..flow
+        },
+        (Hook::Postrouting | Hook::Input, Some(tuple)) => Flow { source: tuple.source, ..flow },
+        _ => flow,
+    }
 }
 
 fn candidate(ruleset: &Ruleset, seen: &TracedDrop) -> Option<Candidate> {

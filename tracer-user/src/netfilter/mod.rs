@@ -40,9 +40,8 @@ use crate::host::{self, Netns};
 pub struct Question {
     pub flow: FlowKey,
     pub netns: Netns,
-    pub packet: Packet,
-    pub hook: Hook,
-    pub layer: Layer,
+    /// Where it may have been dropped: one place, or all that there are where the stack does not tell.
+    pub spots: Vec<Spot>,
     /// Which kind of rules the kernel says it was; `None` where it does not tell them apart.
     pub backend: Option<Backend>,
     /// When it was dropped, `CLOCK_MONOTONIC` ns.
@@ -64,6 +63,14 @@ pub fn fingerprint(dropped: &Dropped) -> u64 {
     hasher.finish()
 }
 
+/// A hook, and the packet as its rules saw it.
+#[derive(Clone, Debug)]
+pub struct Spot {
+    pub hook: Hook,
+    pub layer: Layer,
+    pub packet: Packet,
+}
+
 impl Question {
     /// The question about a drop; `None` while its namespace is not known yet.
     ///
@@ -76,7 +83,6 @@ impl Question {
         interface: &Interface,
         facts: &host::Facts,
     ) -> Result<Option<Self>, String> {
-        let hook = hook(at.hook).ok_or("at which hook it was: the stack does not tell")?;
         let ends = Ends {
             on: Device {
                 index: interface.index,
@@ -90,12 +96,41 @@ impl Question {
                 ..Device::default()
             },
         };
-        let packet =
-            packet(dropped, &ends, at.hook, at.layer).ok_or("what the packet was: no header of it was read")?;
+        let spots: Option<Vec<Spot>> = places(at, ends.in_index != 0)
+            .iter()
+            .map(|(hook, layer)| {
+                packet(dropped, &ends, *hook, *layer).map(|packet| Spot { hook: *hook, layer: *layer, packet })
+            })
+            .collect();
+        let spots = spots.ok_or("what the packet was: no header of it was read")?;
         let Some(netns) = facts.netns(due.key.netns) else { return Ok(None) };
         let time = due.time.unwrap_or(dropped.event.time);
-        let (netns, layer, backend, fingerprint) = (netns.clone(), at.layer, at.backend, fingerprint(dropped));
-        Ok(Some(Self { flow: due.key, netns, packet, hook, layer, backend, time, fingerprint }))
+        let (netns, backend, fingerprint) = (netns.clone(), at.backend, fingerprint(dropped));
+        Ok(Some(Self { flow: due.key, netns, spots, backend, time, fingerprint }))
+    }
+}
+
+/// Where it may have been dropped. Not every event has a stack: when many flows begin at once, few have.
+fn places(at: Firewall, came_in: bool) -> Vec<(Hook, Layer)> {
+    const FROM_HERE: &[(Hook, Layer)] =
+        &[(Hook::Output, Layer::Ip), (Hook::Postrouting, Layer::Ip), (Hook::Egress, Layer::Device)];
+    const CAME_IN: &[(Hook, Layer)] = &[
+        (Hook::Ingress, Layer::Device),
+        (Hook::Prerouting, Layer::Bridge),
+        (Hook::Input, Layer::Bridge),
+        (Hook::Forward, Layer::Bridge),
+        (Hook::Postrouting, Layer::Bridge),
+        (Hook::Prerouting, Layer::Ip),
+        (Hook::Input, Layer::Ip),
+        (Hook::Forward, Layer::Ip),
+        (Hook::Postrouting, Layer::Ip),
+        (Hook::Egress, Layer::Device),
+    ];
+    match (hook(at.hook), at.layer, came_in) {
+        (Some(hook), layer, _) => vec![(hook, layer)],
+        (None, Layer::Arp, _) => vec![(Hook::Input, Layer::Arp), (Hook::Output, Layer::Arp)],
+        (None, _, true) => CAME_IN.to_vec(),
+        (None, _, false) => FROM_HERE.to_vec(),
     }
 }
 

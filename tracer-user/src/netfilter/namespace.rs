@@ -14,10 +14,10 @@ use tracer_netfilter::packet::{Device, Known};
 use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
 use tracer_netfilter::{Packet, Ruleset, World};
 
-use super::Question;
 use super::conntrack::Watch;
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect, counter};
+use super::{Question, Spot};
 use crate::host::clock;
 
 /// Legacy tables tell nobody when they change, so they are looked at again for each batch of questions, but for no more than
@@ -62,22 +62,23 @@ impl Namespace {
         let world = Live::new();
         let mut counters = Counters { ruleset: &ruleset, done, now: HashMap::new() };
         let rule = |question: &Question| {
-            let packet = named(question, &world);
-            let asked = Asked {
-                packet: &packet,
-                hook: question.hook,
-                layer: question.layer,
-                backend: question.backend,
-                verbose: false,
-            };
-            let walk = walk(&ruleset, &asked, &world);
-            let suspects = walk.candidates.iter().take(MOST_SUSPECTS);
-            let suspects = suspects.filter_map(|candidate| {
-                let proof = counters.proof(candidate, question.time);
-                Suspect::new(&ruleset, candidate, &packet, &world, proof)
-            });
-            let suspects = suspects.collect();
-            let unknown = ruleset.gaps.iter().chain(&walk.unknown).cloned().collect();
+            let mut unknown = ruleset.gaps.clone();
+            let mut suspects = Vec::new();
+            for spot in &question.spots {
+                let packet = named(spot, &world);
+                let Spot { hook, layer, .. } = *spot;
+                let asked = Asked { packet: &packet, hook, layer, backend: question.backend, verbose: false };
+                let walk = walk(&ruleset, &asked, &world);
+                unknown.extend(walk.unknown);
+                let found = walk.candidates.iter().take(MOST_SUSPECTS.saturating_sub(suspects.len()));
+                suspects.extend(found.filter_map(|candidate| {
+                    let proof = counters.proof(candidate, question.time);
+                    Suspect::new(&ruleset, candidate, &packet, &world, proof)
+                }));
+            }
+            if question.spots.len() > 1 && suspects.len() != 1 {
+                unknown.push("at which hook it was: the stack does not tell".to_owned());
+            }
             let mut ruling = Ruling { suspects, rules: rule_count(&ruleset), read: at, unknown, conntrack: pressure };
             ruling.weigh();
             ruling
@@ -138,13 +139,13 @@ impl Counters<'_> {
 }
 
 /// The packet with its devices' names and groups. Rules of IP see a bridged packet on the bridge, not on its ports.
-fn named(question: &Question, world: &Live) -> Packet {
-    let mut packet = question.packet.clone();
+fn named(spot: &Spot, world: &Live) -> Packet {
+    let mut packet = spot.packet.clone();
     let ends = [&mut packet.input, &mut packet.output, &mut packet.bridge_input, &mut packet.bridge_output];
     for device in ends {
         name(device, world);
     }
-    if question.layer == Layer::Ip {
+    if spot.layer == Layer::Ip {
         on_bridge(&packet.bridge_input, &mut packet.input, world);
         on_bridge(&packet.bridge_output, &mut packet.output, world);
     }

@@ -4,12 +4,11 @@
 //! on where the packet stood when it was freed.
 
 use tracer_common::{ENTRY, FLAG_OWNER, HEAD_LENGTH, HEAD_MAC, HEAD_NETWORK};
-use tracer_netfilter::Packet;
 use tracer_netfilter::packet::{Connection, ConnectionState, Device, Known, Mark, Socket, Tuple};
 use tracer_netfilter::walk::Layer;
+use tracer_netfilter::{Hook, Packet};
 
 use crate::decode::{self, Dropped, protocol};
-use crate::event::Hook;
 
 /// The devices that a packet came by and was to leave by, as the event has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
