@@ -49,8 +49,7 @@ fn walks(ruleset: &Ruleset) -> Result<Vec<f64>> {
     let ends: (IpAddr, IpAddr) = (CLIENT.v4.into(), NEIGHBOUR.v4.into());
     let datagram = frame::udp(ends.0, ends.1, (40_000, *DROPPED.start()), b"w");
     let packet = Packet::from_network(ETH_P_IP, &Ipv4::new(CLIENT.v4, NEIGHBOUR.v4, UDP).build(&datagram));
-    let question =
-        Question { packet: &packet, hook: Hook::Input, layer: Layer::Ip, backend: None, verbose: false };
+    let question = Question { packet: &packet, hook: Hook::Input, layer: Layer::Ip, backend: None, verbose: false };
     let world = Live::new();
     let mut times = Vec::new();
     let end = Instant::now() + TIME;

@@ -74,9 +74,9 @@ impl fmt::Display for Ruleset {
 }
 
 impl Ruleset {
-    /// Rules that a packet of the bench passes, with the jump to them and the one that drops it.
+    /// Rules that a packet of the bench passes, without the jump to them and the one that drops it.
     pub(super) const fn passed(&self) -> usize {
-        2 + match self.shape {
+        match self.shape {
             Shape::Many => self.services(),
             Shape::One => self.rules,
         }
@@ -103,7 +103,9 @@ impl Ruleset {
     pub(super) fn change(&self, namespace: &NetNs, number: usize) -> Result<()> {
         namespace
             .exec(&match self.maker {
-                Maker::IptablesLegacy => format!("iptables-legacy -w 20 -A OUTPUT -s 127.1.{}.{}", number >> 8, number & 255),
+                Maker::IptablesLegacy => {
+                    format!("iptables-legacy -w 20 -A OUTPUT -s 127.1.{}.{}", number >> 8, number & 255)
+                }
                 Maker::Nft | Maker::IptablesNft => format!("nft add table ip change-{number}"),
             })
             .map(drop)
@@ -125,7 +127,7 @@ impl Ruleset {
     }
 
     fn nft(&self) -> String {
-        let mut text = "table ip kube {\n".to_owned();
+        let mut text = "table ip kube\ndelete table ip kube\ntable ip kube {\n".to_owned();
         let mut services = " chain services {\n".to_owned();
         match self.shape {
             Shape::Many => {

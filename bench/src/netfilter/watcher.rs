@@ -51,7 +51,8 @@ impl Watcher {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let (at, line) = self.lines.recv_timeout(left).with_context(|| format!("whydrop gave no line with {part}"))?;
+            let (at, line) =
+                self.lines.recv_timeout(left).with_context(|| format!("whydrop gave no line with {part}"))?;
             if line.contains(part) {
                 return Ok((at, line));
             }
