@@ -61,8 +61,8 @@ pub(crate) fn bench(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     }
     let whydrop = build::binary(workspace, true)?;
     let yardstick = yardstick(workspace)?;
-    run(cargo().current_dir(&workspace.root).args(["build", "--package", "tracer-bench"]))?;
-    let mut bench = Command::new(workspace.target.join("debug/tracer-bench"));
+    run(cargo().current_dir(&workspace.root).args(["build", "--release", "--package", "tracer-bench"]))?;
+    let mut bench = Command::new(workspace.target.join("release/tracer-bench"));
     bench.arg("--whydrop").arg(whydrop).arg("--yardstick").arg(yardstick).args(args.for_bench());
     Err(bench.exec()).context("cannot start the bench")
 }

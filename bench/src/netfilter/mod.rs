@@ -22,7 +22,7 @@ use ground::{Ground, Line};
 use ruleset::{Maker, Ruleset, Shape};
 use watcher::Watcher;
 
-/// From so many rules on, what takes seconds is measured but twice.
+/// From so many rules on, what takes seconds is measured but once or twice.
 const MANY: usize = 50_000;
 /// Flows a second that are dropped while CPU time is taken.
 const FLOWS: u64 = 1000;
@@ -55,7 +55,7 @@ pub(crate) struct Case {
     /// ms of the library's reading, and of the program that lists it.
     reading: Option<Spread>,
     listing: Option<Spread>,
-    /// ns for a packet: asking the library, and of the sender's CPU time while the kernel passes the rules.
+    /// ns for a packet: asking the library, and what the rules add to the sender's CPU time while the kernel passes them.
     walk: Option<Spread>,
     kernel: f64,
     memory: Memory,
@@ -74,10 +74,16 @@ pub(crate) struct Busy {
 pub(crate) struct Netfilter {
     /// Without any rules.
     empty: Memory,
-    /// The sender's CPU time for a packet there, ns.
-    bare: f64,
     cases: Vec<Case>,
     busy: Vec<Busy>,
+}
+
+impl Netfilter {
+    /// The slowest reading of that many rules in many chains, whoever made them, ms.
+    pub(crate) fn slowest(&self, rules: usize) -> Option<f64> {
+        let cases = self.cases.iter().filter(|case| case.ruleset.rules == rules && case.ruleset.shape == Shape::Many);
+        cases.filter_map(|case| case.reading).map(|reading| reading.median).reduce(f64::max)
+    }
 }
 
 pub(crate) fn measure(bench: &Bench<'_>) -> Result<Option<Netfilter>> {
@@ -88,30 +94,34 @@ pub(crate) fn measure(bench: &Bench<'_>) -> Result<Option<Netfilter>> {
     if wanted.is_empty() {
         return Ok(None);
     }
-    let (empty, bare) = without_rules(bench)?;
+    let empty = without_rules(bench)?;
     let cases = wanted.iter().map(|ruleset| case(bench, *ruleset)).collect::<Result<_>>()?;
     let is_busy = |ruleset: &&Ruleset| ruleset.shape == Shape::Many && [10, 10_000].contains(&ruleset.rules);
     let busy = wanted.iter().filter(is_busy).map(|ruleset| busy(bench, *ruleset)).collect::<Result<_>>()?;
-    Ok(Some(Netfilter { empty, bare, cases, busy }))
+    Ok(Some(Netfilter { empty, cases, busy }))
 }
 
-/// Memory, and what a packet takes, where there are no rules.
-fn without_rules(bench: &Bench<'_>) -> Result<(Memory, f64)> {
+/// Memory where there are no rules.
+fn without_rules(bench: &Bench<'_>) -> Result<Memory> {
     eprintln!("netfilter/no rules");
     let mut ground = Ground::new()?;
-    let bare = ground.flood(&flood(bench), true)?.cpu_ns;
     let watcher = Watcher::start(&bench.tools.whydrop, &ground.pair.server)?;
     ground.closed(&watcher)?;
-    Ok((watcher.memory()?, bare))
+    watcher.memory()
 }
 
 fn case(bench: &Bench<'_>, ruleset: Ruleset) -> Result<Case> {
     eprintln!("netfilter/{ruleset}");
     let mut ground = Ground::new()?;
+    let (rounds, listings) =
+        if ruleset.rules >= MANY { (bench.rounds.min(2), 1) } else { (bench.rounds, bench.rounds) };
+    Ruleset { rules: 0, ..ruleset }.load(&ground.pair.server)?;
+    // The first flood finds the neighbour.
+    ground.flood(&flood(bench), true)?;
+    let bare = ground.flood(&flood(bench), true)?.cpu_ns;
     ruleset.load(&ground.pair.server)?;
-    let rounds = if ruleset.rules >= MANY { bench.rounds.min(2) } else { bench.rounds };
-    let kernel = ground.flood(&flood(bench), true)?.cpu_ns;
-    let listings = (0..rounds).map(|_| ruleset.list(&ground.pair.server)).collect::<Result<Vec<_>>>()?;
+    let kernel = ground.flood(&flood(bench), true)?.cpu_ns - bare;
+    let listings = (0..listings).map(|_| ruleset.list(&ground.pair.server)).collect::<Result<Vec<_>>>()?;
     let evaluation = evaluation::measure(&ground.pair, rounds)?;
     let watcher = Watcher::start(&bench.tools.whydrop, &ground.pair.server)?;
     ground.settle(&watcher)?;

@@ -74,9 +74,9 @@ impl fmt::Display for Ruleset {
 }
 
 impl Ruleset {
-    /// Rules that a packet of the bench passes, with the jump to them and the one that drops it.
+    /// Rules that a packet of the bench passes, without the jump to them and the one that drops it.
     pub(super) const fn passed(&self) -> usize {
-        2 + match self.shape {
+        match self.shape {
             Shape::Many => self.services(),
             Shape::One => self.rules,
         }
@@ -127,7 +127,7 @@ impl Ruleset {
     }
 
     fn nft(&self) -> String {
-        let mut text = "table ip kube {\n".to_owned();
+        let mut text = "table ip kube\ndelete table ip kube\ntable ip kube {\n".to_owned();
         let mut services = " chain services {\n".to_owned();
         match self.shape {
             Shape::Many => {

@@ -15,7 +15,7 @@ use tracer_tests::NetNs;
 use crate::tool::Memory;
 
 /// How long a line may take to come: the largest rulesets, on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(super) struct Watcher {
     child: Child,

@@ -71,7 +71,7 @@ fn fifty_thousand_rules_like_those_of_kube_proxy() -> Result<()> {
 #[test]
 fn a_ruleset_that_is_replaced_all_the_time_does_not_stop_answers() -> Result<()> {
     let lab = topology::router()?;
-    nft(&lab.server, "table inet t { chain c { type filter hook input priority 0; tcp dport 10250 drop; }; }")?;
+    nft(&lab.server, "table inet t { chain c { type filter hook input priority 0; tcp dport 10250-10254 drop; }; }")?;
     let story = Story::of(&lab.server)?;
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| -> Result<()> {
@@ -81,9 +81,9 @@ fn a_ruleset_that_is_replaced_all_the_time_does_not_stop_answers() -> Result<()>
             Ok(())
         });
         let mut story = story;
-        for _ in 0..5 {
-            let flow = lab.client.run(|| tcp::attempt(SERVER.port(Family::V4, PORT)))?;
-            let wanted = Expect::drop("NETFILTER_DROP").with(key::RULE_TEXT, "tcp dport 10250 drop");
+        for port in [10250, 10251, 10252, 10253, 10254] {
+            let flow = lab.client.run(|| tcp::attempt(SERVER.port(Family::V4, port)))?;
+            let wanted = Expect::drop("NETFILTER_DROP").with(key::RULE_TEXT, "tcp dport 10250-10254 drop");
             story.names(wanted.flow(&flow), 1)?;
         }
         busy.join().map_err(|_| anyhow::anyhow!("the editor failed"))??;

@@ -4,6 +4,7 @@
 //! where the kernel's ways do: behind the jump, at the end of the chain, at the next base chain. What lies on only one of
 //! them hangs on what parted them.
 
+use std::borrow::Borrow;
 use std::rc::Rc;
 
 use super::View;
@@ -14,10 +15,11 @@ use super::frame::{Entry, Frame, Pending};
 use super::marks::{Marks, meet};
 use super::registers::Reason;
 use super::rule::Run;
+use super::rules::Looked;
 use super::stops::Stop;
 use super::trail::Trail;
 use super::walker::{VISITS, Walker};
-use crate::model::{Backend, Place, Policy};
+use crate::model::{Backend, Expression, Place, Policy};
 use crate::packet::Mark;
 use crate::walk::{End, Step};
 
@@ -66,8 +68,9 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             }
             match self.walker.rules.get(place) {
                 None => self.leave(Some(Marks::of(&self.view))),
-                Some(rule) => match &*rule {
-                    Ok(rule) => self.rule(place, rule),
+                Some(Looked::Raw(expressions)) => self.rule(place, expressions),
+                Some(Looked::Decoded(rule)) => match &*rule {
+                    Ok(rule) => self.rule(place, rule.expressions.iter()),
                     Err(error) => {
                         let name = self.name(place);
                         self.unclear(format!("{name}, which can't be read: {error}").into());
@@ -87,7 +90,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
         self.base.is_empty() && self.frames.iter().all(|frame| frame.doubts.is_empty())
     }
 
-    fn rule(&mut self, place: Place, rule: &crate::model::Rule) {
+    fn rule(&mut self, place: Place, expressions: impl Iterator<Item: Borrow<Expression>>) {
         let run = Run {
             view: &mut self.view,
             registers: &mut self.walker.registers,
@@ -100,7 +103,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             changed: &mut self.walker.changed,
             verbose: self.walker.question.verbose,
         };
-        let ran = run.rule(rule);
+        let ran = run.rule(expressions);
         if self.walker.question.verbose {
             self.step(place, &ran);
         }

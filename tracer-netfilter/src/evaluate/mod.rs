@@ -49,22 +49,28 @@ use crate::walk::{Outcome, Question, Walk};
 use crate::world::World;
 
 use candidates::Found;
-use rules::{Provider, Rules};
+#[cfg(test)]
+use rules::Provider;
+use rules::Rules;
 use walker::{Walked, Walker};
 
 /// Runs the packet through the base chains of the question's hook.
 pub fn walk(ruleset: &Ruleset, question: &Question<'_>, world: &dyn World) -> Walk {
-    walk_with(ruleset, question, world, &|place| ruleset.rule(place))
+    run(ruleset, question, world, &Rules::new(&|place| ruleset.rule(place), Some(ruleset)))
 }
 
 /// As [`walk`], with the rules from `provider`.
+#[cfg(test)]
 fn walk_with(ruleset: &Ruleset, question: &Question<'_>, world: &dyn World, provider: &Provider<'_>) -> Walk {
-    let rules = Rules::new(provider);
-    let first = Walker::new(ruleset, question, world, &rules, true).run();
+    run(ruleset, question, world, &Rules::new(provider, None))
+}
+
+fn run(ruleset: &Ruleset, question: &Question<'_>, world: &dyn World, rules: &Rules<'_>) -> Walk {
+    let first = Walker::new(ruleset, question, world, rules, true).run();
     if !first.relied {
         return first.into_walk();
     }
-    let second = Walker::new(ruleset, question, world, &rules, false).run();
+    let second = Walker::new(ruleset, question, world, rules, false).run();
     join(first, second).into_walk()
 }
 

@@ -3,12 +3,14 @@
 //! Rule: expressions run in order until one does not match. Behind one that may match, the others still run: a later "no"
 //! decides, and what they change is changed only perhaps.
 
+use std::borrow::Borrow;
+
 use super::action::{Action, Ran, Target, Translation};
 use super::load::Loaded;
 use super::lookup::{Held, Sets, lookup};
 use super::registers::{Reason, Registers};
 use super::{View, compare, conntrack, effect, ending, fib, header, meta, payload};
-use crate::model::{ChainKind, ElementData, Expression, Family, MapTarget, PayloadBase, Register, Rule, Verdict};
+use crate::model::{ChainKind, ElementData, Expression, Family, MapTarget, PayloadBase, Register, Verdict};
 use crate::packet::Mark;
 use crate::truth::Truth;
 use crate::xt::Effect;
@@ -53,9 +55,9 @@ pub(super) struct Run<'e, 'p, 'r> {
 }
 
 impl Run<'_, '_, '_> {
-    pub(super) fn rule(mut self, rule: &Rule) -> Ran {
-        for expression in &rule.expressions {
-            match self.expression(expression) {
+    pub(super) fn rule(mut self, expressions: impl Iterator<Item: Borrow<Expression>>) -> Ran {
+        for expression in expressions {
+            match self.expression(expression.borrow()) {
                 Flow::Next => {}
                 Flow::No(what) => return Ran::No(what),
                 Flow::Maybe(reason) => self.hang(reason),

@@ -23,7 +23,7 @@ pub use elements::elements;
 pub use error::NftError;
 pub use read::{Reading, generation, read};
 pub use rule::reread;
-pub(crate) use rule::rule;
+pub(crate) use rule::{expressions, rule};
 
 use crate::model::Family;
 use crate::netlink::{Request, Subsystem};

@@ -23,14 +23,10 @@ pub(super) fn handle(attributes: Attributes<'_>) -> Option<u64> {
 }
 
 /// Decodes a rule. What it holds that can't be understood is [`Expression::Unknown`].
-pub(crate) fn rule(family: Family, handle: u64, attributes: &[u8], number: u32) -> Result<Rule, DecodeError> {
-    let attributes = Attributes::new(attributes);
-    // A rule without expressions has the attribute all the same; so without it these are no attributes of a rule.
-    if attributes.get(EXPRESSIONS).is_none() {
-        return Err(DecodeError::Malformed("a rule of nf_tables"));
-    }
-    let expressions: Vec<Expression> =
-        parts(attributes).map(|(name, data)| expression::expression(family, name, data)).collect();
+pub(crate) fn rule(family: Family, handle: u64, bytes: &[u8], number: u32) -> Result<Rule, DecodeError> {
+    let attributes = Attributes::new(bytes);
+    let expressions = expressions(family, bytes).ok_or(DecodeError::Malformed("a rule of nf_tables"))?;
+    let expressions: Vec<Expression> = expressions.collect();
     Ok(Rule {
         number,
         handle: Some(handle),
@@ -41,6 +37,14 @@ pub(crate) fn rule(family: Family, handle: u64, attributes: &[u8], number: u32) 
         }),
         expressions,
     })
+}
+
+/// Decodes a rule's expressions one after the other, as they are asked for; `None` if these are no attributes of a rule.
+pub(crate) fn expressions(family: Family, bytes: &[u8]) -> Option<impl Iterator<Item = Expression>> {
+    let attributes = Attributes::new(bytes);
+    // A rule without expressions has the attribute all the same.
+    attributes.get(EXPRESSIONS)?;
+    Some(parts(attributes).map(move |(name, data)| expression::expression(family, name, data)))
 }
 
 /// Names and data of a rule's expressions.

@@ -52,7 +52,7 @@ mod tests {
     fn what_is_refused_names_the_capability() {
         let context = Context::bare();
         let took = Duration::from_micros(1250);
-        let mut ruleset = Ruleset { generation: 1, tables: Vec::new(), gaps: Vec::new() };
+        let mut ruleset = Ruleset { generation: Some(1), tables: Vec::new(), gaps: Vec::new() };
         let found = finding(&context, &ruleset, took);
         assert_eq!(found.status, Status::Ok);
         assert!(found.detail.starts_with("0 rules of nf_tables and 0 of iptables-legacy"), "{}", found.detail);

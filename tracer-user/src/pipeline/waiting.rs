@@ -11,8 +11,8 @@ use tracer_common::FlowKey;
 use crate::aggregate::{Due, Mode, add};
 use crate::decode::Dropped;
 
-/// Lines of one flow that are kept apart, some 600 bytes each.
-const MOST_APART: usize = 8192;
+/// Lines of one flow that are kept apart, some 600 bytes each: more than the largest ring buffer holds.
+const MOST_APART: usize = 65_536;
 
 /// A line that waits.
 #[derive(Clone, Debug)]

@@ -107,13 +107,12 @@ fn follow(spec: &Spec, only: Option<Hook>, verbose: bool) -> Result<Answer, AskE
         let mut stop = stop(&ruleset, &packet, hook, &walk, &world, verbose);
         if stop.outcome != Outcome::Dropped {
             match &walk.destination {
-                Destination::Stays => {}
                 Destination::Becomes(changed) => {
                     stop.destination = destination(changed);
                     way.redirect(hook, changed)?;
                 }
                 Destination::Unknown if way.end() => stop.ruling.unknown.push(AFTER.to_owned()),
-                Destination::Unknown => {}
+                Destination::Stays | Destination::Unknown => {}
             }
         }
         let is_dropped = stop.outcome == Outcome::Dropped;
