@@ -95,7 +95,8 @@ fn a_namespace_that_comes_after_the_start_and_goes_with_its_drop() -> Result<()>
     drop(pod);
     let begun = Instant::now();
     let event = tracer.wait_for(&dropped(inode))?;
-    ensure!(begun.elapsed() < Duration::from_secs(4), "its line came after {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    ensure!(took < Duration::from_secs(4), "its line came after {took:?}: {event}");
     if event.at("/explanation/rule").is_none() {
         ensure!(!event.text(key::UNDECIDED).is_empty(), "it is not said why there is no rule: {event}");
         let unknown = event.text(key::UNDECIDED);
