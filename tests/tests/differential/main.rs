@@ -15,37 +15,74 @@ mod style;
 mod truth;
 mod universe;
 mod watch;
+mod watcher;
 
 use anyhow::Result;
-use run::{Maker, run};
+use run::{Asked, Maker, run};
 use tracer_tests::Family;
 
 #[test]
 fn iptables_legacy() -> Result<()> {
-    run(Maker::Legacy, Family::V4)
+    run(Maker::Legacy, Family::V4, Asked::Library)
 }
 
 #[test]
 fn ip6tables_legacy() -> Result<()> {
-    run(Maker::Legacy, Family::V6)
+    run(Maker::Legacy, Family::V6, Asked::Library)
 }
 
 #[test]
 fn iptables_nft() -> Result<()> {
-    run(Maker::IptablesNft, Family::V4)
+    run(Maker::IptablesNft, Family::V4, Asked::Library)
 }
 
 #[test]
 fn ip6tables_nft() -> Result<()> {
-    run(Maker::IptablesNft, Family::V6)
+    run(Maker::IptablesNft, Family::V6, Asked::Library)
 }
 
 #[test]
 fn nft_ip() -> Result<()> {
-    run(Maker::Nft, Family::V4)
+    run(Maker::Nft, Family::V4, Asked::Library)
 }
 
 #[test]
 fn nft_ip6() -> Result<()> {
-    run(Maker::Nft, Family::V6)
+    run(Maker::Nft, Family::V6, Asked::Library)
+}
+
+#[test]
+#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
+fn watch_iptables_legacy() -> Result<()> {
+    run(Maker::Legacy, Family::V4, Asked::Binary)
+}
+
+#[test]
+#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
+fn watch_ip6tables_legacy() -> Result<()> {
+    run(Maker::Legacy, Family::V6, Asked::Binary)
+}
+
+#[test]
+#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
+fn watch_iptables_nft() -> Result<()> {
+    run(Maker::IptablesNft, Family::V4, Asked::Binary)
+}
+
+#[test]
+#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
+fn watch_ip6tables_nft() -> Result<()> {
+    run(Maker::IptablesNft, Family::V6, Asked::Binary)
+}
+
+#[test]
+#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
+fn watch_nft_ip() -> Result<()> {
+    run(Maker::Nft, Family::V4, Asked::Binary)
+}
+
+#[test]
+#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
+fn watch_nft_ip6() -> Result<()> {
+    run(Maker::Nft, Family::V6, Asked::Binary)
 }

@@ -215,6 +215,10 @@ impl Probe {
         Ok(packet)
     }
 
+    pub(crate) const fn ends(&self) -> (IpAddr, IpAddr) {
+        (self.source, self.destination)
+    }
+
     /// Kernels do not agree on what to take for its ports.
     pub(crate) fn is_later_fragment(&self) -> bool {
         self.fragment.is_some_and(|offset| offset > 0)

@@ -14,6 +14,7 @@ use crate::score::Score;
 use crate::style::Style;
 use crate::truth::{self, Counters, Name};
 use crate::watch::{SWALLOW, Seen};
+use crate::watcher::Watcher;
 
 /// Packets to one ruleset.
 const PACKETS: u64 = 20;
@@ -67,14 +68,23 @@ fn asked(name: &str, default: u64) -> Result<u64> {
     }
 }
 
+/// Who is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Library,
+    Binary,
+}
+
 /// Rulesets of one maker in one family against the kernel.
-pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
+pub(crate) fn run(maker: Maker, family: Family, of: Asked) -> Result<()> {
     let seed = asked("WHYDROP_DIFFERENTIAL_SEED", SEED)?;
     let cases = asked("WHYDROP_DIFFERENTIAL_CASES", CASES)?;
     let mut lab = Lab::new()?;
-    let mut score =
-        Score::new(format!("{maker:?} {family:?} WHYDROP_DIFFERENTIAL_SEED={seed} WHYDROP_DIFFERENTIAL_CASES={cases}"));
+    let mut score = Score::new(format!(
+        "{maker:?} {family:?} {of:?} WHYDROP_DIFFERENTIAL_SEED={seed} WHYDROP_DIFFERENTIAL_CASES={cases}"
+    ));
     let started = Instant::now();
+    let mut watcher = if of == Asked::Binary { Some(Watcher::start(&lab)?) } else { None };
     if maker != Maker::Nft {
         lab.load("ipset restore", &iptables::sets(&mut Random::of(seed, u64::MAX), family))?;
     }
@@ -87,13 +97,19 @@ pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
         for number in 0..PACKETS.min(cases - case * PACKETS) {
             let probe = Probe::new(&mut random, family, !style.is_tracked);
             let fate = fate(maker, &mut lab, &probe).with_context(|| text.clone())?;
+            if let Some(watcher) = &mut watcher {
+                watcher.sent(&probe, fate.as_ref().map_or(ATTEMPTS, |fate| fate.attempt));
+            }
             let Some(fate) = fate else {
                 score.unclear();
                 continue;
             };
-            let watched = Seen::new(&fate.before, &fate.after);
-            let case_of = Case { ruleset: &ruleset, probe: &probe, style, truth: &fate.name, seen: watched };
-            let answer = lab.router().run(|| case_of.judge())?;
+            let on_the_way = Seen::new(&fate.before, &fate.after);
+            let case_of = Case { ruleset: &ruleset, probe: &probe, style, truth: &fate.name, seen: on_the_way };
+            let answer = match &mut watcher {
+                Some(watcher) => watcher.judge(&probe, style, &fate.name)?,
+                None => lab.router().run(|| case_of.judge())?,
+            };
             score.add(answer, &fate.name, || format!("ruleset {case} packet {number}: {probe:?}\n{text}"));
         }
     }
@@ -103,20 +119,22 @@ pub(crate) fn run(maker: Maker, family: Family) -> Result<()> {
 /// What the kernel said of a packet.
 struct Fate {
     name: Name,
+    /// How many packets it took.
+    attempt: u32,
     before: Counters,
     after: Counters,
 }
 
 /// Sends a packet and asks the kernel which rule dropped it; `None` if that can't be told.
 fn fate(maker: Maker, lab: &mut Lab, probe: &Probe) -> Result<Option<Fate>> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let before = maker.counters(lab, probe.family)?;
         probe.send(lab)?;
         let deadline = Instant::now() + PATIENCE;
         while Instant::now() < deadline {
             let after = maker.counters(lab, probe.family)?;
             if let Some(name) = truth::dropper(&before, &after) {
-                return Ok(Some(Fate { name, before, after }));
+                return Ok(Some(Fate { name, attempt, before, after }));
             }
             if truth::drops(&before, &after) > 0 {
                 break;

@@ -96,11 +96,11 @@ fn a_namespace_that_comes_after_the_start_and_goes_with_its_drop() -> Result<()>
     let begun = Instant::now();
     let event = tracer.wait_for(&dropped(inode))?;
     let took = begun.elapsed();
-    ensure!(took < Duration::from_secs(4), "its line came after {took:?}: {event}");
+    // As long as a line waits for its rule, and a moment.
+    ensure!(took < Duration::from_secs(7), "its line came after {took:?}: {event}");
     if event.at("/explanation/rule").is_none() {
-        ensure!(!event.text(key::UNDECIDED).is_empty(), "it is not said why there is no rule: {event}");
         let unknown = event.text(key::UNDECIDED);
-        ensure!(unknown.contains("namespace") || unknown.contains("went away"), "not why: {unknown}");
+        ensure!(unknown.contains("namespace"), "it is not said why there is no rule: {unknown}");
     }
     tracer.stop()?.ensure_clean()
 }
@@ -175,12 +175,16 @@ fn a_thousand_flows_in_a_second_are_all_accounted_for() -> Result<()> {
     let stats = report.stats()?;
     let not_shown = stats.number(key::NOT_SHOWN)?;
     let lines = report.count(&wanted)?;
-    let unnamed = report.matching(&wanted).filter(|event| !named.accepts(event)).count();
+    // Flows that were only counted have no packet to ask about, and say so.
+    let is_counted = |event: &Event| event.text(key::UNDECIDED).contains("only counted");
+    let is_unnamed = |event: &&Event| !named.accepts(event) && !is_counted(event);
+    let unnamed = report.matching(&wanted).filter(is_unnamed).count();
     let ports: HashSet<u64> = report.matching(&named).filter_map(|event| event.number(key::DESTINATION_PORT).ok()).collect();
     assert_eq!(report.final_total(&wanted_total(&lab)?)?.packets, u64::from(FLOWS), "{stats}");
     ensure!(lines + not_shown == u64::from(FLOWS), "{lines} in lines and {not_shown} not shown: {stats}");
-    let first = report.matching(&wanted).find(|event| !named.accepts(event)).map(Event::to_string);
+    let first = report.matching(&wanted).find(is_unnamed).map(Event::to_string);
     ensure!(unnamed == 0, "{unnamed} lines without the rule, {} with it: {first:?}", ports.len());
+    ensure!(ports.len() > 256, "only {} flows have their rule named", ports.len());
     Ok(())
 }
 

@@ -9,13 +9,13 @@ use crate::model::{Element, Set};
 
 /// A key of a set, the parts of a concatenation with ` . ` between them.
 pub(super) fn key(set: &Set, bytes: &[u8]) -> String {
-    if set.parts.is_empty() {
+    let parts = if set.parts.is_empty() { parts_by_type(set.key_type) } else { set.parts.clone() };
+    if parts.is_empty() {
         return value(set.key_type, bytes);
     }
     let mut at = 0_usize;
-    let count = set.parts.len();
-    let parts: Vec<String> = set
-        .parts
+    let count = parts.len();
+    let parts: Vec<String> = parts
         .iter()
         .enumerate()
         .map(|(index, length)| {
@@ -28,6 +28,27 @@ pub(super) fn key(set: &Set, bytes: &[u8]) -> String {
         })
         .collect();
     parts.join(" . ")
+}
+
+/// Bytes of each part, by the type: the kernel is told of them for intervals only (`NFTA_SET_DESC_CONCAT`). Empty for a
+/// plain key, and where a part is of a type that is not known here.
+fn parts_by_type(key_type: u32) -> Vec<u32> {
+    if key_type <= 0x3f {
+        return Vec::new();
+    }
+    let kinds = (0..5_u32).rev().map(|part| key_type >> (part * 6) & 0x3f).skip_while(|kind| *kind == 0);
+    kinds.map(length).collect::<Option<_>>().unwrap_or_default()
+}
+
+const fn length(kind: u32) -> Option<u32> {
+    match kind {
+        12 => Some(1),
+        13 => Some(2),
+        7 | 19 | 20 | 23 | 24 | 26 => Some(4),
+        9 => Some(6),
+        8 | 41 => Some(16),
+        _ => None,
+    }
 }
 
 /// An element: a value, a prefix or a range.

@@ -107,10 +107,12 @@ fn sentence(set: &Set, key: Option<&[u8]>, element: Option<&Element>) -> Option<
         (Some(key), None) => format!("{} is not in {what} {name}", describe::key(set, key)),
         (Some(key), Some(element)) => {
             let (key, text) = (describe::key(set, key), describe::element(set, element));
-            if key == text {
+            let comment = element.comment.as_ref().map(|comment| format!("comment \"{comment}\""));
+            let details = Some(text).filter(|text| *text != key).into_iter().chain(comment).collect::<Vec<_>>();
+            if details.is_empty() {
                 format!("{key} is in {what} {name}")
             } else {
-                format!("{key} is in {what} {name} ({text})")
+                format!("{key} is in {what} {name} ({})", details.join(", "))
             }
         }
     })

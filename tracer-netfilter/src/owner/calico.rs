@@ -30,6 +30,11 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
             .note("no policy selects the endpoint and its namespace's profile does not allow the traffic")
             .remedy("calicoctl get profile -o wide")
             .remedy("kubectl get networkpolicy -A")
+    } else if says("encapped packets originating in workloads") {
+        let setting = if says("VXLAN") { "allowVXLANPacketsFromWorkloads" } else { "allowIPIPPacketsFromWorkloads" };
+        owner
+            .note("a workload may not send packets of the tunnel that carries the network itself")
+            .remedy(format!("calicoctl patch felixconfiguration default -p '{{\"spec\":{{\"{setting}\":true}}}}'"))
     } else if says("Unknown interface") || says("From unknown") {
         owner
             .note(
@@ -63,7 +68,7 @@ fn policy_chain(chain: &str) -> Option<PolicyDirection> {
 fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
     let mut policies: Vec<Named> = Vec::new();
     for rule in case.rules(case.candidate.place.chain, case.candidate.place.number) {
-        if Case::comments_of(&rule).iter().any(|comment| comment.starts_with("Start of ")) {
+        if Case::comments_of(&rule).iter().any(|comment| comment.contains("Start of ")) {
             policies.clear();
         }
         let chain = jump(&rule).map(|chain| chain.trim_start_matches("filter-"));

@@ -1,7 +1,7 @@
 //! Network plugins of Kubernetes that are known by names alone: their policies are elsewhere (eBPF, Open vSwitch).
 
 use super::Owner;
-use super::case::Case;
+use super::case::{Case, kubectl};
 
 /// A plugin: its name, how its chains and tables start, words of its comments, what its rules mean, and where to look.
 struct Plugin {
@@ -98,7 +98,32 @@ const PLUGINS: &[Plugin] = &[
 ];
 
 pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
-    PLUGINS.iter().find_map(|plugin| plugin.recognise(case))
+    let owner = PLUGINS.iter().find_map(|plugin| plugin.recognise(case))?;
+    Some(match owner.name {
+        "antrea" => antrea(case, owner),
+        "ovn-kubernetes" if case.chain.name == "udn-isolation" => isolated(owner),
+        _ => owner,
+    })
+}
+
+/// A policy for nodes is in iptables: `Antrea: for rule <id>, policy AntreaClusterNetworkPolicy:<name>`.
+fn antrea(case: &Case<'_>, mut owner: Owner) -> Owner {
+    let named = |comment: &str| Some(comment.split_once(", policy ")?.1.split_once(':')?.1.to_owned());
+    if let Some(name) = case.comment(named) {
+        owner.note = format!("the policy {name} for nodes denies it");
+        owner.remedy.insert(0, kubectl(None, "describe clusternetworkpolicies.crd.antrea.io", &name));
+    }
+    owner
+}
+
+/// The chain `udn-isolation`.
+fn isolated(mut owner: Owner) -> Owner {
+    "a pod of a user defined network is not to be reached from the host by its address in the default network"
+        .clone_into(&mut owner.note);
+    let open =
+        "open the port with the annotation k8s.ovn.org/open-default-ports of the pod, or ask it inside its network";
+    owner.remedy.insert(0, open.to_owned());
+    owner
 }
 
 impl Plugin {

@@ -1,9 +1,9 @@
 //! Firewalls of a machine: UFW, firewalld, fail2ban, libvirt.
 
 use super::Owner;
-use super::case::Case;
+use super::case::{Case, jump};
 use crate::model::{Expression, Hook};
-use crate::text::nft::sh_word;
+use crate::text::nft::{sh_word, stateless_rule};
 
 /// The command that lets a packet in (or out, or through).
 fn ufw_allow(case: &Case<'_>, direction: &str) -> String {
@@ -89,9 +89,13 @@ pub(super) fn firewalld(case: &Case<'_>) -> Option<Owner> {
             None => "the chain INPUT_ZONES beside it".to_owned(),
         }
     };
-    let zone =
-        std::iter::once(case.chain.name.as_str()).chain(case.path.iter().rev().map(|stop| stop.chain)).find_map(zone);
     let owner = Owner::new("firewalld", why).by_hand();
+    if case.is_about_invalid() {
+        return Some(owner.note("connection tracking can make nothing of the packet").remedy("conntrack -S"));
+    }
+    let on_path =
+        std::iter::once(case.chain.name.as_str()).chain(case.path.iter().rev().map(|stop| stop.chain)).find_map(zone);
+    let zone = on_path.clone().or_else(|| zone_of_device(case));
     let name = sh_word(zone.as_deref().unwrap_or("ZONE"));
     let what = match case.port() {
         Some(port) => format!("--add-port={port}"),
@@ -99,12 +103,10 @@ pub(super) fn firewalld(case: &Case<'_>) -> Option<Owner> {
         None => format!("--add-source={}", case.source()),
     };
     let is_deny = case.chain.name.ends_with("_deny");
-    let is_invalid = case.is_about_invalid();
     let device = case.packet.input.as_ref().is().map_or("DEVICE", |device| device.name.as_str());
-    let mut owner = match &zone {
+    let mut owner = match &on_path {
         Some(zone) if is_deny => owner.note(format!("a rich rule or an ICMP block of the zone {zone} is meant for it")),
         Some(zone) => owner.note(format!("no service, port or source of the zone {zone} allows it")),
-        None if is_invalid => owner.note("connection tracking can make nothing of the packet"),
         None => owner
             .note("no zone allows it, and what is left is rejected")
             .remedy(format!("firewall-cmd --get-zone-of-interface={}", sh_word(device))),
@@ -117,6 +119,27 @@ pub(super) fn firewalld(case: &Case<'_>) -> Option<Owner> {
             .remedy(format!("firewall-cmd --zone={name} {what}"))
             .remedy(format!("firewall-cmd --permanent --zone={name} {what}")),
     )
+}
+
+/// The zone that a packet went through in vain before the rule at the end: by its device, or the default.
+fn zone_of_device(case: &Case<'_>) -> Option<String> {
+    let dispatch = case.rules(case.candidate.place.chain, case.candidate.place.number);
+    let dispatch = dispatch.filter_map(|rule| jump(&rule).map(ToOwned::to_owned));
+    let dispatch = case.table.find(&dispatch.filter(|chain| chain.ends_with("_ZONES")).last()?)?;
+    let device = case.packet.input.as_ref().is()?;
+    let names = [format!("iifname \"{}\"", device.name), format!("-i {} ", device.name)];
+    let (table, chain) = (case.table, case.table.chains.get(dispatch)?);
+    // What is last has no condition.
+    let mut default = None;
+    for rule in case.rules(dispatch, u32::MAX) {
+        let Some(found) = jump(&rule).and_then(zone) else { continue };
+        let text = stateless_rule(table, chain, &rule, &|_| None);
+        if names.iter().any(|name| text.contains(name)) {
+            return Some(found);
+        }
+        default = Some(found);
+    }
+    default
 }
 
 /// `filter_IN_<zone>_deny`, `filter_FWD_<zone>`, and `IN_<zone>` of older versions.

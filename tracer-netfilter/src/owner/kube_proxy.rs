@@ -20,9 +20,9 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
         invalid(owner)
     } else if chain.starts_with("KUBE-PROXY-FIREWALL") || chain.starts_with("KUBE-FW-") {
         let service = case.comment(|comment| service(comment.split_whitespace().next()?));
-        source_ranges(owner, service)
+        source_ranges(case, owner, service)
     } else if chain == "KUBE-LOAD-BALANCER" || chain == "KUBE-SOURCE-RANGES-FIREWALL" {
-        source_ranges(owner, None)
+        source_ranges(case, owner, None)
     } else if chain.starts_with("KUBE-IPVS-") {
         owner
             .note("the address is a Service's, and the node has no such port open on it")
@@ -77,7 +77,7 @@ fn invalid(owner: Owner) -> Owner {
         .remedy("set conntrack.tcpBeLiberal: true in kube-proxy's configuration to keep it so")
 }
 
-fn source_ranges(owner: Owner, service: Option<ServiceRef>) -> Owner {
+fn source_ranges(case: &Case<'_>, owner: Owner, service: Option<ServiceRef>) -> Owner {
     let owner = owner.note("the sender is not in the Service's loadBalancerSourceRanges");
     match service {
         Some(service) => {
@@ -90,7 +90,9 @@ fn source_ranges(owner: Owner, service: Option<ServiceRef>) -> Owner {
             owner.service = Some(service);
             owner
         }
-        None => owner.remedy("kubectl get service -A -o wide"),
+        None => owner
+            .remedy(format!("kubectl get service -A -o wide | grep -F {}", case.destination()))
+            .remedy(format!("add {} to loadBalancerSourceRanges of that Service", case.source())),
     }
 }
 
@@ -100,6 +102,7 @@ fn kubelet(case: &Case<'_>, why: String) -> Owner {
     if is_marked {
         Owner::new("kube-proxy", why)
             .note("a rule before this one marked the packet to be dropped (0x8000): its Service has no endpoints, or does not accept the sender")
+            .remedy(format!("kubectl get service -A -o wide | grep -F {}", case.destination()))
             .remedy("kubectl get endpointslices -A")
     } else {
         Owner::new("kubelet", why)
@@ -121,7 +124,7 @@ fn nftables(case: &Case<'_>) -> Owner {
             .note("the address is in the range of Services, but no Service has it or this port of it")
             .remedy(format!("kubectl get service -A -o wide | grep -F {}", case.destination()))
     } else if chain.starts_with("firewall") || on_path("firewall-check") {
-        source_ranges(owner, service_of_chain(chain).or_else(by_chain).or_else(by_set))
+        source_ranges(case, owner, service_of_chain(chain).or_else(by_chain).or_else(by_set))
     } else if chain.starts_with("external-") || chain.ends_with("endpoints-check") || chain == "reject-chain" {
         match by_set().or_else(by_chain) {
             Some(service) => endpoints(case, owner, (service, false)),

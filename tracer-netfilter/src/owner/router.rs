@@ -9,6 +9,10 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
         |name: &str| ["KUBE-POD-FW-", "KUBE-NWPLCY-", "KUBE-ROUTER-"].iter().any(|prefix| name.starts_with(prefix));
     let chain = case.chain_on_path(is_own)?;
     let owner = Owner::new("kube-router", format!("the chain {chain}"));
+    if case.is_about_invalid() {
+        let note = "connection tracking can make nothing of the packet, which kube-router drops before any policy";
+        return Some(owner.note(note).remedy("conntrack -S"));
+    }
     let pod = case.comment(pod);
     let mut owner = owner.note(match &pod {
         Some((name, namespace)) => {

@@ -71,7 +71,11 @@ impl Confirmer {
             move || {
                 if let Some(ruling) = confirmed(&question) {
                     // The line may have ended meanwhile.
-                    let _ended = publish.send(Answer { flow: question.flow, ruling: Arc::new(ruling) });
+                    let _ended = publish.send(Answer {
+                        flow: question.flow,
+                        fingerprint: question.fingerprint,
+                        ruling: Arc::new(ruling),
+                    });
                 }
                 running.fetch_sub(1, Ordering::Relaxed);
             }

@@ -34,6 +34,8 @@ const FIRST_NAMES: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub struct Answer {
     pub flow: FlowKey,
+    /// Of the packet that was asked about.
+    pub fingerprint: u64,
     pub ruling: Arc<Ruling>,
 }
 
@@ -189,7 +191,9 @@ impl Reader {
                 if let Some(confirmer) = &mut self.confirmer {
                     confirmer.review(question, &mut ruling, publish);
                 }
-                publish.send(Answer { flow: question.flow, ruling: Arc::new(ruling) }).is_ok()
+                publish
+                    .send(Answer { flow: question.flow, fingerprint: question.fingerprint, ruling: Arc::new(ruling) })
+                    .is_ok()
             })
         })
     }

@@ -20,6 +20,8 @@ pub use packet::{Ends, packet};
 pub use ruling::{Ruling, rule_count};
 pub use suspect::{Proof, Suspect};
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use tracer_common::FlowKey;
 use tracer_netfilter::model::Backend;
 use tracer_netfilter::packet::Device;
@@ -44,6 +46,21 @@ pub struct Question {
     pub backend: Option<Backend>,
     /// When it was dropped, `CLOCK_MONOTONIC` ns.
     pub time: u64,
+    /// [`fingerprint`] of the packet.
+    pub fingerprint: u64,
+}
+
+/// A number for what rules may ask of a packet: packets of a flow that differ in it may be dropped by different rules.
+pub fn fingerprint(dropped: &Dropped) -> u64 {
+    let (event, headers) = (&dropped.event, &dropped.headers);
+    let mut hasher = DefaultHasher::new();
+    dropped.stack.hash(&mut hasher);
+    [event.mark, event.length, event.in_ifindex, event.out_ifindex, event.uid, event.gid].hash(&mut hasher);
+    [event.conntrack & 15, event.connection.mark, event.connection.status].hash(&mut hasher);
+    [event.bridge_in_ifindex, event.bridge_out_ifindex, u32::from(event.packet_type)].hash(&mut hasher);
+    (headers.source_port, headers.destination_port, headers.ttl, headers.later_fragment).hash(&mut hasher);
+    (headers.tcp_flags.map(|flags| flags.0), headers.icmp).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A hook, and the packet as its rules saw it.
@@ -88,7 +105,8 @@ impl Question {
         let spots = spots.ok_or("what the packet was: no header of it was read")?;
         let Some(netns) = facts.netns(due.key.netns) else { return Ok(None) };
         let time = due.time.unwrap_or(dropped.event.time);
-        Ok(Some(Self { flow: due.key, netns: netns.clone(), spots, backend: at.backend, time }))
+        let (netns, backend, fingerprint) = (netns.clone(), at.backend, fingerprint(dropped));
+        Ok(Some(Self { flow: due.key, netns, spots, backend, time, fingerprint }))
     }
 }
 

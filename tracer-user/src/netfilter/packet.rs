@@ -8,7 +8,7 @@ use tracer_netfilter::{Hook, Packet};
 use tracer_netfilter::packet::{Connection, ConnectionState, Device, Known, Mark, Socket, Tuple};
 use tracer_netfilter::walk::Layer;
 
-use crate::decode::{self, Dropped};
+use crate::decode::{self, Dropped, protocol};
 
 /// The devices that a packet came by and was to leave by, as the event has them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,11 +63,14 @@ fn connection(dropped: &Dropped) -> Connection {
 }
 
 fn tuple(read: &decode::Tuple) -> Tuple {
+    // Of ICMP the kernel keeps the id as one port, and type and code as the other.
+    let is_icmp = matches!(read.protocol, protocol::ICMP | protocol::ICMPV6);
+    let destination_port = if is_icmp { read.source_port } else { read.destination_port };
     Tuple {
         source: read.source,
         destination: read.destination,
         source_port: read.source_port,
-        destination_port: read.destination_port,
+        destination_port,
         protocol: read.protocol,
     }
 }

@@ -46,6 +46,15 @@ impl Ruling {
         self.suspects.iter().any(|mine| other.suspects.iter().any(|theirs| same(mine, theirs)))
     }
 
+    /// The same for another packet of the flow, which was not looked into: nothing proves it.
+    #[must_use]
+    pub fn of_another_packet(&self) -> Self {
+        let mut ruling = self.clone();
+        ruling.suspects.iter_mut().for_each(|suspect| suspect.proof = Proof::Unread);
+        ruling.unknown.push("the rule is that of another packet of the flow: too many to look into each".to_owned());
+        ruling
+    }
+
     /// Leaves out suspects whose counters clear them, if another one is left; those whose counters moved come first, then
     /// those that hang on nothing.
     pub(crate) fn weigh(&mut self) {

@@ -29,13 +29,19 @@ pub(super) enum Ruled {
 
 #[derive(Debug)]
 struct Kept {
-    /// `None` if it could not be asked.
-    question: Option<Question>,
-    /// `None` until the first answer.
+    /// What the packet was that was asked about.
+    fingerprint: u64,
+    /// The last answer, perhaps to an earlier question.
     ruling: Option<Arc<Ruling>>,
     asked: Instant,
-    /// The last question is answered.
-    is_current: bool,
+    /// The question is answered.
+    is_answered: bool,
+}
+
+impl Kept {
+    fn holds_for(&self, fingerprint: u64) -> bool {
+        self.fingerprint == fingerprint && self.is_answered && self.asked.elapsed() < FRESH
+    }
 }
 
 /// The answers so far.
@@ -50,25 +56,38 @@ impl Rulings {
         Self { handle, kept: HashMap::new() }
     }
 
-    /// The ruling for a flow; asks for it if it is not there. A question that can't be asked yet (its namespace has no
-    /// name so far) is `Ok(None)`; one that never can is an error that says why.
-    pub(super) fn of(&mut self, flow: &FlowKey, question: impl FnOnce() -> Result<Option<Question>, String>) -> Ruled {
-        if let Some(kept) = self.kept.get(flow) {
-            return kept.ruling.clone().map_or(Ruled::Asked, Ruled::Is);
+    /// The ruling on such a packet of a flow; asks for it if it is not there, or old. A question that can't be asked yet (its
+    /// namespace has no name so far) is `Ok(None)`; one that never can is an error that says why.
+    pub(super) fn of(
+        &mut self,
+        flow: &FlowKey,
+        fingerprint: u64,
+        question: impl FnOnce() -> Result<Option<Question>, String>,
+    ) -> Ruled {
+        if let Some(kept) = self.kept.get(flow)
+            && (kept.holds_for(fingerprint) || !kept.is_answered)
+        {
+            return kept.ruling.clone().filter(|_| kept.is_answered).map_or(Ruled::Asked, Ruled::Is);
         }
-        let unanswered = |why: String| Ruled::Is(Arc::new(Ruling::unreadable(why)));
         let question = match question() {
             Ok(Some(question)) => question,
             Ok(None) => return Ruled::Asked,
-            Err(why) => return unanswered(why),
+            Err(why) => return Ruled::Is(Arc::new(Ruling::unreadable(why))),
         };
-        if !self.handle.ask(question.clone()) {
-            return unanswered("which rule it was: too many other drops are being looked into".to_owned());
+        if !self.handle.ask(question) {
+            return Ruled::Is(Arc::new(self.without_looking(flow)));
         }
         self.make_room();
-        self.kept
-            .insert(*flow, Kept { question: Some(question), ruling: None, asked: Instant::now(), is_current: false });
+        let ruling = self.kept.remove(flow).and_then(|kept| kept.ruling);
+        self.kept.insert(*flow, Kept { fingerprint, ruling, asked: Instant::now(), is_answered: false });
         Ruled::Asked
+    }
+
+    /// There are too many questions: what was said of another packet of the flow, if anything was.
+    fn without_looking(&self, flow: &FlowKey) -> Ruling {
+        let busy = "which rule it was: too many other drops are being looked into".to_owned();
+        let other = self.kept.get(flow).and_then(|kept| kept.ruling.as_ref());
+        other.map_or_else(|| Ruling::unreadable(busy), |ruling| ruling.of_another_packet())
     }
 
     /// Whether the question about a flow was asked.
@@ -76,27 +95,9 @@ impl Rulings {
         self.kept.contains_key(flow)
     }
 
-    /// The flow goes on at `time` (`CLOCK_MONOTONIC`, ns): if the last answer is old it is asked for again, and the flow's
-    /// line waits for it, because rules may have changed.
-    pub(super) fn renew(&mut self, flow: &FlowKey, time: u64) {
-        let Some(kept) = self.kept.get_mut(flow) else { return };
-        if kept.ruling.is_none() || kept.asked.elapsed() < FRESH {
-            return;
-        }
-        let Some(question) = &mut kept.question else {
-            self.kept.remove(flow);
-            return;
-        };
-        question.time = time;
-        if self.handle.ask(question.clone()) {
-            kept.asked = Instant::now();
-            kept.is_current = false;
-        }
-    }
-
-    /// Whether the flow's line is to wait.
-    pub(super) fn is_awaited(&self, flow: &FlowKey) -> bool {
-        self.kept.get(flow).is_some_and(|kept| !kept.is_current)
+    /// Whether what was said of the flow does not hold for such a packet now.
+    pub(super) fn is_stale(&self, flow: &FlowKey, fingerprint: u64) -> bool {
+        self.kept.get(flow).is_some_and(|kept| !kept.holds_for(fingerprint))
     }
 
     /// Waits for the next answer, for [`Self::take`].
@@ -107,7 +108,7 @@ impl Rulings {
     /// Keeps an answer; true if it says something new.
     pub(super) fn take(&mut self, answer: &Answer) -> bool {
         let Some(kept) = self.kept.get_mut(&answer.flow) else { return false };
-        kept.is_current = true;
+        kept.is_answered |= kept.fingerprint == answer.fingerprint;
         // What is worked out does not replace what the kernel said, as long as it does not contradict.
         let traced = kept.ruling.as_ref().is_some_and(|old| old.is_traced() && answer.ruling.suspects_rule_of(old));
         if traced && !answer.ruling.is_traced() {
@@ -118,21 +119,15 @@ impl Rulings {
         is_new
     }
 
-    /// Does without the answer to the first question.
-    pub(super) fn give_up(&mut self, flow: &FlowKey) {
-        let (late, nowhere) = (
-            "which rule it was: the ruleset of the namespace was not read in time",
-            HostError::NoWayIn { netns: flow.netns }.to_string(),
-        );
-        let why = if self.has(flow) { late.to_owned() } else { nowhere };
-        let kept = self.kept.entry(*flow).or_insert(Kept {
-            question: None,
-            ruling: None,
-            asked: Instant::now(),
-            is_current: true,
-        });
-        kept.is_current = true;
-        kept.ruling.get_or_insert_with(|| Arc::new(Ruling::unreadable(why)));
+    /// Does without the answer to the question.
+    pub(super) fn give_up(&mut self, flow: &FlowKey, fingerprint: u64) {
+        let why = if self.has(flow) {
+            "which rule it was: the ruleset of the namespace was not read in time".to_owned()
+        } else {
+            HostError::NoWayIn { netns: flow.netns }.to_string()
+        };
+        let ruling = Some(Arc::new(Ruling::unreadable(why)));
+        self.kept.insert(*flow, Kept { fingerprint, ruling, asked: Instant::now(), is_answered: true });
     }
 
     fn make_room(&mut self) {

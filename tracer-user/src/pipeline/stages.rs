@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use tracer_common::{FlowKey, Tally};
 
-use crate::aggregate::{Due, Flows, Mode, Totals};
-use crate::decode;
+use crate::aggregate::{Due, Flow, Flows, Mode, Totals};
+use crate::decode::{self, Dropped};
 use crate::event::{Drop, Severity};
-use crate::netfilter::Answer;
-use crate::sink::{Line, Sink};
+use crate::netfilter::{self, Answer};
+use crate::sink::{self, Sink};
 
 use super::describe::Describer;
-use super::waiting::Waiting;
+use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
 
 pub(super) struct Stages {
@@ -90,10 +90,16 @@ impl Stages {
 
     /// Enriches, explains and prints.
     pub(super) fn print(&mut self, due: &Due) -> Result<(), PipelineError> {
-        let packets = due.since_last.packets;
-        if self.waiting.add(due) {
+        let sample = self.flows.get_mut(&due.key).and_then(|flow| flow.parts().0);
+        if self.waiting.add(due, sample) {
             return Ok(());
         }
+        self.print_now(due, None)
+    }
+
+    /// Prints what has not to wait for an answer. `packet` is the line's own; the flow's last one otherwise.
+    fn print_now(&mut self, due: &Due, packet: Option<&Dropped>) -> Result<(), PipelineError> {
+        let packets = due.since_last.packets;
         if self.lines_this_tick >= self.lines_a_tick || self.is_done() {
             self.not_shown += packets;
             return Ok(());
@@ -101,35 +107,38 @@ impl Stages {
         let mut forgotten = None;
         let flow = self.flows.get_mut(&due.key);
         let total = flow.as_ref().map_or(due.since_last, |flow| flow.printed());
-        let drop = match flow {
-            Some(flow) => {
-                let (sample, known) = flow.parts();
-                self.describer.describe(due, sample, known)
-            }
-            None => self.describer.describe(due, None, &mut forgotten),
-        };
-        let Some(drop) = drop else {
-            self.waiting.begin(due);
+        let (sample, known) = flow.map_or((None, &mut forgotten), Flow::parts);
+        let sample = packet.or(sample);
+        let Some(drop) = self.describer.describe(due, sample, known) else {
+            self.waiting.begin(due, sample);
             return Ok(());
         };
         if drop.severity != Severity::Problem && !self.all {
             self.hidden += packets;
             return Ok(());
         }
-        self.sink.line(&Line { key: &due.key, drop, total }).map_err(PipelineError::Sink)?;
+        self.sink.line(&sink::Line { key: &due.key, drop, total }).map_err(PipelineError::Sink)?;
         self.lines_this_tick += 1;
         self.lines_left = self.lines_left.map(|left| left.saturating_sub(1));
         Ok(())
     }
 
-    /// Takes an answer: prints the line that waited for it, or has the flow's next line say it.
+    /// Takes an answer: prints the lines that waited for it, or has the flow's next line say it.
     pub(super) fn answered(&mut self, answer: &Answer) -> Result<(), PipelineError> {
         let is_new = self.describer.rulings.take(answer);
         if is_new && let Some(flow) = self.flows.get_mut(&answer.flow) {
             *flow.parts().1 = None;
         }
         let waited = self.waiting.take(&answer.flow);
-        waited.iter().try_for_each(|due| self.print(due))
+        self.print_waited(&waited)
+    }
+
+    /// Prints lines that waited; the first of a flow that has to wait on has the rest of them wait as well.
+    fn print_waited(&mut self, lines: &[waiting::Line]) -> Result<(), PipelineError> {
+        lines.iter().try_for_each(|line| {
+            let packet = line.packet.as_deref();
+            if self.waiting.add(&line.due, packet) { Ok(()) } else { self.print_now(&line.due, packet) }
+        })
     }
 
     pub(super) fn has_waiting(&self) -> bool {
@@ -139,14 +148,15 @@ impl Stages {
     /// Prints the lines that have waited for so long, without what they waited for; and asks what could not be asked so
     /// far.
     pub(super) fn print_waiting(&mut self, patience: Duration) -> Result<(), PipelineError> {
-        for due in self.waiting.take_older(patience) {
-            self.describer.rulings.give_up(&due.key);
-            self.print(&due)?;
+        for line in self.waiting.take_older(patience) {
+            let sample = self.flows.get_mut(&line.due.key).and_then(|flow| flow.parts().0);
+            if let Some(sample) = line.packet.as_deref().or(sample) {
+                self.describer.rulings.give_up(&line.due.key, netfilter::fingerprint(sample));
+            }
+            self.print_now(&line.due, line.packet.as_deref())?;
         }
-        for due in self.waiting.retry(|flow| self.describer.can_ask(flow)) {
-            self.print(&due)?;
-        }
-        Ok(())
+        let retried = self.waiting.retry(|flow| self.describer.can_ask(flow));
+        self.print_waited(&retried)
     }
 
     pub(super) fn flush(&mut self) -> Result<(), PipelineError> {

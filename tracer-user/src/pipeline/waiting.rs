@@ -1,7 +1,7 @@
 //! Lines that wait for the answer to a question, with what comes for their flows meanwhile.
 //!
 //! Rule: nothing is lost by waiting: each line is printed in the end, with or without the answer. What comes for a flow that
-//! waits is added up to one line, or (where each packet is a line) kept apart as far as there is room.
+//! waits is added up to one line, or (where each packet is a line) kept apart with its packet, as far as there is room.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -9,9 +9,18 @@ use std::time::{Duration, Instant};
 use tracer_common::FlowKey;
 
 use crate::aggregate::{Due, Mode, add};
+use crate::decode::Dropped;
 
-/// Lines of one flow that are kept apart.
-const MOST_APART: usize = 65_536;
+/// Lines of one flow that are kept apart, some 600 bytes each.
+const MOST_APART: usize = 8192;
+
+/// A line that waits.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub(super) due: Due,
+    /// Its packet, where each packet is a line; else that of the flow.
+    pub(super) packet: Option<Box<Dropped>>,
+}
 
 /// The lines that wait, by flow.
 #[derive(Debug)]
@@ -23,7 +32,7 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 struct Flow {
     since: Instant,
-    lines: Vec<Due>,
+    lines: Vec<Line>,
     /// Being tried again: the first line that has to wait on brings the rest back.
     is_retried: bool,
 }
@@ -34,33 +43,33 @@ impl Waiting {
     }
 
     /// The flow of this line waits from now on, or goes on waiting.
-    pub(super) fn begin(&mut self, due: &Due) {
+    pub(super) fn begin(&mut self, due: &Due, packet: Option<&Dropped>) {
         let new = || Flow { since: Instant::now(), lines: Vec::new(), is_retried: false };
         let flow = self.flows.entry(due.key).or_insert_with(new);
         flow.is_retried = false;
-        flow.push(due, self.mode);
+        flow.push(due, packet, self.mode);
     }
 
     /// Takes a line whose flow waits; false if it does not.
-    pub(super) fn add(&mut self, due: &Due) -> bool {
+    pub(super) fn add(&mut self, due: &Due, packet: Option<&Dropped>) -> bool {
         let Some(flow) = self.flows.get_mut(&due.key).filter(|flow| !flow.is_retried) else { return false };
-        flow.push(due, self.mode);
+        flow.push(due, packet, self.mode);
         true
     }
 
     /// Takes the lines of a flow, which waits no longer.
-    pub(super) fn take(&mut self, flow: &FlowKey) -> Vec<Due> {
+    pub(super) fn take(&mut self, flow: &FlowKey) -> Vec<Line> {
         self.flows.remove(flow).map(|flow| flow.lines).unwrap_or_default()
     }
 
     /// Takes the lines that have waited for this long.
-    pub(super) fn take_older(&mut self, patience: Duration) -> Vec<Due> {
+    pub(super) fn take_older(&mut self, patience: Duration) -> Vec<Line> {
         let older = self.flows.extract_if(|_, flow| flow.since.elapsed() >= patience);
         older.flat_map(|(_, flow)| flow.lines).collect()
     }
 
     /// Takes the lines of these flows, which may come back to wait on.
-    pub(super) fn retry(&mut self, mut wanted: impl FnMut(&FlowKey) -> bool) -> Vec<Due> {
+    pub(super) fn retry(&mut self, mut wanted: impl FnMut(&FlowKey) -> bool) -> Vec<Line> {
         self.flows.retain(|_, flow| !flow.is_retried);
         let mut lines = Vec::new();
         for (_, flow) in self.flows.iter_mut().filter(|(key, _)| wanted(key)) {
@@ -76,13 +85,14 @@ impl Waiting {
 }
 
 impl Flow {
-    fn push(&mut self, due: &Due, mode: Mode) {
+    fn push(&mut self, due: &Due, packet: Option<&Dropped>, mode: Mode) {
         let is_added = mode == Mode::Flows || self.lines.len() >= MOST_APART;
         match self.lines.last_mut() {
-            Some(last) if is_added => {
-                last.since_last = add(last.since_last, due.since_last);
+            Some(last) if is_added => last.due.since_last = add(last.due.since_last, due.since_last),
+            _ => {
+                let packet = packet.filter(|_| mode == Mode::Every).cloned().map(Box::new);
+                self.lines.push(Line { due: *due, packet });
             }
-            _ => self.lines.push(*due),
         }
     }
 }
@@ -112,12 +122,12 @@ mod tests {
     fn what_comes_meanwhile_is_added_up_or_kept_apart() {
         for (mode, lines, packets) in [(Mode::Flows, 1, 2), (Mode::Every, 2, 1)] {
             let mut waiting = Waiting::new(mode);
-            assert!(!waiting.add(&due(Some(7))), "nothing waits");
-            waiting.begin(&due(Some(7)));
-            assert!(waiting.add(&due(None)));
+            assert!(!waiting.add(&due(Some(7)), None), "nothing waits");
+            waiting.begin(&due(Some(7)), None);
+            assert!(waiting.add(&due(None), None));
             assert!(waiting.take_older(Duration::from_hours(1)).is_empty());
             let taken = waiting.take(&due(None).key);
-            assert_eq!((taken.len(), taken[0].since_last.packets, taken[0].time), (lines, packets, Some(7)));
+            assert_eq!((taken.len(), taken[0].due.since_last.packets, taken[0].due.time), (lines, packets, Some(7)));
             assert!(waiting.is_empty() && waiting.take_older(Duration::ZERO).is_empty());
         }
     }
@@ -125,12 +135,12 @@ mod tests {
     #[test]
     fn a_line_that_is_tried_again_keeps_its_age() {
         let mut waiting = Waiting::new(Mode::Flows);
-        waiting.begin(&due(Some(7)));
+        waiting.begin(&due(Some(7)), None);
         let since = waiting.flows[&due(None).key].since;
         assert_eq!(waiting.retry(|_| true).len(), 1);
-        assert!(!waiting.add(&due(None)), "it is being tried");
-        waiting.begin(&due(Some(7)));
+        assert!(!waiting.add(&due(None), None), "it is being tried");
+        waiting.begin(&due(Some(7)), None);
         assert_eq!(waiting.flows[&due(None).key].since, since);
-        assert!(waiting.add(&due(None)), "it waits again");
+        assert!(waiting.add(&due(None), None), "it waits again");
     }
 }

@@ -39,6 +39,11 @@ fn a_policy_that_does_not_allow() -> Result<()> {
             .evidence("-j MARK --set-xmark 0x0/0x20000")
             .remedy("kubectl -n shop describe networkpolicy web-in");
         told.blames(&flow, &blame)?;
+        let explicit = Blame::rule("calico", &scene.iptables("filter/cali-pi-_kxgQy6VBWOo3Mj1GNsy"), 4)
+            .policy("shop", "web-in", "ingress")
+            .sure("certain")
+            .remedy("kubectl -n shop describe networkpolicy web-in");
+        told.blames(&scene.syn(SERVER.ip(scene.family), 9100)?, &explicit)?;
         told.passes()?;
         told.end()?;
     }
@@ -70,6 +75,9 @@ fn what_is_not_a_policy() -> Result<()> {
         let invalid =
             Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 2).sure("certain").remedy("conntrack -S");
         told.blames(&flow, &invalid)?;
+        let tunnel = scene.lab.client.run(|| Ok(udp::send(SERVER.port(scene.family, 4789), 1, 8)?.flow))?;
+        let encapsulated = Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 4).sure("certain");
+        told.blames(&tunnel, &encapsulated.remedy("allowVXLANPacketsFromWorkloads"))?;
         let flow = scene.lab.server.run(|| tcp::attempt(CLIENT.port(scene.family, 443)))?;
         let unknown = Blame::rule("calico", &place("cali-from-wl-dispatch"), 2).sure("certain").remedy("calico-node");
         told.blames(&flow, &unknown)?;

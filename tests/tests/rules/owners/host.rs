@@ -1,5 +1,9 @@
 //! Firewalls of a machine: UFW, firewalld, fail2ban, libvirt.
 
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+
 use anyhow::Result;
 use tracer_tests::Family;
 use tracer_tests::firewall::Backend;
@@ -19,7 +23,7 @@ fn ufw() -> Result<()> {
         };
         let mut told = scene.story()?;
         let denied = blame("%ufw%-user-input", 2).remedy("ufw status numbered").remedy("ufw insert 1 allow 10250/tcp");
-        let way = scene.filled("INPUT 2, %ufw%-before-input 6, %ufw%-user-input 2");
+        let way = scene.filled("INPUT 2, %ufw%-before-input 7, %ufw%-user-input 2");
         told.blames(&scene.syn(server, 10250)?, &denied.path(&way))?;
         told.blames(&scene.syn(server, 23)?, &blame("%ufw%-user-input", 3).remedy("ufw insert 1 allow 23/tcp"))?;
         let default = blame("%ufw%-skip-to-policy-input", 1).remedy("ufw allow 445/tcp");
@@ -33,16 +37,42 @@ fn ufw() -> Result<()> {
     Ok(())
 }
 
-/// The second connection in 30 seconds is one too many here.
+/// The sixth connection in 30 seconds is one too many.
 #[test]
 fn ufw_limit() -> Result<()> {
     let scene = Scene::new((Backend::Nft, Family::V4), At::Server)?;
     scene.load(ruleset!("ufw.iptables"))?;
     let mut told = scene.story()?;
-    let _first = scene.syn(SERVER.v4.into(), 22)?;
+    (0..5).try_for_each(|_| scene.syn(SERVER.v4.into(), 22).map(drop))?;
     let flow = scene.syn(SERVER.v4.into(), 22)?;
     let blame = Blame::rule("ufw", &scene.iptables("filter/ufw-user-limit"), 2).sure("certain");
     told.blames(&flow, &blame.remedy("ufw delete limit 22/tcp"))?;
+    told.passes()?;
+    told.end()
+}
+
+/// Copies of its files, in a mount namespace of its own.
+const UFW: &str = "unshare -m sh -ec 'mount -t tmpfs tmpfs /run; cp -a /etc/ufw /usr/share/ufw/iptables /run; \
+                   cp /run/iptables/* /run/ufw; mount --bind /run/ufw /etc/ufw; \
+                   ufw deny 10250/tcp; ufw allow 7777/udp; ufw --force enable'";
+
+/// The real program, where it is installed.
+#[test]
+fn ufw_itself() -> Result<()> {
+    if !["/usr/sbin/ufw", "/usr/share/ufw/iptables"].iter().all(|path| Path::new(path).exists()) {
+        writeln!(std::io::stderr(), "skipped ufw_itself: it is not installed, and only its shape is tested")?;
+        return Ok(());
+    }
+    let version = Command::new("iptables").arg("-V").output()?.stdout;
+    let is_nft = String::from_utf8_lossy(&version).contains("nf_tables");
+    let backend = if is_nft { Backend::Nft } else { Backend::Legacy };
+    let scene = Scene::new((backend, Family::V4), At::Server)?;
+    scene.here().exec(UFW)?;
+    let mut told = scene.story()?;
+    let denied = Blame::rule("ufw", &scene.iptables("filter/ufw-user-input"), 1).sure("certain");
+    told.blames(&scene.syn(SERVER.v4.into(), 10250)?, &denied.remedy("ufw insert 1 allow 10250/tcp"))?;
+    let policy = Blame::policy_of("ufw", &scene.iptables("filter/INPUT")).remedy("ufw allow 8080/tcp");
+    told.blames(&scene.syn(SERVER.v4.into(), 8080)?, &policy)?;
     told.passes()?;
     told.end()
 }

@@ -37,9 +37,9 @@ fn by_iptables() -> Result<()> {
         told.blames(&scene.syn(ROUTER_2.ip(scene.family), 30080)?, &local)?;
         let ranges = blame("KUBE-PROXY-FIREWALL", 1).remedy("kubectl -n shop edit service web");
         told.blames(&scene.syn(balancer, 80)?, &ranges)?;
-        told.blames(&scene.stray()?, &blame("KUBE-FORWARD", 1).remedy("conntrack -S"))?;
-        let marked = blame("KUBE-FIREWALL", 2).hook("input").evidence("KUBE-MARK-DROP");
-        told.blames(&scene.syn(ROUTER_2.ip(scene.family), 8443)?, &marked.remedy("loadBalancerSourceRanges"))?;
+        told.blames(&scene.stray()?, &blame("KUBE-FORWARD", 1).remedy("tcpBeLiberal"))?;
+        let marked = blame("KUBE-FIREWALL", scene.family.pick(2, 1)).hook("input");
+        told.blames(&scene.syn(ROUTER_2.ip(scene.family), 8443)?, &marked.remedy("kubectl get endpointslices -A"))?;
         told.passes()?;
         told.end()?;
     }
@@ -80,7 +80,7 @@ fn by_nft() -> Result<()> {
         told.blames(&scene.syn(balancer, 80)?, &ranges.hook("prerouting"))?;
         let other_port = blame("cluster-ips-check", 1).remedy("kubectl get service -A");
         told.blames(&scene.syn(service, 81)?, &other_port)?;
-        let unallocated = scene.address(family.pick("10.96.0.99", "fd96::99"))?;
+        let unallocated = scene.address(family.pick("10.96.7.99", "fd96::99"))?;
         told.blames(&scene.syn(unallocated, 80)?, &blame("cluster-ips-check", 2).remedy("kubectl get service -A"))?;
         told.passes()?;
         told.end()?;
@@ -95,10 +95,7 @@ fn by_ipvs() -> Result<()> {
         scene.load(ruleset!("kube-proxy-ipvs.ipset"))?;
         scene.load(ruleset!("kube-proxy-ipvs.iptables"))?;
         let (service, balancer) = (scene.address("%service%")?, scene.address("%balancer%")?);
-        scene.lab.router.exec(&format!(
-            "ip link add kube-ipvs0 type dummy; ip link set kube-ipvs0 up; \
-             ip addr add {service} dev kube-ipvs0; ip addr add {balancer} dev kube-ipvs0"
-        ))?;
+        scene.lab.router.exec(&format!("ip addr add {service} dev lo; ip addr add {balancer} dev lo"))?;
         let blame = |chain: &str, number| {
             Blame::rule("kube-proxy", &scene.iptables(&format!("filter/{chain}")), number).sure("certain")
         };

@@ -23,6 +23,11 @@ fn pods_selected_by_a_policy() -> Result<()> {
             .path(&format!("FORWARD 1, KUBE-ROUTER-FORWARD 1, {POD} 7"))
             .remedy("kubectl -n shop describe networkpolicy web-in");
         told.blames(&flow, &blame)?;
+        let out = Blame::rule("kube-router", &scene.iptables("filter/KUBE-POD-FW-NE7SP5Z4IWAZL7BU"), 4)
+            .policy("shop", "front-out", "egress")
+            .sure("certain")
+            .remedy("kubectl -n shop describe networkpolicy front-out");
+        told.blames(&scene.syn(scene.address("%published%")?, 25)?, &out)?;
         let flow = scene.stray()?;
         let blame = Blame::rule("kube-router", &place, 2).sure("certain").remedy("conntrack -S");
         let event = told.blames(&flow, &blame)?;

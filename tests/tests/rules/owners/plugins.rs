@@ -50,7 +50,7 @@ fn bystanders_are_not_blamed() -> Result<()> {
         let rule = Blame::rule("user", &scene.iptables("filter/FORWARD"), 4).sure("certain").remedy("-D FORWARD");
         told.blames(&scene.syn(SERVER.ip(scene.family), 10250)?, &rule)?;
         let policy = Blame::policy_of("user", &scene.iptables("filter/FORWARD")).remedy("-P FORWARD ACCEPT");
-        told.blames(&scene.syn(SERVER.ip(scene.family), 8080)?, &policy)?;
+        told.blames(&scene.syn(SERVER.ip(scene.family), 8081)?, &policy)?;
         told.passes()?;
         told.end()?;
     }

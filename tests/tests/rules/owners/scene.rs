@@ -15,29 +15,29 @@ use tracer_tests::traffic::{Flow, frame, udp};
 use tracer_tests::{Expect, Family, NetNs, Story};
 
 /// Legacy and nft, IPv4 and IPv6, in two runs.
-pub const MIXED: [(Backend, Family); 2] = [(Backend::Legacy, Family::V4), (Backend::Nft, Family::V6)];
+pub(super) const MIXED: [(Backend, Family); 2] = [(Backend::Legacy, Family::V4), (Backend::Nft, Family::V6)];
 
 /// Whose ruleset it is.
 #[derive(Clone, Copy, Debug)]
-pub enum At {
+pub(super) enum At {
     Router,
     Server,
 }
 
 #[derive(Debug)]
-pub struct Scene {
-    pub lab: Router,
-    pub family: Family,
+pub(super) struct Scene {
+    pub(super) lab: Router,
+    pub(super) family: Family,
     backend: Backend,
     at: At,
 }
 
 impl Scene {
-    pub fn new((backend, family): (Backend, Family), at: At) -> Result<Self> {
+    pub(super) fn new((backend, family): (Backend, Family), at: At) -> Result<Self> {
         Ok(Self { lab: topology::router()?, family, backend, at })
     }
 
-    pub fn here(&self) -> &NetNs {
+    pub(super) fn here(&self) -> &NetNs {
         match self.at {
             At::Router => &self.lab.router,
             At::Server => &self.lab.server,
@@ -45,7 +45,7 @@ impl Scene {
     }
 
     /// Loads a file by its ending, with the addresses of the lab in it.
-    pub fn load(&self, (name, template): (&str, &str)) -> Result<()> {
+    pub(super) fn load(&self, (name, template): (&str, &str)) -> Result<()> {
         let text = self.filled(template);
         let program = match name.rsplit_once('.') {
             Some((_, "ipset")) => "ipset restore".to_owned(),
@@ -56,13 +56,14 @@ impl Scene {
     }
 
     /// `%…%` of a template, as it is in this family.
-    pub fn filled(&self, template: &str) -> String {
+    pub(super) fn filled(&self, template: &str) -> String {
         let pick = |v4: &str, v6: &str| self.family.pick(v4, v6).to_owned();
         let ip = |host: Dual| host.ip(self.family).to_string();
         let target = self.family.pick(SERVER.v4.to_string(), format!("[{}]", SERVER.v6));
         let words = [
             ("client", ip(CLIENT)),
             ("server", ip(SERVER)),
+            ("dotted", pick("10.99.2.2", "fd99.2..2")),
             ("router1", ip(ROUTER_1)),
             ("router2", ip(ROUTER_2)),
             ("target", target),
@@ -70,7 +71,7 @@ impl Scene {
             ("servers", pick("10.99.2.0/24", "fd99:2::/64")),
             ("service", pick("10.96.0.10", "fd96::10")),
             ("balancer", pick("10.96.0.20", "fd96::20")),
-            ("services", pick("10.96.0.0/12", "fd96::/108")),
+            ("services", pick("10.96.0.0/16", "fd96::/108")),
             ("nobody", pick("192.0.2.1", "2001:db8::1")),
             ("len", pick("32", "128")),
             ("v", pick("4", "6")),
@@ -82,28 +83,29 @@ impl Scene {
             ("ufw", pick("ufw", "ufw6")),
             ("prohibited", pick("icmp-host-prohibited", "icmp6-adm-prohibited")),
             ("published", pick("10.99.2.9", "fd99:2::9")),
-            ("localnet", pick(LOCALNET_V4, LOCALNET_V6)),
+            // In front of a rule that one family has.
+            ("v4only", pick("", "# ")),
         ];
         words.iter().fold(template.to_owned(), |text, (word, value)| text.replace(&format!("%{word}%"), value))
     }
 
     /// Addresses that no host has are behind the router.
-    pub fn route(&self, prefix: &str) -> Result<()> {
+    pub(super) fn route(&self, prefix: &str) -> Result<()> {
         let (prefix, via) = (self.filled(prefix), SERVER.ip(self.family));
         self.lab.router.exec(&format!("ip route add {prefix} via {via}")).map(drop)
     }
 
     /// A TCP SYN of the client.
-    pub fn syn(&self, to: IpAddr, port: u16) -> Result<Flow> {
+    pub(super) fn syn(&self, to: IpAddr, port: u16) -> Result<Flow> {
         self.lab.client.run(|| tracer_tests::traffic::tcp::attempt((to, port).into()))
     }
 
-    pub fn address(&self, template: &str) -> Result<IpAddr> {
+    pub(super) fn address(&self, template: &str) -> Result<IpAddr> {
         Ok(self.filled(template).parse()?)
     }
 
     /// `iptables-nft ip filter/INPUT`, of the family and backend of the scene.
-    pub fn iptables(&self, chain: &str) -> String {
+    pub(super) fn iptables(&self, chain: &str) -> String {
         let backend = match self.backend {
             Backend::Legacy => "iptables-legacy",
             Backend::Nft => "iptables-nft",
@@ -111,12 +113,18 @@ impl Scene {
         format!("{backend} {} {chain}", self.family.pick("ip", "ip6"))
     }
 
-    pub fn nftables(&self, chain: &str) -> String {
+    pub(super) fn nftables(&self, chain: &str) -> String {
         format!("nftables {} {chain}", self.family.pick("ip", "ip6"))
     }
 
     /// A packet of the client, made by hand.
-    pub fn packet(&self, to: IpAddr, protocol: (&'static str, u8), ports: (u16, u16), payload: &[u8]) -> Result<Flow> {
+    pub(super) fn packet(
+        &self,
+        to: IpAddr,
+        protocol: (&'static str, u8),
+        ports: (u16, u16),
+        payload: &[u8],
+    ) -> Result<Flow> {
         let source = CLIENT.ip(self.family);
         let (ethertype, packet) = match (source, to) {
             (IpAddr::V4(source), IpAddr::V4(to)) => {
@@ -133,13 +141,13 @@ impl Scene {
     }
 
     /// A TCP packet to the server that connection tracking can make nothing of: SYN and FIN at once.
-    pub fn stray(&self) -> Result<Flow> {
+    pub(super) fn stray(&self) -> Result<Flow> {
         let (ports, to) = ((40000, 443), SERVER.ip(self.family));
         let segment = frame::tcp(CLIENT.ip(self.family), to, ports, 3);
         self.packet(to, ("tcp", frame::TCP), ports, &segment)
     }
 
-    pub fn story(&self) -> Result<Told<'_>> {
+    pub(super) fn story(&self) -> Result<Told<'_>> {
         Ok(Told { scene: self, story: Story::of(self.here())? })
     }
 
@@ -160,11 +168,6 @@ impl Scene {
     }
 }
 
-/// The rule of kube-proxy and kubelet that is in the table of its family only.
-const LOCALNET_V4: &str = "! -s 127.0.0.0/8 -d 127.0.0.0/8 -m comment --comment \"block incoming localnet connections\" \
-                           -m conntrack ! --ctstate RELATED,ESTABLISHED,DNAT -j DROP";
-const LOCALNET_V6: &str = "-m comment --comment \"no localnet of this family\"";
-
 fn pipe(program: &str, input: &str) -> Result<()> {
     let mut words = program.split(' ');
     let mut child = Command::new(words.next().context("no program")?)
@@ -180,7 +183,7 @@ fn pipe(program: &str, input: &str) -> Result<()> {
 
 /// What is to be said of a drop.
 #[derive(Clone, Debug)]
-pub struct Blame {
+pub(super) struct Blame {
     place: String,
     /// 0: the policy of the chain.
     number: usize,
@@ -192,45 +195,46 @@ pub struct Blame {
 
 impl Blame {
     /// `kube-proxy iptables-nft ip filter/KUBE-SERVICES 1`
-    pub fn rule(owner: &str, place: &str, number: usize) -> Self {
+    pub(super) fn rule(owner: &str, place: &str, number: usize) -> Self {
         let expect = Expect::drop("NETFILTER_DROP").problem().with(key::OWNER, owner);
         Self { place: place.to_owned(), number, expect, remedy: Vec::new(), evidence: Vec::new(), path: None }
     }
 
-    pub fn policy_of(owner: &str, place: &str) -> Self {
-        Self::rule(owner, place, 0)
+    /// The policy of a base chain of iptables, which has a counter of its own.
+    pub(super) fn policy_of(owner: &str, place: &str) -> Self {
+        Self::rule(owner, place, 0).sure("certain")
     }
 
     /// The NetworkPolicy behind it.
-    pub fn policy(mut self, namespace: &str, name: &str, direction: &str) -> Self {
+    pub(super) fn policy(mut self, namespace: &str, name: &str, direction: &str) -> Self {
         self.expect = self.expect.with(key::POLICY_NAMESPACE, namespace).with(key::POLICY_NAME, name);
         self.expect = self.expect.with(key::POLICY_DIRECTION, direction);
         self
     }
 
-    pub fn sure(mut self, confidence: &str) -> Self {
+    pub(super) fn sure(mut self, confidence: &str) -> Self {
         self.expect = self.expect.sure(confidence);
         self
     }
 
-    pub fn hook(mut self, hook: &str) -> Self {
+    pub(super) fn hook(mut self, hook: &str) -> Self {
         self.expect = self.expect.hook(hook);
         self
     }
 
     /// One of the remedies has this in it.
-    pub fn remedy(mut self, part: &str) -> Self {
+    pub(super) fn remedy(mut self, part: &str) -> Self {
         self.remedy.push(part.to_owned());
         self
     }
 
-    pub fn evidence(mut self, part: &str) -> Self {
+    pub(super) fn evidence(mut self, part: &str) -> Self {
         self.evidence.push(part.to_owned());
         self
     }
 
     /// The way there: `FORWARD 1, KUBE-SERVICES 1`.
-    pub fn path(mut self, path: &str) -> Self {
+    pub(super) fn path(mut self, path: &str) -> Self {
         self.path = Some(path.to_owned());
         self
     }
@@ -249,14 +253,14 @@ impl Blame {
 }
 
 /// The story of a scene.
-pub struct Told<'a> {
+pub(super) struct Told<'a> {
     scene: &'a Scene,
     story: Story,
 }
 
 impl Told<'_> {
     /// This flow was dropped, once, and told so.
-    pub fn blames(&mut self, flow: &Flow, blame: &Blame) -> Result<Event> {
+    pub(super) fn blames(&mut self, flow: &Flow, blame: &Blame) -> Result<Event> {
         let mut wanted = blame.expect.clone().flow(flow).cause(if blame.number == 0 {
             "netfilter_policy"
         } else {
@@ -279,14 +283,14 @@ impl Told<'_> {
     }
 
     /// A datagram passes through the ruleset and arrives.
-    pub fn passes(&mut self) -> Result<()> {
+    pub(super) fn passes(&mut self) -> Result<()> {
         let lab = &self.scene.lab;
         let flow = udp::deliver(&lab.client, &lab.server, SERVER.port(self.scene.family, CONTROL_PORT))?;
         self.story.control(flow);
         Ok(())
     }
 
-    pub fn end(self) -> Result<()> {
+    pub(super) fn end(self) -> Result<()> {
         self.story.end().map(drop)
     }
 }
