@@ -138,7 +138,8 @@ fn rules_of_iptables_nft_whose_counters_are_too_young() -> Result<()> {
         let known = lab.client.run(|| udp::send(SERVER.port(family, 9), 1, 10))?;
         tracer.wait_for(&Expect::drop("NETFILTER_DROP").flow(&known.flow).sure("certain"))?;
         // These are read for the first time after they have dropped something.
-        lab.router.exec(&format!("{tool} -w -N deep; {tool} -w -A FORWARD -j deep; {tool} -w -A deep -p tcp -j DROP"))?;
+        lab.router
+            .exec(&format!("{tool} -w -N deep; {tool} -w -A FORWARD -j deep; {tool} -w -A deep -p tcp -j DROP"))?;
         let place = format!("iptables-nft {} filter/deep", family.pick("ip", "ip6"));
         let event = confirmed_by(tracer, &lab.router, &rule(&place, 1, "-A deep -p tcp -j DROP"), &send)?;
         let way = serde_json::json!([{"chain": "FORWARD", "number": 2}, {"chain": "deep", "number": 1}]);

@@ -41,7 +41,13 @@ struct Case {
     by: &'static str,
 }
 
-const fn case(at: &'static str, rules: &'static str, port: u16, dropped_at: Option<&'static str>, by: &'static str) -> Case {
+const fn case(
+    at: &'static str,
+    rules: &'static str,
+    port: u16,
+    dropped_at: Option<&'static str>,
+    by: &'static str,
+) -> Case {
     Case { at, rules, port, dropped_at, by }
 }
 
@@ -61,7 +67,8 @@ const IPT_FORWARD: &str = "IPT -t mangle -A PREROUTING -p udp --dport 5001 -j MA
 const IPT_SET: &str = "ipset create bl hash:net family inetN 2>/dev/null; ipset add bl NET; \
     IPT -A FORWARD -p udp --dport 5001 -m set --match-set bl src -j DROP; \
     IPT -A FORWARD -p udp --dport 5002 -m set --match-set bl dst -j DROP";
-const IPT_OUTPUT: &str = "IPT -A OUTPUT -p udp --dport 5001 -j DROP; IPT -t mangle -A POSTROUTING -p udp --dport 5002 -j DROP";
+const IPT_OUTPUT: &str =
+    "IPT -A OUTPUT -p udp --dport 5001 -j DROP; IPT -t mangle -A POSTROUTING -p udp --dport 5002 -j DROP";
 
 const CASES: &[Case] = &[
     case("s", NFT_INPUT, 5000, None, ""),
@@ -150,7 +157,8 @@ fn what_it_says_is_what_the_kernel_does() -> Result<()> {
                     lab = Some((case.rules, router));
                 }
                 let (_, router) = lab.as_ref().context("no lab")?;
-                compare(router, family, case).with_context(|| format!("{tool}: port {} of {}", case.port, case.rules))?;
+                compare(router, family, case)
+                    .with_context(|| format!("{tool}: port {} of {}", case.port, case.rules))?;
             }
         }
     }

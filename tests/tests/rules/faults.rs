@@ -22,7 +22,8 @@ const COMMENTS: [&str; 5] = [
 fn append(namespace: &NetNs, program: &str, comment: &str) -> Result<()> {
     namespace.run(|| {
         let port = PORT.to_string();
-        let rule = ["-w", "-A", "INPUT", "-p", "tcp", "--dport", &port, "-m", "comment", "--comment", comment, "-j", "DROP"];
+        let rule =
+            ["-w", "-A", "INPUT", "-p", "tcp", "--dport", &port, "-m", "comment", "--comment", comment, "-j", "DROP"];
         let output = Command::new(program).args(rule).output()?;
         ensure!(output.status.success(), "{comment:?}: {}", String::from_utf8_lossy(&output.stderr));
         Ok(())
@@ -100,7 +101,8 @@ fn names_of_nft_with_everything_that_it_takes() -> Result<()> {
     for name in names {
         let done = lab.server.run(|| {
             let chain = Command::new("iptables-nft").args(["-w", "-N", name]).output()?.status.success();
-            let jump = chain && Command::new("iptables-nft").args(["-w", "-A", "INPUT", "-j", name]).output()?.status.success();
+            let jump = chain
+                && Command::new("iptables-nft").args(["-w", "-A", "INPUT", "-j", name]).output()?.status.success();
             let rule = ["-w", "-A", name, "-p", "tcp", "--dport", "10250", "-j", "DROP"];
             Ok(jump && Command::new("iptables-nft").args(rule).output()?.status.success())
         })?;

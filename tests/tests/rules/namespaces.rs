@@ -39,7 +39,8 @@ impl Pod {
     /// Sends a SYN to itself.
     fn knock(&self, port: u16) -> Result<()> {
         let pid = self.0.id().to_string();
-        let script = format!("import socket\ns=socket.socket()\ns.setblocking(0)\ns.connect_ex((\"127.0.0.1\", {port}))");
+        let script =
+            format!("import socket\ns=socket.socket()\ns.setblocking(0)\ns.connect_ex((\"127.0.0.1\", {port}))");
         // bash can't give up in time, so what tries is ended by its own closing.
         let status = Command::new("nsenter").args(["-t", &pid, "-n", "python3", "-c", &script]).status()?;
         ensure!(status.success(), "no attempt was made");
@@ -111,8 +112,7 @@ fn twenty_at_once_each_have_their_own_rule() -> Result<()> {
     let rule = |number: usize| format!("udp dport 9000 meta length {} drop", 40 + number);
     for (number, lab) in labs.iter().enumerate() {
         // Each drops at a place of its own in its chain.
-        let before: String = (0..number).map(|other| format!("{}; ", rule(other))).collect();
-        let rules = format!("{before}{}", rule(number));
+        let rules = (0..=number).map(rule).collect::<Vec<_>>().join("; ");
         nft(lab, &format!("table inet t{number} {{ chain c {{ type filter hook output priority 0; {rules}; }}; }}"))?;
     }
     let mut tracer = Tracer::start(&["--all", "--interval", "100ms"])?;
@@ -179,7 +179,8 @@ fn a_thousand_flows_in_a_second_are_all_accounted_for() -> Result<()> {
     let is_counted = |event: &Event| event.text(key::UNDECIDED).contains("only counted");
     let is_unnamed = |event: &&Event| !named.accepts(event) && !is_counted(event);
     let unnamed = report.matching(&wanted).filter(is_unnamed).count();
-    let ports: HashSet<u64> = report.matching(&named).filter_map(|event| event.number(key::DESTINATION_PORT).ok()).collect();
+    let ports: HashSet<u64> =
+        report.matching(&named).filter_map(|event| event.number(key::DESTINATION_PORT).ok()).collect();
     assert_eq!(report.final_total(&wanted_total(&lab)?)?.packets, u64::from(FLOWS), "{stats}");
     ensure!(lines + not_shown == u64::from(FLOWS), "{lines} in lines and {not_shown} not shown: {stats}");
     let first = report.matching(&wanted).find(is_unnamed).map(Event::to_string);

@@ -14,10 +14,10 @@ use tracer_netfilter::packet::{Device, Known};
 use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
 use tracer_netfilter::{Packet, Ruleset, World};
 
-use super::{Question, Spot};
 use super::conntrack::Watch;
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect, counter};
+use super::{Question, Spot};
 use crate::host::clock;
 
 /// Legacy tables tell nobody when they change, so they are looked at again for each batch of questions, but for no more than

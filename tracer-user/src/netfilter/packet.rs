@@ -4,9 +4,9 @@
 //! on where the packet stood when it was freed.
 
 use tracer_common::{ENTRY, FLAG_OWNER, HEAD_LENGTH, HEAD_MAC, HEAD_NETWORK};
-use tracer_netfilter::{Hook, Packet};
 use tracer_netfilter::packet::{Connection, ConnectionState, Device, Known, Mark, Socket, Tuple};
 use tracer_netfilter::walk::Layer;
+use tracer_netfilter::{Hook, Packet};
 
 use crate::decode::{self, Dropped, protocol};
 
