@@ -96,11 +96,12 @@ fn a_namespace_that_comes_after_the_start_and_goes_with_its_drop() -> Result<()>
     drop(pod);
     let begun = Instant::now();
     let event = tracer.wait_for(&dropped(inode))?;
-    ensure!(begun.elapsed() < Duration::from_secs(4), "its line came after {:?}", begun.elapsed());
+    let took = begun.elapsed();
+    // As long as a line waits for its rule, and a moment.
+    ensure!(took < Duration::from_secs(7), "its line came after {took:?}: {event}");
     if event.at("/explanation/rule").is_none() {
-        ensure!(!event.text(key::UNDECIDED).is_empty(), "it is not said why there is no rule: {event}");
         let unknown = event.text(key::UNDECIDED);
-        ensure!(unknown.contains("namespace") || unknown.contains("went away"), "not why: {unknown}");
+        ensure!(unknown.contains("namespace"), "it is not said why there is no rule: {unknown}");
     }
     tracer.stop()?.ensure_clean()
 }
@@ -111,8 +112,7 @@ fn twenty_at_once_each_have_their_own_rule() -> Result<()> {
     let rule = |number: usize| format!("udp dport 9000 meta length {} drop", 40 + number);
     for (number, lab) in labs.iter().enumerate() {
         // Each drops at a place of its own in its chain.
-        let before: String = (0..number).map(|other| format!("{}; ", rule(other))).collect();
-        let rules = format!("{before}{}", rule(number));
+        let rules = (0..=number).map(rule).collect::<Vec<_>>().join("; ");
         nft(lab, &format!("table inet t{number} {{ chain c {{ type filter hook output priority 0; {rules}; }}; }}"))?;
     }
     let mut tracer = Tracer::start(&["--all", "--interval", "100ms"])?;
@@ -175,13 +175,17 @@ fn a_thousand_flows_in_a_second_are_all_accounted_for() -> Result<()> {
     let stats = report.stats()?;
     let not_shown = stats.number(key::NOT_SHOWN)?;
     let lines = report.count(&wanted)?;
-    let unnamed = report.matching(&wanted).filter(|event| !named.accepts(event)).count();
+    // Flows that were only counted have no packet to ask about, and say so.
+    let is_counted = |event: &Event| event.text(key::UNDECIDED).contains("only counted");
+    let is_unnamed = |event: &&Event| !named.accepts(event) && !is_counted(event);
+    let unnamed = report.matching(&wanted).filter(is_unnamed).count();
     let ports: HashSet<u64> =
         report.matching(&named).filter_map(|event| event.number(key::DESTINATION_PORT).ok()).collect();
     assert_eq!(report.final_total(&wanted_total(&lab)?)?.packets, u64::from(FLOWS), "{stats}");
     ensure!(lines + not_shown == u64::from(FLOWS), "{lines} in lines and {not_shown} not shown: {stats}");
-    let first = report.matching(&wanted).find(|event| !named.accepts(event)).map(Event::to_string);
+    let first = report.matching(&wanted).find(is_unnamed).map(Event::to_string);
     ensure!(unnamed == 0, "{unnamed} lines without the rule, {} with it: {first:?}", ports.len());
+    ensure!(ports.len() > 256, "only {} flows have their rule named", ports.len());
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
-use crate::netfilter::{self, NetfilterHandle, Question};
+use crate::netfilter::{self, NetfilterHandle, Question, Ruling};
 
 use super::rulings::{Ruled, Rulings};
 use super::symbols::SymbolTable;
@@ -28,6 +28,9 @@ const MOST_NAMES: usize = 4096;
 
 /// How long the start waits for the first rulesets at most; they take some ms, and 100,000 rules half a second.
 const FIRST_READING: Duration = Duration::from_secs(2);
+
+/// Why no rule is asked about a flow that has no event of its own.
+const ONLY_COUNTED: &str = "the packet itself: it was only counted, for too many flows began at once";
 
 /// What `--confirm` changes, said before it is done.
 const CONFIRM: &str =
@@ -169,7 +172,8 @@ impl Describer {
                     Ruled::Is(ruling) => Some(ruling),
                 }
             }
-            _ => None,
+            (Some(_), None) => Some(Arc::new(Ruling::unreadable(ONLY_COUNTED.to_owned()))),
+            (None, _) => None,
         };
         let verdict = explain::judge(&explain::Observation { ruling: ruling.as_deref(), ..observation });
         reason.derived = verdict.derived.map(str::to_owned);

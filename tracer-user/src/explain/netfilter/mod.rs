@@ -65,7 +65,10 @@ fn without_rule(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Explanat
     if ruling.rules > 0 {
         explanation.evidence.push(format!("none of the {} rules that were read drops such a packet", ruling.rules));
     }
-    let open = explanation.unknown.into_iter().chain(ruling.unknown.iter().cloned()).collect::<Vec<_>>();
+    // A number of a namespace is soon another one's.
+    let is_gone = part == Netfilter::Nftables && ruling.rules == 0 && ruling.unknown.is_empty();
+    let gone = is_gone.then(|| "the rules: when they were read they, or the namespace itself, were gone".to_owned());
+    let open = explanation.unknown.into_iter().chain(ruling.unknown.iter().cloned()).chain(gone).collect::<Vec<_>>();
     explanation.unknown = (!open.is_empty()).then(|| open.join("; "));
     explanation
 }
