@@ -56,14 +56,14 @@ impl Confirmer {
 
     /// Has the flow traced, if it was not lately and there is room; the answer comes by `publish`.
     fn confirm(&mut self, question: &Question, publish: &UnboundedSender<Answer>) {
-        let lately = self.begun.get(&question.flow).is_some_and(|begun| begun.elapsed() < AGAIN);
+        let lately = self.begun.get(&question.case.flow).is_some_and(|begun| begun.elapsed() < AGAIN);
         if lately || self.running.load(Ordering::Relaxed) >= MOST_AT_ONCE {
             return;
         }
         if self.begun.len() >= MOST_KEPT {
             self.begun.clear();
         }
-        self.begun.insert(question.flow, Instant::now());
+        self.begun.insert(question.case.flow, Instant::now());
         let (question, publish, running) = (question.clone(), publish.clone(), Arc::clone(&self.running));
         running.fetch_add(1, Ordering::Relaxed);
         let started = thread::Builder::new().name("confirm".to_owned()).spawn({
@@ -71,11 +71,7 @@ impl Confirmer {
             move || {
                 if let Some(ruling) = confirmed(&question) {
                     // The line may have ended meanwhile.
-                    let _ended = publish.send(Answer {
-                        flow: question.flow,
-                        fingerprint: question.fingerprint,
-                        ruling: Arc::new(ruling),
-                    });
+                    let _ended = publish.send(Answer { case: question.case, ruling: Arc::new(ruling) });
                 }
                 running.fetch_sub(1, Ordering::Relaxed);
             }

@@ -10,12 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tracer_common::FlowKey;
 
-use super::Question;
 use super::confirm::Confirmer;
 use super::namespace::Namespace;
 use super::ruling::Ruling;
+use super::{Case, Question};
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns, enter};
 
@@ -30,12 +29,10 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the thread waits for the first names at its start.
 const FIRST_NAMES: Duration = Duration::from_secs(2);
 
-/// What the rulesets say about a flow's drops.
+/// What the rulesets say about drops.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    pub flow: FlowKey,
-    /// Of the packet that was asked about.
-    pub fingerprint: u64,
+    pub case: Case,
     pub ruling: Arc<Ruling>,
 }
 
@@ -191,9 +188,7 @@ impl Reader {
                 if let Some(confirmer) = &mut self.confirmer {
                     confirmer.review(question, &mut ruling, publish);
                 }
-                publish
-                    .send(Answer { flow: question.flow, fingerprint: question.fingerprint, ruling: Arc::new(ruling) })
-                    .is_ok()
+                publish.send(Answer { case: question.case, ruling: Arc::new(ruling) }).is_ok()
             })
         })
     }

@@ -38,7 +38,7 @@ use crate::host::{self, Netns};
 /// What the event line wants to know of one dropped packet.
 #[derive(Clone, Debug)]
 pub struct Question {
-    pub flow: FlowKey,
+    pub case: Case,
     pub netns: Netns,
     /// Where it may have been dropped: one place, or all that there are where the stack does not tell.
     pub spots: Vec<Spot>,
@@ -46,12 +46,23 @@ pub struct Question {
     pub backend: Option<Backend>,
     /// When it was dropped, `CLOCK_MONOTONIC` ns.
     pub time: u64,
-    /// [`fingerprint`] of the packet.
+}
+
+/// Packets of a flow that rules can't tell apart: those that differ may be dropped by different rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Case {
+    pub flow: FlowKey,
+    /// A number for what rules may ask of such a packet; 0 if no packet is known.
     pub fingerprint: u64,
 }
 
-/// A number for what rules may ask of a packet: packets of a flow that differ in it may be dropped by different rules.
-pub fn fingerprint(dropped: &Dropped) -> u64 {
+impl Case {
+    pub fn new(flow: FlowKey, packet: Option<&Dropped>) -> Self {
+        Self { flow, fingerprint: packet.map_or(0, fingerprint) }
+    }
+}
+
+fn fingerprint(dropped: &Dropped) -> u64 {
     let (event, headers) = (&dropped.event, &dropped.headers);
     let mut hasher = DefaultHasher::new();
     dropped.stack.hash(&mut hasher);
@@ -105,8 +116,8 @@ impl Question {
         let spots = spots.ok_or("what the packet was: no header of it was read")?;
         let Some(netns) = facts.netns(due.key.netns) else { return Ok(None) };
         let time = due.time.unwrap_or(dropped.event.time);
-        let (netns, backend, fingerprint) = (netns.clone(), at.backend, fingerprint(dropped));
-        Ok(Some(Self { flow: due.key, netns, spots, backend, time, fingerprint }))
+        let (netns, backend, case) = (netns.clone(), at.backend, Case::new(due.key, Some(dropped)));
+        Ok(Some(Self { case, netns, spots, backend, time }))
     }
 }
 

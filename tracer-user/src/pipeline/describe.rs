@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tracer_common::{FlowKey, TotalKey};
+use tracer_common::TotalKey;
 
 use crate::aggregate::{Due, PlaceTally};
 use crate::btf::ReasonNames;
@@ -17,7 +17,7 @@ use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::load::{Hook, Kernel};
-use crate::netfilter::{self, NetfilterHandle, Question, Ruling};
+use crate::netfilter::{self, Case, NetfilterHandle, Question, Ruling};
 
 use super::rulings::{Ruled, Rulings};
 use super::symbols::SymbolTable;
@@ -35,6 +35,13 @@ const ONLY_COUNTED: &str = "the packet itself: it was only counted, for too many
 /// What `--confirm` changes, said before it is done.
 const CONFIRM: &str =
     "--confirm adds a table whydrop-trace-… of nf_tables to namespaces where a drop is not certain, for 10 s at most";
+
+/// What was worked out about packets of a flow.
+#[derive(Debug)]
+pub(super) struct Known {
+    case: Case,
+    drop: Drop,
+}
 
 /// Facts, and the readers that renew them.
 pub(super) struct Describer {
@@ -104,20 +111,21 @@ impl Describer {
         &mut self,
         due: &Due,
         sample: Option<&Dropped>,
-        known: &'a mut Option<Box<Drop>>,
+        known: &'a mut Option<Box<Known>>,
     ) -> Option<&'a Drop> {
-        if sample.is_some_and(|sample| self.rulings.is_stale(&due.key, netfilter::fingerprint(sample))) {
+        let case = Case::new(due.key, sample);
+        if known.as_ref().is_some_and(|known| known.case != case) || self.rulings.is_old(&case) {
             *known = None;
         }
         if known.is_none() {
             self.learn(due);
-            let drop = self.build(due, sample)?;
+            let drop = self.build(due, sample, case)?;
             if let (true, Some(name)) = (self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
                 self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
             }
-            *known = Some(Box::new(drop));
+            *known = Some(Box::new(Known { case, drop }));
         }
-        let drop = known.as_deref_mut()?;
+        let drop = &mut known.as_deref_mut()?.drop;
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
             None => Self::now(),
@@ -129,8 +137,8 @@ impl Describer {
     }
 
     /// Whether a question about a flow that was not asked so far can be asked now.
-    pub(super) fn can_ask(&mut self, flow: &FlowKey) -> bool {
-        !self.rulings.has(flow) && self.host.facts().netns(flow.netns).is_some()
+    pub(super) fn can_ask(&mut self, case: &Case) -> bool {
+        !self.rulings.has(case) && self.host.facts().netns(case.flow.netns).is_some()
     }
 
     /// Uses the newest names, and asks for those that are still missing.
@@ -143,7 +151,7 @@ impl Describer {
         }
     }
 
-    fn build(&mut self, due: &Due, sample: Option<&Dropped>) -> Option<Drop> {
+    fn build(&mut self, due: &Due, sample: Option<&Dropped>, case: Case) -> Option<Drop> {
         let host_facts = Arc::clone(&self.facts);
         let (facts, key) = (Facts { host: &host_facts, reasons: &self.reasons, symbols: self.symbols.get() }, &due.key);
         let stack = sample.map_or_else(Vec::new, |sample| enrich::stack(&sample.stack, facts.symbols));
@@ -167,7 +175,7 @@ impl Describer {
         let ruling = match (explain::firewall(&observation), sample) {
             (Some(at), Some(sample)) => {
                 let ask = || Question::new(at, due, sample, &interface, &host_facts);
-                match self.rulings.of(key, netfilter::fingerprint(sample), ask) {
+                match self.rulings.of(case, ask) {
                     Ruled::Asked => return None,
                     Ruled::Is(ruling) => Some(ruling),
                 }

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 use tracer_common::FlowKey;
 
 use crate::host::HostError;
-use crate::netfilter::{Answer, NetfilterHandle, Question, Ruling};
+use crate::netfilter::{Answer, Case, NetfilterHandle, Question, Ruling};
 
 /// How long a line may wait for the first answer: a ruleset of 100,000 rules is read in a fraction of it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// After this time an answer is asked for again: rules and counters may have changed.
 const FRESH: Duration = Duration::from_secs(1);
 /// Answers kept, some 4 KiB each.
-const MOST_KEPT: usize = 1024;
+const MOST_KEPT: usize = 4096;
 
 /// What is known of a flow's rule.
 #[derive(Clone, Debug)]
@@ -29,18 +29,14 @@ pub(super) enum Ruled {
 
 #[derive(Debug)]
 struct Kept {
-    /// What the packet was that was asked about.
-    fingerprint: u64,
-    /// The last answer, perhaps to an earlier question.
+    /// `None` until it is answered.
     ruling: Option<Arc<Ruling>>,
     asked: Instant,
-    /// The question is answered.
-    is_answered: bool,
 }
 
 impl Kept {
-    fn holds_for(&self, fingerprint: u64) -> bool {
-        self.fingerprint == fingerprint && self.is_answered && self.asked.elapsed() < FRESH
+    fn is_old(&self) -> bool {
+        self.ruling.is_some() && self.asked.elapsed() >= FRESH
     }
 }
 
@@ -48,26 +44,21 @@ impl Kept {
 #[derive(Debug)]
 pub(super) struct Rulings {
     handle: NetfilterHandle,
-    kept: HashMap<FlowKey, Kept>,
+    kept: HashMap<Case, Kept>,
+    /// The last answer about any packet of a flow, or what the kernel's trace said.
+    of_flows: HashMap<FlowKey, Arc<Ruling>>,
 }
 
 impl Rulings {
     pub(super) fn new(handle: NetfilterHandle) -> Self {
-        Self { handle, kept: HashMap::new() }
+        Self { handle, kept: HashMap::new(), of_flows: HashMap::new() }
     }
 
-    /// The ruling on such a packet of a flow; asks for it if it is not there, or old. A question that can't be asked yet (its
-    /// namespace has no name so far) is `Ok(None)`; one that never can is an error that says why.
-    pub(super) fn of(
-        &mut self,
-        flow: &FlowKey,
-        fingerprint: u64,
-        question: impl FnOnce() -> Result<Option<Question>, String>,
-    ) -> Ruled {
-        if let Some(kept) = self.kept.get(flow)
-            && (kept.holds_for(fingerprint) || !kept.is_answered)
-        {
-            return kept.ruling.clone().filter(|_| kept.is_answered).map_or(Ruled::Asked, Ruled::Is);
+    /// The ruling on such packets; asks for it if it is not there, or old. A question that can't be asked yet (its namespace
+    /// has no name so far) is `Ok(None)`; one that never can is an error that says why.
+    pub(super) fn of(&mut self, case: Case, question: impl FnOnce() -> Result<Option<Question>, String>) -> Ruled {
+        if let Some(kept) = self.kept.get(&case).filter(|kept| !kept.is_old()) {
+            return kept.ruling.clone().map_or(Ruled::Asked, Ruled::Is);
         }
         let question = match question() {
             Ok(Some(question)) => question,
@@ -75,29 +66,27 @@ impl Rulings {
             Err(why) => return Ruled::Is(Arc::new(Ruling::unreadable(why))),
         };
         if !self.handle.ask(question) {
-            return Ruled::Is(Arc::new(self.without_looking(flow)));
+            return Ruled::Is(Arc::new(self.without_looking(&case.flow)));
         }
-        self.make_room();
-        let ruling = self.kept.remove(flow).and_then(|kept| kept.ruling);
-        self.kept.insert(*flow, Kept { fingerprint, ruling, asked: Instant::now(), is_answered: false });
+        self.keep(case, None);
         Ruled::Asked
     }
 
     /// There are too many questions: what was said of another packet of the flow, if anything was.
     fn without_looking(&self, flow: &FlowKey) -> Ruling {
         let busy = "which rule it was: too many other drops are being looked into".to_owned();
-        let other = self.kept.get(flow).and_then(|kept| kept.ruling.as_ref());
+        let other = self.of_flows.get(flow);
         other.map_or_else(|| Ruling::unreadable(busy), |ruling| ruling.of_another_packet())
     }
 
-    /// Whether the question about a flow was asked.
-    pub(super) fn has(&self, flow: &FlowKey) -> bool {
-        self.kept.contains_key(flow)
+    /// Whether the question was asked.
+    pub(super) fn has(&self, case: &Case) -> bool {
+        self.kept.contains_key(case)
     }
 
-    /// Whether what was said of the flow does not hold for such a packet now.
-    pub(super) fn is_stale(&self, flow: &FlowKey, fingerprint: u64) -> bool {
-        self.kept.get(flow).is_some_and(|kept| !kept.holds_for(fingerprint))
+    /// Whether what was said is to be asked for again.
+    pub(super) fn is_old(&self, case: &Case) -> bool {
+        self.kept.get(case).is_some_and(Kept::is_old)
     }
 
     /// Waits for the next answer, for [`Self::take`].
@@ -105,37 +94,37 @@ impl Rulings {
         self.handle.answer().await
     }
 
-    /// Keeps an answer; true if it says something new.
-    pub(super) fn take(&mut self, answer: &Answer) -> bool {
-        let Some(kept) = self.kept.get_mut(&answer.flow) else { return false };
-        kept.is_answered |= kept.fingerprint == answer.fingerprint;
-        // What is worked out does not replace what the kernel said, as long as it does not contradict.
-        let traced = kept.ruling.as_ref().is_some_and(|old| old.is_traced() && answer.ruling.suspects_rule_of(old));
-        if traced && !answer.ruling.is_traced() {
-            return false;
+    /// Keeps an answer. What is worked out does not replace what the kernel's trace said of the flow, as long as it does not
+    /// contradict.
+    pub(super) fn take(&mut self, answer: &Answer) {
+        let flow = answer.case.flow;
+        let traced = self.of_flows.get(&flow).filter(|old| old.is_traced() && answer.ruling.suspects_rule_of(old));
+        let ruling = Arc::clone(traced.unwrap_or(&answer.ruling));
+        self.keep(answer.case, Some(Arc::clone(&ruling)));
+        if self.of_flows.len() >= MOST_KEPT {
+            self.of_flows.clear();
         }
-        let is_new = kept.ruling.as_ref().is_none_or(|old| old.suspects != answer.ruling.suspects);
-        kept.ruling = Some(Arc::clone(&answer.ruling));
-        is_new
+        self.of_flows.insert(flow, ruling);
     }
 
     /// Does without the answer to the question.
-    pub(super) fn give_up(&mut self, flow: &FlowKey, fingerprint: u64) {
-        let why = if self.has(flow) {
+    pub(super) fn give_up(&mut self, case: Case) {
+        let why = if self.has(&case) {
             "which rule it was: the ruleset of the namespace was not read in time".to_owned()
         } else {
-            HostError::NoWayIn { netns: flow.netns }.to_string()
+            HostError::NoWayIn { netns: case.flow.netns }.to_string()
         };
-        let ruling = Some(Arc::new(Ruling::unreadable(why)));
-        self.kept.insert(*flow, Kept { fingerprint, ruling, asked: Instant::now(), is_answered: true });
+        self.keep(case, Some(Arc::new(Ruling::unreadable(why))));
     }
 
-    fn make_room(&mut self) {
+    fn keep(&mut self, case: Case, ruling: Option<Arc<Ruling>>) {
         if self.kept.len() >= MOST_KEPT {
-            self.kept.retain(|_, kept| kept.asked.elapsed() < PATIENCE);
+            self.kept.retain(|_, kept| !kept.is_old());
         }
         if self.kept.len() >= MOST_KEPT {
+            // What waits is asked for again.
             self.kept.clear();
         }
+        self.kept.insert(case, Kept { ruling, asked: Instant::now() });
     }
 }

@@ -6,16 +6,16 @@ use tracer_common::{FlowKey, Tally};
 
 use crate::aggregate::{Due, Flow, Flows, Mode, Totals};
 use crate::decode::{self, Dropped};
-use crate::event::{Drop, Severity};
-use crate::netfilter::{self, Answer};
+use crate::event::Severity;
+use crate::netfilter::{Answer, Case};
 use crate::sink::{self, Sink};
 
-use super::describe::Describer;
+use super::describe::{Describer, Known};
 use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
 
 pub(super) struct Stages {
-    pub(super) flows: Flows<Drop>,
+    pub(super) flows: Flows<Known>,
     pub(super) totals: Totals,
     pub(super) describer: Describer,
     pub(super) sink: Box<dyn Sink>,
@@ -125,11 +125,11 @@ impl Stages {
 
     /// Takes an answer: prints the lines that waited for it, or has the flow's next line say it.
     pub(super) fn answered(&mut self, answer: &Answer) -> Result<(), PipelineError> {
-        let is_new = self.describer.rulings.take(answer);
-        if is_new && let Some(flow) = self.flows.get_mut(&answer.flow) {
+        self.describer.rulings.take(answer);
+        if let Some(flow) = self.flows.get_mut(&answer.case.flow) {
             *flow.parts().1 = None;
         }
-        let waited = self.waiting.take(&answer.flow);
+        let waited = self.waiting.take(&answer.case);
         self.print_waited(&waited)
     }
 
@@ -150,12 +150,10 @@ impl Stages {
     pub(super) fn print_waiting(&mut self, patience: Duration) -> Result<(), PipelineError> {
         for line in self.waiting.take_older(patience) {
             let sample = self.flows.get_mut(&line.due.key).and_then(|flow| flow.parts().0);
-            if let Some(sample) = line.packet.as_deref().or(sample) {
-                self.describer.rulings.give_up(&line.due.key, netfilter::fingerprint(sample));
-            }
+            self.describer.rulings.give_up(Case::new(line.due.key, line.packet.as_deref().or(sample)));
             self.print_now(&line.due, line.packet.as_deref())?;
         }
-        let retried = self.waiting.retry(|flow| self.describer.can_ask(flow));
+        let retried = self.waiting.retry(|case| self.describer.can_ask(case));
         self.print_waited(&retried)
     }
 

@@ -1,17 +1,16 @@
-//! Lines that wait for the answer to a question, with what comes for their flows meanwhile.
+//! Lines that wait for the answer to a question, with what comes for the same case meanwhile.
 //!
-//! Rule: nothing is lost by waiting: each line is printed in the end, with or without the answer. What comes for a flow that
+//! Rule: nothing is lost by waiting: each line is printed in the end, with or without the answer. What comes for a case that
 //! waits is added up to one line, or (where each packet is a line) kept apart with its packet, as far as there is room.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use tracer_common::FlowKey;
-
 use crate::aggregate::{Due, Mode, add};
 use crate::decode::Dropped;
+use crate::netfilter::Case;
 
-/// Lines of one flow that are kept apart, some 600 bytes each: more than the largest ring buffer holds.
+/// Lines of one case that are kept apart, some 600 bytes each: more than the largest ring buffer holds.
 const MOST_APART: usize = 65_536;
 
 /// A line that waits.
@@ -22,15 +21,15 @@ pub(super) struct Line {
     pub(super) packet: Option<Box<Dropped>>,
 }
 
-/// The lines that wait, by flow.
+/// The lines that wait, by case.
 #[derive(Debug)]
 pub(super) struct Waiting {
     mode: Mode,
-    flows: HashMap<FlowKey, Flow>,
+    cases: HashMap<Case, Held>,
 }
 
 #[derive(Debug)]
-struct Flow {
+struct Held {
     since: Instant,
     lines: Vec<Line>,
     /// Being tried again: the first line that has to wait on brings the rest back.
@@ -39,40 +38,45 @@ struct Flow {
 
 impl Waiting {
     pub(super) fn new(mode: Mode) -> Self {
-        Self { mode, flows: HashMap::new() }
+        Self { mode, cases: HashMap::new() }
     }
 
-    /// The flow of this line waits from now on, or goes on waiting.
+    /// The case of this line waits from now on, or goes on waiting.
     pub(super) fn begin(&mut self, due: &Due, packet: Option<&Dropped>) {
-        let new = || Flow { since: Instant::now(), lines: Vec::new(), is_retried: false };
-        let flow = self.flows.entry(due.key).or_insert_with(new);
-        flow.is_retried = false;
-        flow.push(due, packet, self.mode);
+        let new = || Held { since: Instant::now(), lines: Vec::new(), is_retried: false };
+        let case = Case::new(due.key, packet);
+        let lines = self.cases.entry(case).or_insert_with(new);
+        lines.is_retried = false;
+        lines.push(due, packet, self.mode);
     }
 
-    /// Takes a line whose flow waits; false if it does not.
+    /// Takes a line whose case waits; false if it does not.
     pub(super) fn add(&mut self, due: &Due, packet: Option<&Dropped>) -> bool {
-        let Some(flow) = self.flows.get_mut(&due.key).filter(|flow| !flow.is_retried) else { return false };
-        flow.push(due, packet, self.mode);
+        if self.cases.is_empty() {
+            return false;
+        }
+        let case = Case::new(due.key, packet);
+        let Some(lines) = self.cases.get_mut(&case).filter(|lines| !lines.is_retried) else { return false };
+        lines.push(due, packet, self.mode);
         true
     }
 
-    /// Takes the lines of a flow, which waits no longer.
-    pub(super) fn take(&mut self, flow: &FlowKey) -> Vec<Line> {
-        self.flows.remove(flow).map(|flow| flow.lines).unwrap_or_default()
+    /// Takes the lines of a case, which waits no longer.
+    pub(super) fn take(&mut self, case: &Case) -> Vec<Line> {
+        self.cases.remove(case).map(|case| case.lines).unwrap_or_default()
     }
 
     /// Takes the lines that have waited for this long.
     pub(super) fn take_older(&mut self, patience: Duration) -> Vec<Line> {
-        let older = self.flows.extract_if(|_, flow| flow.since.elapsed() >= patience);
+        let older = self.cases.extract_if(|_, flow| flow.since.elapsed() >= patience);
         older.flat_map(|(_, flow)| flow.lines).collect()
     }
 
-    /// Takes the lines of these flows, which may come back to wait on.
-    pub(super) fn retry(&mut self, mut wanted: impl FnMut(&FlowKey) -> bool) -> Vec<Line> {
-        self.flows.retain(|_, flow| !flow.is_retried);
+    /// Takes the lines of these cases, which may come back to wait on.
+    pub(super) fn retry(&mut self, mut wanted: impl FnMut(&Case) -> bool) -> Vec<Line> {
+        self.cases.retain(|_, flow| !flow.is_retried);
         let mut lines = Vec::new();
-        for (_, flow) in self.flows.iter_mut().filter(|(key, _)| wanted(key)) {
+        for (_, flow) in self.cases.iter_mut().filter(|(key, _)| wanted(key)) {
             flow.is_retried = true;
             lines.append(&mut flow.lines);
         }
@@ -80,11 +84,11 @@ impl Waiting {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.flows.values().all(|flow| flow.lines.is_empty())
+        self.cases.values().all(|flow| flow.lines.is_empty())
     }
 }
 
-impl Flow {
+impl Held {
     fn push(&mut self, due: &Due, packet: Option<&Dropped>, mode: Mode) {
         let is_added = mode == Mode::Flows || self.lines.len() >= MOST_APART;
         match self.lines.last_mut() {
@@ -99,7 +103,7 @@ impl Flow {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::Tally;
+    use tracer_common::{FlowKey, Tally};
 
     use super::*;
 
@@ -126,7 +130,7 @@ mod tests {
             waiting.begin(&due(Some(7)), None);
             assert!(waiting.add(&due(None), None));
             assert!(waiting.take_older(Duration::from_hours(1)).is_empty());
-            let taken = waiting.take(&due(None).key);
+            let taken = waiting.take(&Case::new(due(None).key, None));
             assert_eq!((taken.len(), taken[0].due.since_last.packets, taken[0].due.time), (lines, packets, Some(7)));
             assert!(waiting.is_empty() && waiting.take_older(Duration::ZERO).is_empty());
         }
@@ -136,11 +140,11 @@ mod tests {
     fn a_line_that_is_tried_again_keeps_its_age() {
         let mut waiting = Waiting::new(Mode::Flows);
         waiting.begin(&due(Some(7)), None);
-        let since = waiting.flows[&due(None).key].since;
+        let since = waiting.cases[&Case::new(due(None).key, None)].since;
         assert_eq!(waiting.retry(|_| true).len(), 1);
         assert!(!waiting.add(&due(None), None), "it is being tried");
         waiting.begin(&due(Some(7)), None);
-        assert_eq!(waiting.flows[&due(None).key].since, since);
+        assert_eq!(waiting.cases[&Case::new(due(None).key, None)].since, since);
         assert!(waiting.add(&due(None), None), "it waits again");
     }
 }
