@@ -218,15 +218,17 @@ impl Tracer {
         if self.packets.len() >= MOST_PACKETS {
             self.packets.clear();
         }
+        // Packets that others trace pass our chains too, but only those of the flow match their rules.
+        if event.origin == Origin::Policy {
+            return false;
+        }
         // Each of our chains is passed once: the second time it is another packet with a number that was used before.
         let packet = self.packets.entry(event.id).or_default();
         let entered = (event.family, event.chain.clone());
-        if event.origin != Origin::Policy {
-            if packet.entered.contains(&entered) {
-                *packet = Packet::default();
-            }
-            packet.entered.push(entered);
+        if packet.entered.contains(&entered) {
+            *packet = Packet::default();
         }
+        packet.entered.push(entered);
         false
     }
 

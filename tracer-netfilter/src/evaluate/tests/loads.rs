@@ -53,7 +53,9 @@ fn bytes_of_the_packet() {
     let longer = Packet { length: Some(100), ..tcp() };
     assert_eq!(loads(&longer, payload(PayloadBase::Inner, 0, 1), &[0]), "bytes of the packet that were not kept");
     let fragment = Packet { fragment_offset: 8, ..tcp() };
-    assert_eq!(matches(&fragment, &[payload(PayloadBase::Transport, 0, 2)]), "no");
+    let ports = loads(&fragment, payload(PayloadBase::Transport, 0, 2), &[0x0f, 0xa0]);
+    assert_eq!(ports, "what this kernel takes for the ports of a later fragment");
+    assert_eq!(matches(&fragment, &[payload(PayloadBase::Transport, 0, 6)]), "no");
     let bare = Packet { link: None, ..tcp() };
     assert_eq!(matches(&bare, &[payload(PayloadBase::Link, 0, 6)]), "no");
     // Two bytes of four are known, and differ.
