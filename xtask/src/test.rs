@@ -22,13 +22,10 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) ->
         packages::ensure(&packages::LAB, "the network lab")?;
     }
     let binary = build::binary(workspace, true)?;
-    // The lab is no default member of the workspace, so this leaves it out.
-    let mut unit = cargo();
-    unit.current_dir(&workspace.root).arg("test").args(filter);
-    let unit = counted(&mut unit, io::stdout(), io::stderr()).context("the unit tests failed")?;
+    let unit = unit(workspace, filter)?;
     let mut lab = cargo();
     lab.current_dir(&workspace.root).env("WHYDROP_BINARY", &binary);
-    lab.args(["test", "--package", "tracer-tests"]).args(filter).args(["--", "--test-threads=1"]);
+    lab.args(["test", "--package", "tracer-tests", "--package", "tracer-netfilter"]).args(filter).args(["--", "--test-threads=1"]);
     let lab = match (no_lab, is_root()) {
         (true, _) => None,
         (false, true) => Some(counted(&mut lab, io::stdout(), io::stderr()).context("the network lab failed")?),
@@ -44,6 +41,17 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) ->
     };
     println!("{}", verdict(unit, lab, filter.is_some())? + &format!(" in {} s", start.elapsed().as_secs()));
     Ok(())
+}
+
+/// What needs neither root nor a network. Lab and `tracer-netfilter`, whose other tests ask the kernel, are no default members
+/// of the workspace.
+fn unit(workspace: &Workspace, filter: Option<&str>) -> Result<Count> {
+    let run = |arguments: &[&str]| {
+        let mut tests = cargo();
+        tests.current_dir(&workspace.root).arg("test").args(arguments).args(filter);
+        counted(&mut tests, io::stdout(), io::stderr()).context("the unit tests failed")
+    };
+    Ok(run(&[])? + run(&["--package", "tracer-netfilter", "--lib"])?)
 }
 
 /// What a run of tests said.

@@ -52,37 +52,31 @@ fn nft_ip6() -> Result<()> {
 }
 
 #[test]
-#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
 fn watch_iptables_legacy() -> Result<()> {
     run(Maker::Legacy, Family::V4, Asked::Binary)
 }
 
 #[test]
-#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
 fn watch_ip6tables_legacy() -> Result<()> {
     run(Maker::Legacy, Family::V6, Asked::Binary)
 }
 
 #[test]
-#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
 fn watch_iptables_nft() -> Result<()> {
     run(Maker::IptablesNft, Family::V4, Asked::Binary)
 }
 
 #[test]
-#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
 fn watch_ip6tables_nft() -> Result<()> {
     run(Maker::IptablesNft, Family::V6, Asked::Binary)
 }
 
 #[test]
-#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
 fn watch_nft_ip() -> Result<()> {
     run(Maker::Nft, Family::V4, Asked::Binary)
 }
 
 #[test]
-#[ignore = "run by name: the answers about ICMP and the order of lines are not settled"]
 fn watch_nft_ip6() -> Result<()> {
     run(Maker::Nft, Family::V6, Asked::Binary)
 }
