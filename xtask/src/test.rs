@@ -25,7 +25,9 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) ->
     let unit = unit(workspace, filter)?;
     let mut lab = cargo();
     lab.current_dir(&workspace.root).env("WHYDROP_BINARY", &binary);
-    lab.args(["test", "--package", "tracer-tests", "--package", "tracer-netfilter"]).args(filter).args(["--", "--test-threads=1"]);
+    lab.args(["test", "--package", "tracer-tests", "--package", "tracer-netfilter"])
+        .args(filter)
+        .args(["--", "--test-threads=1"]);
     let lab = match (no_lab, is_root()) {
         (true, _) => None,
         (false, true) => Some(counted(&mut lab, io::stdout(), io::stderr()).context("the network lab failed")?),

@@ -20,6 +20,8 @@ use crate::watcher::Watcher;
 const PACKETS: u64 = 20;
 /// Packets of a run, if nothing else is asked for.
 const CASES: u64 = 300;
+/// The same where the binary is asked: it is waited for after each.
+const CASES_OF_BINARY: u64 = 60;
 const SEED: u64 = 1;
 /// Tries for a packet whose fate the counters do not tell, because something else moved them.
 const ATTEMPTS: u32 = 3;
@@ -78,7 +80,8 @@ pub(crate) enum Asked {
 /// Rulesets of one maker in one family against the kernel.
 pub(crate) fn run(maker: Maker, family: Family, of: Asked) -> Result<()> {
     let seed = asked("WHYDROP_DIFFERENTIAL_SEED", SEED)?;
-    let cases = asked("WHYDROP_DIFFERENTIAL_CASES", CASES)?;
+    let usual = if of == Asked::Binary { CASES_OF_BINARY } else { CASES };
+    let cases = asked("WHYDROP_DIFFERENTIAL_CASES", usual)?;
     let mut lab = Lab::new()?;
     let mut score = Score::new(format!(
         "{maker:?} {family:?} {of:?} WHYDROP_DIFFERENTIAL_SEED={seed} WHYDROP_DIFFERENTIAL_CASES={cases}"
