@@ -4,15 +4,17 @@
 //! 100,000 rules and a packet passes a few hundred.
 
 mod expression;
+mod key;
 mod rule;
 mod set;
 
 use std::collections::HashMap;
 
 pub use expression::{
-    BitwiseOperation, CtKey, Direction, DynamicOperation, Expression, ExtensionHeader, FibResult, HashKind, LimitUnit,
-    MapTarget, MetaKey, NatKind, Operator, PayloadBase, Register, RejectKind, RouteKey, SocketKey, TunnelKey, Verdict,
+    BitwiseOperation, DynamicOperation, Expression, HashKind, LimitUnit, MapTarget, NatKind, Operator, PayloadBase,
+    Register, RejectKind, Verdict,
 };
+pub use key::{CtKey, Direction, ExtensionHeader, FibResult, MetaKey, RouteKey, SocketKey, TunnelKey};
 pub use rule::{Counter, DecodeError, RawRule, Rule};
 pub use set::{Element, ElementData, Elements, Set, SetFlags};
 

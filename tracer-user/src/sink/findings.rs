@@ -26,8 +26,10 @@ impl Findings {
     pub(super) fn add(&mut self, drop: &Drop) {
         let explanation = &drop.explanation;
         let key = (drop.netns.inode, explanation.summary.clone());
-        if let Some((packets, _)) = self.by_summary.get_mut(&key) {
+        if let Some((packets, last)) = self.by_summary.get_mut(&key) {
             *packets += drop.count;
+            // The last one knows most: counters have risen since.
+            last.clone_from(explanation);
         } else if self.by_summary.len() < MOST_KEPT {
             self.by_summary.insert(key, (drop.count, explanation.clone()));
         } else {
