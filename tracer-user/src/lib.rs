@@ -6,13 +6,13 @@
 //!  kernel                              | user space
 //!  hook -> filter -> count -> emit ---ring---> source -> decode -> aggregate -> enrich -> explain -> sink
 //!             |        |        |                           ^         ^          ^
-//!             |        +-- flow maps, taken each tick ------+         |          |
+//!             |        +-- flow maps, taken each tick ------+         |          +-- netfilter: which rule it was
 //!             +----------- own counters -> stats                      +-- host::Facts, symbols, reason names
 //! ```
 //!
 //! No stage calls back. Aggregation stands before enrichment, so that only what is printed is explained. Enrichment and
 //! explanation are functions of an event and facts and do no input or output; readers beside the line ([`host`],
-//! [`btf`]) replace the facts as a whole.
+//! [`btf`]) replace the facts as a whole, and [`netfilter`] answers what the line asks about drops by a firewall.
 
 pub mod aggregate;
 pub mod btf;
