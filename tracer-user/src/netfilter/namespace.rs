@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tracer_netfilter::evaluate::walk;
 use tracer_netfilter::live::{self, Live};
-use tracer_netfilter::model::Place;
+use tracer_netfilter::model::{Backend, Place};
 use tracer_netfilter::packet::{Device, Known};
 use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
 use tracer_netfilter::{Packet, Ruleset, World};
@@ -23,6 +23,8 @@ use crate::host::clock;
 /// Legacy tables tell nobody when they change, so they are looked at again for each batch of questions, but for no more than
 /// this share of the time (one part in so many).
 const LEGACY_SHARE: u32 = 10;
+/// Reading legacy tables that takes no longer is done as often as there are questions.
+const CHEAP: Duration = Duration::from_millis(2);
 /// Suspects told at most.
 const MOST_SUSPECTS: usize = 8;
 
@@ -55,12 +57,13 @@ impl Namespace {
 
     /// Answers questions on the ruleset as it is now.
     pub(super) fn answer(&mut self, questions: &[Question]) -> Vec<Ruling> {
+        let reads_legacy = self.reading.as_ref().is_none_or(Reading::may_read_legacy);
         let reading = self.current();
         let (ruleset, done, at) = (Arc::clone(&reading.ruleset), reading.done, reading.at);
         let earliest = questions.iter().map(|question| question.time).min().unwrap_or_default();
         let pressure = self.conntrack.look(earliest);
         let world = Live::new();
-        let mut counters = Counters { ruleset: &ruleset, done, now: HashMap::new() };
+        let mut counters = Counters { ruleset: &ruleset, done, reads_legacy, now: HashMap::new() };
         let rule = |question: &Question| {
             let mut unknown = ruleset.gaps.clone();
             let mut suspects = Vec::new();
@@ -101,12 +104,16 @@ impl Reading {
         Self { ruleset, done, at, looked, cost: Duration::ZERO }
     }
 
+    fn may_read_legacy(&self) -> bool {
+        self.cost <= CHEAP || self.looked.elapsed() >= self.cost * LEGACY_SHARE
+    }
+
     /// Whether the rules are still these.
     fn is_current(&mut self) -> bool {
         if !live::is_nft_unchanged(&self.ruleset) {
             return false;
         }
-        if self.looked.elapsed() < self.cost * LEGACY_SHARE {
+        if !self.may_read_legacy() {
             return true;
         }
         let begun = Instant::now();
@@ -120,6 +127,8 @@ impl Reading {
 struct Counters<'a> {
     ruleset: &'a Ruleset,
     done: u64,
+    /// All of a legacy table is read for one of its counters.
+    reads_legacy: bool,
     now: HashMap<Place, Option<u64>>,
 }
 
@@ -129,6 +138,10 @@ impl Counters<'_> {
         let place = candidate.place;
         let Some(then) = counter(self.ruleset, place) else { return Proof::NoCounter };
         let ruleset = self.ruleset;
+        let is_legacy = ruleset.table(place).is_some_and(|table| table.backend == Backend::Legacy);
+        if is_legacy && !self.reads_legacy && !self.now.contains_key(&place) {
+            return Proof::Unread;
+        }
         let now = *self.now.entry(place).or_insert_with(|| live::counter(ruleset, place).map(|now| now.packets));
         match now {
             None => Proof::Unread,
