@@ -8,7 +8,7 @@ mod blob;
 mod header;
 mod interface;
 mod matches;
-mod protocol;
+pub(crate) mod protocol;
 mod targets;
 
 pub use header::Header;

@@ -1,9 +1,10 @@
-//! Names of IP protocols, as iptables prints them.
+//! Names of IP protocols, as iptables and nft print them.
 //!
 //! Rule: iptables has a list of its own and falls back to `/etc/protocols`; what that file says on common distributions is
 //! in here, so that a rule reads the same on every node.
 
-const NAMES: &[(u16, &str)] = &[
+pub(crate) const NAMES: &[(u64, &str)] = &[
+    (0, "ip"),
     (1, "icmp"),
     (2, "igmp"),
     (3, "ggp"),
@@ -60,8 +61,8 @@ const NAMES: &[(u16, &str)] = &[
     (143, "ethernet"),
 ];
 
-/// The name, or the number if it has none.
+/// The name, or the number if it has none: to iptables 0 is any protocol.
 pub(super) fn name(number: u16) -> String {
-    let found = NAMES.iter().find(|(known, _)| *known == number);
+    let found = NAMES.iter().find(|(known, _)| number != 0 && *known == u64::from(number));
     found.map_or_else(|| number.to_string(), |(_, name)| (*name).to_owned())
 }
