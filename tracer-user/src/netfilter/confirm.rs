@@ -165,6 +165,9 @@ fn candidate(ruleset: &Ruleset, seen: &TracedDrop) -> Option<Candidate> {
             _ => {}
         }
     }
+    // The kernel does not tell of each chain's end: what jumped from here has returned.
+    let left = path.iter().position(|step| step.chain == place.chain).unwrap_or(path.len());
+    path.truncate(left);
     path.push(place);
     Some(Candidate { place, end, path, unknown: Vec::new(), marks: Vec::new(), sets: Vec::new() })
 }

@@ -61,7 +61,8 @@ fn described(drop: &Observation<'_>) -> String {
         None if drop.is_arp() => "arp".into(),
         None => std::borrow::Cow::Borrowed("the packet"),
     };
-    match drop.destination_port {
+    // Of ICMP the flow's port is its type and code.
+    match drop.destination_port.filter(|_| !drop.is_icmp()) {
         Some(port) => format!("{protocol} dpt:{port}"),
         None => protocol.into_owned(),
     }
