@@ -10,8 +10,8 @@ use crate::netfilter::{Pressure, Ruling};
 pub(super) fn explanation(part: Netfilter, hook: Hook, ruling: &Ruling) -> Option<Explanation> {
     let pressure = ruling.conntrack.filter(|_| part == Netfilter::Hook)?;
     match hook {
-        Hook::Prerouting | Hook::Output if is_full(&pressure) => Some(full(&pressure)),
-        Hook::Postrouting | Hook::Input if pressure.insert_failed > 0 => Some(exhausted(&pressure)),
+        Hook::Prerouting | Hook::Output if is_full(&pressure) => Some(full(&pressure, ruling)),
+        Hook::Postrouting | Hook::Input if pressure.insert_failed > 0 => Some(exhausted(&pressure, ruling)),
         _ => None,
     }
 }
@@ -22,7 +22,7 @@ const fn is_full(pressure: &Pressure) -> bool {
     no_room || (pressure.is_delta && pressure.drop > pressure.insert_failed)
 }
 
-fn full(pressure: &Pressure) -> Explanation {
+fn full(pressure: &Pressure, ruling: &Ruling) -> Explanation {
     let mut explanation = Explanation::new(
         Cause::ConntrackFull,
         Confidence::Derived,
@@ -31,22 +31,26 @@ fn full(pressure: &Pressure) -> Explanation {
     explanation.evidence = vec![
         format!("the namespace holds {} connections, {} are allowed", pressure.count, pressure.max),
         moved(pressure.drop, "drop", pressure),
-        "no rule that was read drops such a packet".to_owned(),
+        no_rule(ruling),
     ];
     explanation
 }
 
-fn exhausted(pressure: &Pressure) -> Explanation {
+fn exhausted(pressure: &Pressure, ruling: &Ruling) -> Explanation {
     let mut explanation = Explanation::new(
         Cause::NatExhausted,
         Confidence::Derived,
         "address translation found no free port for a new connection".to_owned(),
     );
-    explanation.evidence = vec![
-        moved(pressure.insert_failed, "insert_failed", pressure),
-        "no rule that was read drops such a packet".to_owned(),
-    ];
+    explanation.evidence = vec![moved(pressure.insert_failed, "insert_failed", pressure), no_rule(ruling)];
     explanation
+}
+
+fn no_rule(ruling: &Ruling) -> String {
+    if ruling.suspects.is_empty() {
+        return "no rule that was read drops such a packet".to_owned();
+    }
+    "the rules that would drop such a packet saw none: their counters stood still".to_owned()
 }
 
 fn moved(by: u64, name: &str, pressure: &Pressure) -> String {

@@ -45,9 +45,14 @@ pub fn firewall(drop: &Observation<'_>) -> Option<Firewall> {
 
 /// What is said about a drop by `part` of netfilter at `hook`.
 pub(super) fn explanation(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Explanation {
-    let ruled = drop
-        .ruling
-        .and_then(|ruling| rule::explanation(ruling, drop).or_else(|| conntrack::explanation(part, hook, ruling)));
+    let ruled = drop.ruling.and_then(|ruling| {
+        let by_conntrack = || conntrack::explanation(part, hook, ruling);
+        // Rules whose counters stood still did not do it, if something else can have.
+        if ruling.suspects.iter().all(|suspect| suspect.proof.clears()) {
+            return by_conntrack().or_else(|| rule::explanation(ruling, drop));
+        }
+        rule::explanation(ruling, drop)
+    });
     let mut explanation = ruled.unwrap_or_else(|| without_rule(part, hook, drop));
     if explanation.remedy.is_empty() {
         explanation.remedy = filled(&hook_remedy(hook, drop), drop);

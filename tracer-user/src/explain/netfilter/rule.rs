@@ -102,9 +102,10 @@ mod tests {
     use tracer_netfilter::walk::End;
 
     use super::*;
-    use crate::event::{Backend, Rule, RuleStep, RulesetFamily};
+    use crate::event::{Backend, Hook, Rule, RuleStep, RulesetFamily};
+    use crate::explain::hook::Netfilter;
     use crate::explain::scenarios::packet;
-    use crate::netfilter::Proof;
+    use crate::netfilter::{Pressure, Proof};
 
     fn suspect(number: Option<u32>, proof: Proof) -> Suspect {
         let rule = Rule {
@@ -160,5 +161,19 @@ mod tests {
         assert_eq!(policy.cause, Cause::NetfilterPolicy);
         assert_eq!(policy.summary, "the policy of iptables-nft filter/INPUT drops tcp dpt:81");
         assert_eq!(policy.owner.as_deref(), Some("user"));
+    }
+
+    #[test]
+    fn a_rule_whose_counter_stood_still_is_not_blamed_for_a_full_table() {
+        let pressure = Pressure { count: 9, max: 9, insert_failed: 0, drop: 4, is_delta: true };
+        let cause = |proof| {
+            let suspects = vec![suspect(Some(1), proof)];
+            let (read, conntrack) = (SystemTime::UNIX_EPOCH, Some(pressure));
+            let ruling = Ruling { suspects, rules: 1, read, unknown: Vec::new(), conntrack };
+            let drop = Observation { ruling: Some(&ruling), ..packet("tcp") };
+            super::super::explanation(Netfilter::Hook, Hook::Prerouting, &drop).cause
+        };
+        assert_eq!(cause(Proof::Rose { from: 2, to: 2 }), Cause::ConntrackFull);
+        assert_eq!(cause(Proof::Rose { from: 2, to: 3 }), Cause::NetfilterRule);
     }
 }
