@@ -34,9 +34,9 @@ const TYPES: [(u8, &str); 8] = [
 ];
 
 /// A node with two links, `wa` and `wb`, to a neighbour; the router for each is the neighbour.
-fn node(is_ipv6: bool) -> Option<(Namespace, Namespace)> {
+fn node(is_ipv6: bool) -> (Namespace, Namespace) {
     let (node, neighbour) =
-        (Namespace::new(&format!("wd-live-n{is_ipv6}"))?, Namespace::new(&format!("wd-live-p{is_ipv6}"))?);
+        (Namespace::new(&format!("wd-live-n{is_ipv6}")), Namespace::new(&format!("wd-live-p{is_ipv6}")));
     node.run("ip link set lo up; sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv4.ip_forward=1");
     for (at, link) in ["wa", "wb"].into_iter().enumerate() {
         node.run(&format!("ip link add name {link} type veth peer name {link} netns {}", neighbour.name()));
@@ -69,7 +69,7 @@ fn node(is_ipv6: bool) -> Option<(Namespace, Namespace)> {
          ip -6 route add default via fd01::254 dev wb table 100
          ip -6 rule add fwmark 7 table 100 pref 1000; ip -6 rule add from fdff::/16 table 100 pref 1100",
     );
-    Some((node, neighbour))
+    (node, neighbour)
 }
 
 /// A rule that counts, and what is predicted of it.
@@ -182,7 +182,7 @@ fn counters(node: &Namespace, is_ipv6: bool) -> Vec<u64> {
 }
 
 fn compare(is_ipv6: bool, sources: &[&str], destinations: &[&str]) {
-    let Some((node, neighbour)) = node(is_ipv6) else { return };
+    let (node, neighbour) = node(is_ipv6);
     let links = ["wa", "wb"].map(|link| (link, node.number(&format!("cat /sys/class/net/{link}/ifindex"))));
     let legacy = legacy_rules(is_ipv6);
     let tables = if is_ipv6 { "ip6tables-legacy" } else { "iptables-legacy" };
@@ -290,7 +290,7 @@ fn addresses_and_routes_of_ipv6_are_as_rules_see_them() {
 
 #[test]
 fn devices_are_read_with_what_rules_ask_of_them() {
-    let Some(node) = Namespace::new("wd-live-d") else { return };
+    let node = Namespace::new("wd-live-d");
     node.run("ip link add name br0 type bridge; ip link add name wp type veth peer name wq; ip link set wp master br0 group 7");
     let index = |name: &str| node.number(&format!("cat /sys/class/net/{name}/ifindex"));
     let (bridge, port) = (index("br0"), index("wp"));
@@ -308,7 +308,7 @@ fn devices_are_read_with_what_rules_ask_of_them() {
 
 #[test]
 fn sets_and_elements_are_asked_for_once() {
-    let Some(node) = Namespace::new("wd-live-s") else { return };
+    let node = Namespace::new("wd-live-s");
     node.run("ipset create one hash:ip; ipset create two hash:net; ipset add two 10.0.0.0/8");
     node.run("nft 'table ip t { set s { type ipv4_addr; elements = { 1.2.3.4, 5.6.7.8 }; }; }'");
     node.run("iptables-legacy -A INPUT -j ACCEPT");

@@ -3,25 +3,7 @@
 //! Rule: these are values that are kept beside the facts and shown to the user, so they are `Clone` and carry error
 //! numbers instead of `std::io::Error`.
 
-use std::fmt;
-
-/// An `errno` value, shown as the system's text for it and its number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(pub i32);
-
-impl Errno {
-    pub fn of(error: &std::io::Error) -> Self {
-        Self(error.raw_os_error().unwrap_or(libc::EIO))
-    }
-}
-
-impl fmt::Display for Errno {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = std::io::Error::from_raw_os_error(self.0).to_string();
-        let (words, _) = text.split_once(" (os error").unwrap_or((&text, ""));
-        write!(f, "{words}, errno {}", self.0)
-    }
-}
+pub use tracer_netfilter::netlink::Errno;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {

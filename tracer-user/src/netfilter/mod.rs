@@ -1,8 +1,9 @@
 //! Which rule dropped a packet: the rulesets of namespaces, read and asked beside the event line.
 //!
 //! Rules: the line never waits here. It asks through a bounded queue and goes on; an answer is a plain [`Ruling`] that
-//! explaining uses as it uses any other fact. Nothing is changed in any namespace, and nothing is read from one in which
-//! netfilter dropped nothing, but for one reading at the start, against which counters are compared later.
+//! explaining uses as it uses any other fact. Nothing is changed in any namespace (but by [`confirm`], when it is asked
+//! for), and nothing is read from one in which netfilter dropped nothing, but for one reading when it is first seen, against
+//! which counters are compared later.
 
 pub mod ask;
 mod confirm;

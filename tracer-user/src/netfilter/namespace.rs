@@ -3,7 +3,7 @@
 //! Rule: a ruleset is read once and stays as it was first read, counters included, until its rules change: so a counter
 //! can be compared with what it was before a drop.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -66,14 +66,16 @@ impl Namespace {
         let mut counters = Counters { ruleset: &ruleset, done, reads_legacy, now: HashMap::new() };
         let rule = |question: &Question| {
             let mut unknown = ruleset.gaps.clone();
-            let mut suspects = Vec::new();
+            let (mut suspects, mut places) = (Vec::new(), HashSet::new());
             for spot in &question.spots {
                 let packet = named(spot, &world);
                 let Spot { hook, layer, .. } = *spot;
                 let asked = Asked { packet: &packet, hook, layer, backend: question.backend, verbose: false };
                 let walk = walk(&ruleset, &asked, &world);
                 unknown.extend(walk.unknown);
-                let found = walk.candidates.iter().take(MOST_SUSPECTS.saturating_sub(suspects.len()));
+                // Two hooks may lead to the same rule.
+                let new = walk.candidates.iter().filter(|candidate| places.insert(candidate.place));
+                let found = new.take(MOST_SUSPECTS.saturating_sub(suspects.len()));
                 suspects.extend(found.filter_map(|candidate| {
                     let proof = counters.proof(candidate, question.time);
                     Suspect::new(&ruleset, candidate, &packet, &world, proof)

@@ -97,6 +97,9 @@ impl Rulings {
     /// Keeps an answer. What is worked out does not replace what the kernel's trace said of the flow, as long as it does not
     /// contradict.
     pub(super) fn take(&mut self, answer: &Answer) {
+        if answer.ruling.is_traced() && !self.may_have_traced(answer) {
+            return;
+        }
         let flow = answer.case.flow;
         let traced = self.of_flows.get(&flow).filter(|old| old.is_traced() && answer.ruling.suspects_rule_of(old));
         let ruling = Arc::clone(traced.unwrap_or(&answer.ruling));
@@ -105,6 +108,13 @@ impl Rulings {
             self.of_flows.clear();
         }
         self.of_flows.insert(flow, ruling);
+    }
+
+    /// A trace is of the flow: the packet that it saw dropped may be another one, dropped by a rule that can't have dropped
+    /// this one.
+    fn may_have_traced(&self, answer: &Answer) -> bool {
+        let worked_out = self.kept.get(&answer.case).and_then(|kept| kept.ruling.as_ref());
+        worked_out.is_none_or(|ruling| ruling.suspects.is_empty() || ruling.suspects_rule_of(&answer.ruling))
     }
 
     /// Does without the answer to the question.
