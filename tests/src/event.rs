@@ -64,6 +64,16 @@ pub mod key {
     pub const RULE_HANDLE: &str = "/explanation/rule/handle";
     pub const RULE_TEXT: &str = "/explanation/rule/text";
     pub const RULE_PATH: &str = "/explanation/rule/path";
+    pub const SYSCTL: &str = "/explanation/sysctl";
+    pub const SYSCTL_NAME: &str = "/explanation/sysctl/0/name";
+    pub const SYSCTL_VALUE: &str = "/explanation/sysctl/0/value";
+    pub const SYSCTL_EFFECTIVE: &str = "/explanation/sysctl/0/effective";
+    pub const ROUTE_TEXT: &str = "/explanation/route/text";
+    pub const ROUTE_TABLE: &str = "/explanation/route/table";
+    pub const PROGRAM_ID: &str = "/explanation/program/id";
+    pub const PROGRAM_NAME: &str = "/explanation/program/name";
+    pub const PROGRAM_TYPE: &str = "/explanation/program/type";
+    pub const PROGRAM_ATTACH: &str = "/explanation/program/attach";
     pub const FINAL: &str = "/final";
     pub const SEEN: &str = "/seen";
     pub const FILTERED: &str = "/filtered";

@@ -6,13 +6,14 @@
 //!  kernel                              | user space
 //!  hook -> filter -> count -> emit ---ring---> source -> decode -> aggregate -> enrich -> explain -> sink
 //!             |        |        |                           ^         ^          ^
-//!             |        +-- flow maps, taken each tick ------+         |          +-- netfilter: which rule it was
+//!             |        +-- flow maps, taken each tick ------+         |          +-- netfilter, node: what decided
 //!             +----------- own counters -> stats                      +-- host::Facts, symbols, reason names
 //! ```
 //!
 //! No stage calls back. Aggregation stands before enrichment, so that only what is printed is explained. Enrichment and
 //! explanation are functions of an event and facts and do no input or output; readers beside the line ([`host`],
-//! [`btf`]) replace the facts as a whole, and [`netfilter`] answers what the line asks about drops by a firewall.
+//! [`btf`]) replace the facts as a whole, and [`netfilter`] and [`node`] answer what the line asks about drops: which rule
+//! it was, and which of the node's own settings, routes, sockets, programs or queues.
 
 pub mod aggregate;
 pub mod btf;
@@ -24,8 +25,10 @@ pub mod enrich;
 pub mod event;
 pub mod explain;
 pub mod host;
+pub mod inquiry;
 pub mod load;
 pub mod netfilter;
+pub mod node;
 pub mod pipeline;
 pub mod settings;
 pub mod sink;

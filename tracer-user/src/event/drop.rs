@@ -95,7 +95,7 @@ pub struct Netns {
 }
 
 /// A network interface.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Interface {
     /// 0 for a packet that has no device yet.
     pub index: u32,

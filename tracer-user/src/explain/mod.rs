@@ -1,7 +1,7 @@
 //! Why a packet was dropped: from the kernel event (reason, place, stack and packet) and from what was read beside it.
 //!
 //! Rule: everything here is a pure function of an [`Observation`]; it reads nothing from the machine. What the event and
-//! the readers beside the line (of rulesets, so far) cannot tell is said in `unknown`.
+//! the readers beside the line cannot tell is said in `unknown`.
 
 pub mod catalogue;
 mod fill;
@@ -10,6 +10,7 @@ pub mod location;
 mod netfilter;
 #[cfg(test)]
 mod no_reason;
+mod node;
 mod observation;
 pub mod reference;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use catalogue::ReasonEntry;
 use location::{Derived, NOT_SPECIFIED, Place, UNKNOWN};
 
 use crate::event::{Cause, Confidence, Explanation, Hook, Severity};
+use crate::node::Topic;
 
 /// Everything that is said about one drop.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +37,25 @@ pub struct Judgement {
     /// The reason that the place stands for, on a kernel that gives none.
     pub derived: Option<&'static str>,
     pub explanation: Explanation,
+}
+
+/// What would tell more about a drop than its event does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// The ruleset, asked at this place.
+    Rule(Firewall),
+    /// The node's own state.
+    State(Topic),
+}
+
+/// What is to be read about a drop; `None` if nothing would tell more, or nobody has to look at it.
+pub fn wanted(drop: &Observation<'_>) -> Option<Wanted> {
+    if let Some(at) = firewall(drop) {
+        return Some(Wanted::Rule(at));
+    }
+    let judged = judge(&Observation { ruling: None, state: None, ..*drop });
+    let topic = (judged.severity == Severity::Problem).then(|| node::topic(judged.explanation.cause, drop)).flatten();
+    topic.map(Wanted::State)
 }
 
 /// Judges one drop.
@@ -109,6 +130,9 @@ fn explain(case: &Case<'_>, hook: Hook, drop: &Observation<'_>) -> Explanation {
         Some(part) => netfilter::explanation(part, hook, drop),
         None => from_catalogue(case, drop),
     };
+    if let Some(state) = drop.state {
+        node::refine(&mut explanation, state, drop);
+    }
     explanation.evidence.splice(0..0, evidence(case, drop));
     explanation
 }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use crate::netfilter::Ruling;
+use crate::node::State;
 
 const ETH_P_IP: u16 = 0x0800;
 const ETH_P_ARP: u16 = 0x0806;
@@ -54,11 +55,13 @@ pub struct Observation<'a> {
     pub netns_entry: Option<&'a str>,
     /// What the ruleset of the namespace says, for a drop by netfilter.
     pub ruling: Option<&'a Ruling>,
+    /// What was read of the node's own state, for other drops.
+    pub state: Option<&'a State>,
 }
 
 impl<'a> Observation<'a> {
     /// The function that freed the packet, without compiler suffixes; empty if unknown.
-    pub(super) fn symbol(&self) -> &'a str {
+    pub(crate) fn symbol(&self) -> &'a str {
         self.location.map_or("", bare)
     }
 

@@ -17,6 +17,7 @@ pub mod mountinfo;
 pub mod netlink;
 pub mod netns;
 pub mod reader;
+pub mod rtnetlink;
 pub mod symbol;
 
 pub use clock::Clock;

@@ -1,10 +1,10 @@
-//! A synchronous netlink dump: one request, the whole list as answer.
+//! Synchronous netlink: one request, and its answer or the whole list.
 //!
 //! Rule: what comes back is checked before it is believed (sender, sequence number, lengths), every loop is bounded,
 //! and a list that changed while it was read is asked for again, [`ATTEMPTS`] times in all.
 
 use netlink_packet_core::{
-    DecodeError, Emitable, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
+    DecodeError, Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkDeserializable, NetlinkHeader,
     NetlinkMessage, NetlinkPayload, NetlinkSerializable,
 };
 use netlink_sys::{Socket, SocketAddr};
@@ -74,11 +74,23 @@ pub fn dump(protocol: isize, request: &Message) -> Result<Dump, NetlinkError> {
     last
 }
 
+/// Asks `protocol` for one thing, in the calling thread's network namespace; the answer's messages, mostly one.
+///
+/// Never waits, as [`dump`].
+pub fn get(protocol: isize, request: &Message) -> Result<Vec<Message>, NetlinkError> {
+    // The acknowledgement ends it, as "done" ends a dump.
+    ask(protocol, request, NLM_F_REQUEST | NLM_F_ACK, 1).map(|answer| answer.messages)
+}
+
 fn attempt(protocol: isize, request: &Message, sequence: u32) -> Result<Dump, NetlinkError> {
+    ask(protocol, request, NLM_F_REQUEST | NLM_F_DUMP, sequence)
+}
+
+fn ask(protocol: isize, request: &Message, flags: u16, sequence: u32) -> Result<Dump, NetlinkError> {
     let failed = |error: std::io::Error| NetlinkError::Socket(Errno::of(&error));
     let mut socket = Socket::new(protocol).map_err(failed)?;
     socket.bind_auto().map_err(failed)?;
-    socket.send_to(&serialize(request, sequence), &SocketAddr::new(0, 0), libc::MSG_DONTWAIT).map_err(failed)?;
+    socket.send_to(&serialize(request, flags, sequence), &SocketAddr::new(0, 0), libc::MSG_DONTWAIT).map_err(failed)?;
 
     let mut answer = Dump { messages: Vec::new(), partial: false };
     let mut buffer = Vec::with_capacity(BUFFER);
@@ -99,9 +111,9 @@ fn attempt(protocol: isize, request: &Message, sequence: u32) -> Result<Dump, Ne
     Err(NetlinkError::TooMany(MAX_ENTRIES))
 }
 
-fn serialize(request: &Message, sequence: u32) -> Vec<u8> {
+fn serialize(request: &Message, flags: u16, sequence: u32) -> Vec<u8> {
     let mut header = NetlinkHeader::default();
-    header.flags = NLM_F_REQUEST | NLM_F_DUMP;
+    header.flags = flags;
     header.sequence_number = sequence;
     let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request.clone()));
     message.finalize();
@@ -126,6 +138,7 @@ fn take(mut datagram: &[u8], sequence: u32, answer: &mut Dump) -> Result<bool, N
             NetlinkPayload::InnerMessage(_) => return Err(NetlinkError::TooMany(MAX_ENTRIES)),
             NetlinkPayload::Done(done) if done.code < 0 => return Err(NetlinkError::Refused(Errno(-done.code))),
             NetlinkPayload::Done(_) => return Ok(true),
+            NetlinkPayload::Error(error) if error.code.is_none() => return Ok(true),
             NetlinkPayload::Error(error) => {
                 return Err(NetlinkError::Refused(Errno(error.raw_code().saturating_neg())));
             }
@@ -203,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_request_has_its_length_and_flags() {
-        let bytes = serialize(&Message { kind: 18, payload: vec![0; 16] }, 3);
+        let bytes = serialize(&Message { kind: 18, payload: vec![0; 16] }, NLM_F_REQUEST | NLM_F_DUMP, 3);
         assert_eq!(bytes.len(), 32);
         assert_eq!(bytes[..8], [32, 0, 0, 0, 18, 0, 0x01, 0x03]);
     }

@@ -9,7 +9,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use tokio::sync::mpsc::UnboundedSender;
 use tracer_common::FlowKey;
 use tracer_netfilter::live::{self, Live};
 use tracer_netfilter::model::{Backend, Place, Verdict};
@@ -20,8 +19,9 @@ use tracer_netfilter::{Hook, Packet, Ruleset};
 
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect};
-use super::{Answer, Question, Spot};
+use super::{Question, Spot};
 use crate::host::{Netns, enter};
+use crate::inquiry::{Answer, Answers};
 
 /// How long a flow is traced: a client's third SYN comes 3 s after the first (RFC 6298).
 const TRACED: Duration = Duration::from_secs(10);
@@ -44,7 +44,7 @@ pub(super) struct Confirmer {
 
 impl Confirmer {
     /// If `ruling` is not certain, has the flow traced, or says why that can't be.
-    pub(super) fn review(&mut self, question: &Question, ruling: &mut Ruling, publish: &UnboundedSender<Answer>) {
+    pub(super) fn review(&mut self, question: &Question, ruling: &mut Ruling, publish: &Answers<Ruling>) {
         if ruling.is_certain() {
             return;
         }
@@ -55,7 +55,7 @@ impl Confirmer {
     }
 
     /// Has the flow traced, if it was not lately and there is room; the answer comes by `publish`.
-    fn confirm(&mut self, question: &Question, publish: &UnboundedSender<Answer>) {
+    fn confirm(&mut self, question: &Question, publish: &Answers<Ruling>) {
         let lately = self.begun.get(&question.case.flow).is_some_and(|begun| begun.elapsed() < AGAIN);
         if lately || self.running.load(Ordering::Relaxed) >= MOST_AT_ONCE {
             return;
@@ -71,7 +71,7 @@ impl Confirmer {
             move || {
                 if let Some(ruling) = confirmed(&question) {
                     // The line may have ended meanwhile.
-                    let _ended = publish.send(Answer { case: question.case, ruling: Arc::new(ruling) });
+                    let _ended = publish.send(Answer { case: question.case, finding: Arc::new(ruling) });
                 }
                 running.fetch_sub(1, Ordering::Relaxed);
             }

@@ -1,7 +1,6 @@
 //! The thread that reads rulesets, and the way to it.
 //!
-//! Rule: the event line never waits for it. Questions go through a bounded queue and are dropped when it is full (the
-//! flow's next line asks again); answers come as values.
+//! Rule: questions come first; what is read beforehand is read while there are none.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -9,17 +8,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
+use super::Question;
 use super::confirm::Confirmer;
 use super::namespace::Namespace;
 use super::ruling::Ruling;
-use super::{Case, Question};
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns, enter};
+use crate::inquiry::{Answer, Answers, Inquiry, QUEUE, channel};
 
-/// Questions that wait: more flows than one tick prints (about 1 KiB each).
-const QUEUE: usize = 1024;
 /// How often namespaces that came are looked for.
 const TICK: Duration = Duration::from_secs(1);
 /// Namespaces whose ruleset is kept.
@@ -28,13 +26,6 @@ const MOST_NAMESPACES: usize = 512;
 const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the thread waits for the first names at its start.
 const FIRST_NAMES: Duration = Duration::from_secs(2);
-
-/// What the rulesets say about drops.
-#[derive(Clone, Debug)]
-pub struct Answer {
-    pub case: Case,
-    pub ruling: Arc<Ruling>,
-}
 
 /// What the thread shall do.
 #[derive(Clone, Debug, Default)]
@@ -48,25 +39,11 @@ pub struct Plan {
 /// The way to the thread, which ends when this is dropped.
 #[derive(Debug)]
 pub struct NetfilterHandle {
-    questions: SyncSender<Question>,
-    answers: mpsc::UnboundedReceiver<Answer>,
+    pub inquiry: Inquiry<Question, Ruling>,
     first_reading: Receiver<()>,
 }
 
 impl NetfilterHandle {
-    /// Asks; false when the queue is full (or the thread is gone).
-    pub fn ask(&self, question: Question) -> bool {
-        self.questions.try_send(question).is_ok()
-    }
-
-    /// Waits for the next answer; pending for ever once the thread is gone.
-    pub async fn answer(&mut self) -> Answer {
-        match self.answers.recv().await {
-            Some(answer) => answer,
-            None => std::future::pending().await,
-        }
-    }
-
     /// Waits until the rulesets that matter most are read, against which counters are compared later: the host's, or those
     /// of the namespaces that drops come from only.
     pub fn wait_for_first_reading(&self, patience: Duration) {
@@ -77,8 +54,7 @@ impl NetfilterHandle {
 
 /// Starts the thread. It first reads the rulesets of the namespaces that `facts` tells of.
 pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>, plan: Plan) -> Result<NetfilterHandle, HostError> {
-    let (questions, asked) = sync_channel(QUEUE);
-    let (publish, answers) = mpsc::unbounded_channel();
+    let (inquiry, asked, publish) = channel();
     let (read, first_reading) = sync_channel(1);
     let confirmer = plan.confirm.then(Confirmer::default);
     let reader = Reader { facts, only: plan.only, namespaces: HashMap::new(), new: VecDeque::new(), confirmer };
@@ -86,7 +62,7 @@ pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>, plan: Plan) -> Result<Net
         .name("netfilter".to_owned())
         .spawn(move || reader.run(&asked, &publish, &read))
         .map_err(|error| HostError::Thread { errno: Errno::of(&error) })?;
-    Ok(NetfilterHandle { questions, answers, first_reading })
+    Ok(NetfilterHandle { inquiry, first_reading })
 }
 
 struct Reader {
@@ -99,12 +75,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn run(
-        mut self,
-        asked: &Receiver<Question>,
-        publish: &mpsc::UnboundedSender<Answer>,
-        first_reading: &SyncSender<()>,
-    ) {
+    fn run(mut self, asked: &Receiver<Question>, publish: &Answers<Ruling>, first_reading: &SyncSender<()>) {
         self.wait_for_names();
         self.look_for_new();
         let first = if self.only.is_empty() { 1 } else { self.only.len() };
@@ -174,7 +145,7 @@ impl Reader {
     }
 
     /// Answers a batch, namespace by namespace; false if nobody listens any more.
-    fn answer(&mut self, batch: Vec<Question>, publish: &mpsc::UnboundedSender<Answer>) -> bool {
+    fn answer(&mut self, batch: Vec<Question>, publish: &Answers<Ruling>) -> bool {
         let mut by_netns: HashMap<u32, Vec<Question>> = HashMap::new();
         for question in batch {
             by_netns.entry(question.netns.inode).or_default().push(question);
@@ -188,7 +159,7 @@ impl Reader {
                 if let Some(confirmer) = &mut self.confirmer {
                     confirmer.review(question, &mut ruling, publish);
                 }
-                publish.send(Answer { case: question.case, ruling: Arc::new(ruling) }).is_ok()
+                publish.send(Answer { case: question.case, finding: Arc::new(ruling) }).is_ok()
             })
         })
     }

@@ -16,14 +16,11 @@ mod suspect;
 mod wording;
 
 pub use conntrack::Pressure;
-pub use handle::{Answer, NetfilterHandle, Plan, spawn};
+pub use handle::{NetfilterHandle, Plan, spawn};
 pub use packet::{Ends, packet};
 pub use ruling::{Ruling, rule_count};
 pub use suspect::{Proof, Suspect};
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
-use tracer_common::FlowKey;
 use tracer_netfilter::model::Backend;
 use tracer_netfilter::packet::Device;
 use tracer_netfilter::walk::Layer;
@@ -35,6 +32,7 @@ use crate::enrich;
 use crate::event::{self, Interface};
 use crate::explain::Firewall;
 use crate::host::{self, Netns};
+use crate::inquiry::Case;
 
 /// What the event line wants to know of one dropped packet.
 #[derive(Clone, Debug)]
@@ -47,32 +45,6 @@ pub struct Question {
     pub backend: Option<Backend>,
     /// When it was dropped, `CLOCK_MONOTONIC` ns.
     pub time: u64,
-}
-
-/// Packets of a flow that rules can't tell apart: those that differ may be dropped by different rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Case {
-    pub flow: FlowKey,
-    /// A number for what rules may ask of such a packet; 0 if no packet is known.
-    pub fingerprint: u64,
-}
-
-impl Case {
-    pub fn new(flow: FlowKey, packet: Option<&Dropped>) -> Self {
-        Self { flow, fingerprint: packet.map_or(0, fingerprint) }
-    }
-}
-
-fn fingerprint(dropped: &Dropped) -> u64 {
-    let (event, headers) = (&dropped.event, &dropped.headers);
-    let mut hasher = DefaultHasher::new();
-    dropped.stack.hash(&mut hasher);
-    [event.mark, event.length, event.in_ifindex, event.out_ifindex, event.uid, event.gid].hash(&mut hasher);
-    [event.conntrack & 15, event.connection.mark, event.connection.status].hash(&mut hasher);
-    [event.bridge_in_ifindex, event.bridge_out_ifindex, u32::from(event.packet_type)].hash(&mut hasher);
-    (headers.source_port, headers.destination_port, headers.ttl, headers.later_fragment).hash(&mut hasher);
-    (headers.tcp_flags.map(|flags| flags.0), headers.icmp).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A hook, and the packet as its rules saw it.

@@ -16,10 +16,12 @@ use crate::enrich::{self, Facts};
 use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
+use crate::inquiry::Case;
 use crate::load::{Hook, Kernel};
-use crate::netfilter::{self, Case, NetfilterHandle, Question, Ruling};
+use crate::netfilter::{self, NetfilterHandle};
+use crate::node;
 
-use super::rulings::{Ruled, Rulings};
+use super::answers::{self, Answers, Finding, Kind, Question};
 use super::symbols::SymbolTable;
 use super::{PipelineError, Watch};
 
@@ -55,7 +57,7 @@ pub(super) struct Describer {
     with_stack: bool,
     /// Names that came with events, by namespace and index: right even for interfaces that are gone.
     interface_names: HashMap<(u32, u32), String>,
-    pub(super) rulings: Rulings,
+    pub(super) answers: Answers,
 }
 
 impl Describer {
@@ -67,13 +69,13 @@ impl Describer {
         if watch.confirm {
             coverage.push(CONFIRM.to_owned());
         }
-        let rulings = Rulings::new(start_netfilter(&host, watch)?);
+        let answers = Answers::new(start_netfilter(&host, watch)?, node::spawn(host.subscribe())?);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
             facts: host.facts(),
             host,
-            rulings,
+            answers,
             clock: Clock::measure(),
             coverage,
             with_stack: watch.stack,
@@ -105,8 +107,8 @@ impl Describer {
         changed
     }
 
-    /// The event for what is due of a flow, made once and kept in `known` until names or rulings change; `None` while the
-    /// rule is being looked for.
+    /// The event for what is due of a flow, made once and kept in `known` until names or answers change; `None` while an
+    /// answer is waited for.
     pub(super) fn describe<'a>(
         &mut self,
         due: &Due,
@@ -114,7 +116,7 @@ impl Describer {
         known: &'a mut Option<Box<Known>>,
     ) -> Option<&'a Drop> {
         let case = Case::new(due.key, sample);
-        if known.as_ref().is_some_and(|known| known.case != case) || self.rulings.is_old(&case) {
+        if known.as_ref().is_some_and(|known| known.case != case) || self.answers.is_old(&case) {
             *known = None;
         }
         if known.is_none() {
@@ -138,7 +140,7 @@ impl Describer {
 
     /// Whether a question about a flow that was not asked so far can be asked now.
     pub(super) fn can_ask(&mut self, case: &Case) -> bool {
-        !self.rulings.has(case) && self.host.facts().netns(case.flow.netns).is_some()
+        !self.answers.has(case) && self.host.facts().netns(case.flow.netns).is_some()
     }
 
     /// Uses the newest names, and asks for those that are still missing.
@@ -172,18 +174,18 @@ impl Describer {
             netns_entry: entry.as_deref(),
             ..enrich::observation(key, sample)
         };
-        let ruling = match (explain::firewall(&observation), sample) {
-            (Some(at), Some(sample)) => {
-                let ask = || Question::new(at, due, sample, &interface, &host_facts);
-                match self.rulings.of(case, ask) {
-                    Ruled::Asked => return None,
-                    Ruled::Is(ruling) => Some(ruling),
+        let finding = match explain::wanted(&observation) {
+            Some(wanted) => {
+                let scene = Scene { due, case, sample, interface: &interface, facts: &host_facts };
+                match ask(&mut self.answers, wanted, &observation, &scene) {
+                    answers::Known::Asked => return None,
+                    answers::Known::Is(finding) => Some(finding),
                 }
             }
-            (Some(_), None) => Some(Arc::new(Ruling::unreadable(ONLY_COUNTED.to_owned()))),
-            (None, _) => None,
+            None => None,
         };
-        let verdict = explain::judge(&explain::Observation { ruling: ruling.as_deref(), ..observation });
+        let (ruling, state) = (finding.as_ref().and_then(Finding::ruling), finding.as_ref().and_then(Finding::state));
+        let verdict = explain::judge(&explain::Observation { ruling, state, ..observation });
         reason.derived = verdict.derived.map(str::to_owned);
         Some(Drop {
             time: String::new(),
@@ -238,6 +240,40 @@ impl Describer {
 
     fn facts(&self) -> Facts<'_> {
         Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.get() }
+    }
+}
+
+/// What a question about a drop is made of.
+struct Scene<'a> {
+    due: &'a Due,
+    case: Case,
+    sample: Option<&'a Dropped>,
+    interface: &'a Interface,
+    facts: &'a host::Facts,
+}
+
+/// Asks what the explanation wants to know.
+fn ask(
+    answers: &mut Answers,
+    wanted: explain::Wanted,
+    drop: &explain::Observation<'_>,
+    scene: &Scene<'_>,
+) -> answers::Known {
+    let Scene { due, case, sample, interface, facts } = *scene;
+    match wanted {
+        explain::Wanted::Rule(at) => answers.of(case, Kind::Rule, || {
+            let sample = sample.ok_or(ONLY_COUNTED)?;
+            Ok(netfilter::Question::new(at, due, sample, interface, facts)?.map(Question::Rule))
+        }),
+        explain::Wanted::State(topic) => answers.of(case, Kind::State, || {
+            if due.key.netns == 0 {
+                return Err("in which network namespace it was: the kernel does not show it".to_owned());
+            }
+            let Some(netns) = facts.netns(due.key.netns).cloned() else { return Ok(None) };
+            let packet = node::Packet::new(drop, interface, sample);
+            let time = due.time.or(sample.map(|sample| sample.event.time)).unwrap_or(0);
+            Ok(Some(Question::State(node::Question { case, topic, netns, packet, time })))
+        }),
     }
 }
 

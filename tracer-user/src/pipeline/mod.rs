@@ -2,10 +2,10 @@
 //!
 //! Rule: one task runs it; nothing here waits for anything but the ring buffer, the clock, a signal or the command.
 
+mod answers;
 mod child;
 mod describe;
 mod error;
-mod rulings;
 mod signals;
 mod stages;
 mod stats;
@@ -118,7 +118,7 @@ pub async fn run(
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
-            answer = line.stages.describer.rulings.next() => line.stages.answered(&answer)?,
+            (case, finding) = line.stages.describer.answers.next() => line.stages.answered(case, finding)?,
             _ = poll.tick() => {}
             () = line.source.filling() => {}
             // More is waiting: go on at once, but let the others have their turn.
@@ -152,7 +152,7 @@ impl Pipeline {
     /// Passes on the events that are there.
     fn events(&mut self) -> Result<Progress, PipelineError> {
         let progress = self.source.events(|bytes| self.stages.event(bytes))?;
-        self.stages.print_waiting(rulings::PATIENCE)?;
+        self.stages.print_waiting(answers::PATIENCE)?;
         self.stages.flush()?;
         Ok(progress)
     }
@@ -186,10 +186,10 @@ impl Pipeline {
     async fn finish(&mut self) -> Result<(), PipelineError> {
         self.source.stop()?;
         self.drain()?;
-        let deadline = Instant::now() + rulings::PATIENCE;
+        let deadline = Instant::now() + answers::PATIENCE;
         while self.stages.has_waiting() {
-            match timeout_at(deadline, self.stages.describer.rulings.next()).await {
-                Ok(answer) => self.stages.answered(&answer)?,
+            match timeout_at(deadline, self.stages.describer.answers.next()).await {
+                Ok((case, finding)) => self.stages.answered(case, finding)?,
                 Err(_) => self.stages.print_waiting(Duration::ZERO)?,
             }
         }

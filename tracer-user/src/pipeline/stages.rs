@@ -7,9 +7,10 @@ use tracer_common::{FlowKey, Tally};
 use crate::aggregate::{Due, Flow, Flows, Mode, Totals};
 use crate::decode::{self, Dropped};
 use crate::event::Severity;
-use crate::netfilter::{Answer, Case};
+use crate::inquiry::Case;
 use crate::sink::{self, Sink};
 
+use super::answers::Finding;
 use super::describe::{Describer, Known};
 use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
@@ -124,12 +125,12 @@ impl Stages {
     }
 
     /// Takes an answer: prints the lines that waited for it, or has the flow's next line say it.
-    pub(super) fn answered(&mut self, answer: &Answer) -> Result<(), PipelineError> {
-        self.describer.rulings.take(answer);
-        if let Some(flow) = self.flows.get_mut(&answer.case.flow) {
+    pub(super) fn answered(&mut self, case: Case, finding: Finding) -> Result<(), PipelineError> {
+        self.describer.answers.take(case, finding);
+        if let Some(flow) = self.flows.get_mut(&case.flow) {
             *flow.parts().1 = None;
         }
-        let waited = self.waiting.take(&answer.case);
+        let waited = self.waiting.take(&case);
         self.print_waited(&waited)
     }
 
@@ -150,7 +151,7 @@ impl Stages {
     pub(super) fn print_waiting(&mut self, patience: Duration) -> Result<(), PipelineError> {
         for line in self.waiting.take_older(patience) {
             let sample = self.flows.get_mut(&line.due.key).and_then(|flow| flow.parts().0);
-            self.describer.rulings.give_up(Case::new(line.due.key, line.packet.as_deref().or(sample)));
+            self.describer.answers.give_up(Case::new(line.due.key, line.packet.as_deref().or(sample)));
             self.print_now(&line.due, line.packet.as_deref())?;
         }
         let retried = self.waiting.retry(|case| self.describer.can_ask(case));

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::aggregate::{Due, Mode, add};
 use crate::decode::Dropped;
-use crate::netfilter::Case;
+use crate::inquiry::Case;
 
 /// Lines of one case that are kept apart, some 600 bytes each: more than the largest ring buffer holds.
 const MOST_APART: usize = 65_536;

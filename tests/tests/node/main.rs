@@ -1,0 +1,12 @@
+//! What the node itself decides: the setting, route, socket, neighbour, program or queue is named with its value, and
+//! what is to be tried helps when it is done.
+
+mod device;
+mod fragment;
+mod mtu;
+mod neighbour;
+mod program;
+mod qdisc;
+mod reverse_path;
+mod route;
+mod socket;
