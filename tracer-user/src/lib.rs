@@ -30,6 +30,7 @@ pub mod load;
 pub mod netfilter;
 pub mod node;
 pub mod pipeline;
+pub mod recording;
 pub mod settings;
 pub mod sink;
 pub mod source;

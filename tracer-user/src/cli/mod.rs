@@ -34,7 +34,7 @@ struct Cli {
 enum Command {
     /// Show drops as they happen (what `whydrop` alone does)
     Watch(Box<watch::WatchArgs>),
-    /// Say what the firewall would do with a packet, rule by rule
+    /// List what was explained so far, by cause; or say what the firewall would do with a packet, rule by rule
     Explain(Box<explain::ExplainArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),

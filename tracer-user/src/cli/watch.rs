@@ -10,6 +10,7 @@ use anyhow::Context;
 use super::Output;
 use crate::load::{self, Kernel, Plan, Programs, Sizes};
 use crate::pipeline::{self, Watch};
+use crate::recording::Recorder;
 use crate::settings::{FilterArgs, KernelFilter};
 
 #[derive(Clone, Debug, clap::Args)]
@@ -61,7 +62,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
         let (kernel, programs, only) = load(args.btf.as_deref(), &args.filter, args.every)?;
-        let sink = args.output.sink(args.command.is_empty());
+        let sink = Box::new(Recorder::new(args.output.sink(args.command.is_empty())));
         let watch = Watch {
             all: args.all,
             stack: args.stack,
@@ -96,7 +97,7 @@ pub(super) fn load(
     Ok((kernel, programs, only))
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s or 5m"))
 }
 

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Explanation, Hook, Severity};
 
@@ -86,11 +86,11 @@ impl Location {
 }
 
 /// A network namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Netns {
     /// Inode of the namespace, as in `readlink /proc/PID/ns/net`; 0 if none could be found.
     pub inode: u32,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
 }
 

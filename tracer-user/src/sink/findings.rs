@@ -54,7 +54,8 @@ impl Findings {
     }
 }
 
-fn entry(packets: u64, explanation: &Explanation, style: Style) -> String {
+/// One explanation: its sentence, what was seen, what is open, what to try.
+pub(crate) fn entry(packets: u64, explanation: &Explanation, style: Style) -> String {
     let title = format!("{} ({}×, {})", printable(&explanation.summary), thousands(packets), explanation.confidence);
     let mut out = format!("{}\n", style.bold(&title));
     for fact in &explanation.evidence {

@@ -14,9 +14,11 @@ use std::io;
 
 use tracer_common::{FlowKey, Tally};
 
+pub(crate) use findings::entry;
 pub use json_lines::JsonLines;
 pub use live::Live;
 pub use style::{Style, endpoint, place, printable};
+pub(crate) use style::{place_of, thousands};
 pub use text::Text;
 
 use crate::event::{Drop, Header, Stats};

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::event::{Drop, Endpoint, Packet, Severity};
+use crate::event::{Drop, Endpoint, Netns, Packet, Severity};
 
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,16 +89,24 @@ pub fn place(drop: &Drop) -> String {
         (None, 0) => "local".into(),
         (None, index) => format!("if{index}"),
     };
-    let netns = match (&drop.netns.name, drop.netns.inode) {
-        (Some(name), _) => printable(name).into_owned(),
-        (None, 0) => return interface,
-        (None, inode) => format!("netns {inode}"),
-    };
+    if drop.netns.name.is_none() && drop.netns.inode == 0 {
+        return interface;
+    }
+    let netns = place_of(&drop.netns);
     format!("{interface} in {netns}")
 }
 
+/// What a network namespace is called.
+pub(crate) fn place_of(netns: &Netns) -> String {
+    match (&netns.name, netns.inode) {
+        (Some(name), _) => printable(name).into_owned(),
+        (None, 0) => "an unknown namespace".into(),
+        (None, inode) => format!("netns {inode}"),
+    }
+}
+
 /// `1,234,567`.
-pub(super) fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut out = String::with_capacity(digits.len() + digits.len() / 3);
     for (index, digit) in digits.chars().enumerate() {
