@@ -27,12 +27,16 @@ fn refused(arguments: &[&str], because: &str) -> Result<()> {
     Ok(())
 }
 
-/// Packets with this cause in a namespace: other tests watch meanwhile.
-fn packets(list: &Value, cause: &str, namespace: &NetNs) -> Result<u64> {
+/// Packets to closed ports in a namespace: other tests watch meanwhile, and answers to pings that ended are thrown away.
+fn packets(list: &Value, namespace: &NetNs) -> Result<u64> {
     let inode = namespace.inode()?;
     let causes = list["causes"].as_array().context("no causes")?;
-    let explanations = causes.iter().filter(|by| by["cause"] == cause).filter_map(|by| by["explanations"].as_array());
-    let ours = explanations.flatten().filter(|explained| explained["netns"]["inode"] == inode);
+    let explanations =
+        causes.iter().filter(|by| by["cause"] == "no_socket").filter_map(|by| by["explanations"].as_array());
+    let ours = explanations.flatten().filter(|explained| {
+        let summary = explained["explanation"]["summary"].as_str().unwrap_or_default();
+        explained["netns"]["inode"] == inode && [":81", ":82"].iter().any(|port| summary.contains(port))
+    });
     Ok(ours.filter_map(|explained| explained["packets"].as_u64()).sum())
 }
 
@@ -50,16 +54,13 @@ fn a_running_watch_is_asked() -> Result<()> {
     watching.wait_for_count(&nobody(&sent.flow, &lab.server)?, 3)?;
     // It is recorded with the next tick.
     let started = Instant::now();
-    while packets(&list(&[])?, "no_socket", &lab.server)? < 4 {
+    while packets(&list(&[])?, &lab.server)? < 4 {
         ensure!(started.elapsed() < patience(), "still not listed: {}", list(&[])?);
     }
-    ensure!(packets(&list(&["--since", "1h"])?, "no_socket", &lab.server)? == 4);
-    ensure!(packets(&list(&["--since", "1ns"])?, "no_socket", &lab.server)? == 0, "nothing is as new as that");
+    ensure!(packets(&list(&["--since", "1h"])?, &lab.server)? == 4);
+    ensure!(packets(&list(&["--since", "1ns"])?, &lab.server)? == 0, "nothing is as new as that");
     let text = String::from_utf8(explain(&["--netns", lab.server.name()])?.stdout)?;
-    ensure!(
-        text.starts_with("no_socket  4 packets\n") && text.contains(&format!("in {}", lab.server.name())),
-        "{text}"
-    );
+    ensure!(text.starts_with("no_socket  ") && text.contains(&format!("in {}", lab.server.name())), "{text}");
     let pid = watching.pid();
     watching.stop()?.ensure_clean()?;
     let mine = format!("pid {pid}");
@@ -80,11 +81,11 @@ fn a_saved_file_is_listed_as_far_as_it_goes() -> Result<()> {
     let path = std::env::temp_dir().join(format!("whydrop-saved-{}.json", std::process::id()));
     let name = path.to_str().context("a path")?;
     fs::write(&path, &saved)?;
-    ensure!(packets(&list(&["--from", name])?, "no_socket", &lab.server)? == 1);
+    ensure!(packets(&list(&["--from", name])?, &lab.server)? == 1);
     // Cut short in the middle of a line.
     fs::write(&path, format!("{saved}{}", &saved[..saved.len() / 3]))?;
     let cut = list(&["--from", name])?;
-    ensure!(cut["damaged"] == 1 && packets(&cut, "no_socket", &lab.server)? >= 1, "{cut}");
+    ensure!(cut["damaged"] == 1 && packets(&cut, &lab.server)? >= 1, "{cut}");
     fs::write(&path, "root:x:0:0\n")?;
     refused(&["--from", name], "holds no line of")?;
     fs::remove_file(&path)?;
