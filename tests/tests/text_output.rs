@@ -59,7 +59,10 @@ fn the_summary_says_what_to_try() -> Result<()> {
         watch_one(&lab.server, || lab.client.run(|| Ok(udp::send(NEIGHBOUR.port(Family::V6, 81), 1, 20)?.flow)))?;
     line_about(&said, &flow)?;
     // What the pings of the network's set-up left behind is counted, and said to be noise.
-    let headline = said.lines().find(|line| line.contains(" dropped")).with_context(|| format!("no count:\n{said}"))?;
+    let headline = said
+        .lines()
+        .find(|line| line.contains("packet was dropped") || line.contains("packets were dropped"))
+        .with_context(|| format!("no count:\n{said}"))?;
     let mut numbers = headline.split([' ', ';']).filter_map(|word| word.parse::<u64>().ok());
     let (all, hidden) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     ensure!(all.checked_sub(hidden) == Some(1), "{headline}");
