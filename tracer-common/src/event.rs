@@ -47,6 +47,9 @@ pub struct DropEvent {
     pub socket_cookie: u64,
     /// cgroup v2 id of the owning socket, 0 when unknown.
     pub cgroup: u64,
+    /// `net->net_cookie` of the namespace whose inode is in the flow: unlike that number it is never another one's. 0 when it
+    /// is unknown, and before 5.12.
+    pub netns_cookie: u64,
     /// `skb->len`, bytes.
     pub length: u32,
     /// `skb->mark`.
@@ -105,5 +108,5 @@ unsafe impl Plain for DropEvent {}
 unsafe impl Plain for StackedDropEvent {}
 
 const _: () =
-    assert!(size_of::<DropEvent>() == 8 + 8 + 56 + 16 + 16 + 8 + 8 + 32 + 20 + size_of::<Connection>() + HEAD_LENGTH);
+    assert!(size_of::<DropEvent>() == 8 + 8 + 56 + 24 + 16 + 8 + 8 + 32 + 20 + size_of::<Connection>() + HEAD_LENGTH);
 const _: () = assert!(size_of::<StackedDropEvent>() == size_of::<DropEvent>() + 8 + 8 * STACK_FRAMES);

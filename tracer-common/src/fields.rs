@@ -41,6 +41,7 @@ macro_rules! kernel_fields {
             (DEV_NAME, "net_device.name", Need::Required);
             (DEV_NET, "net_device.nd_net.net", Need::Required);
             (NET_INODE, "net.ns.inum", Need::Required);
+            (NET_COOKIE, "net.net_cookie", Need::IfThere);
             (SKB_IIF, "sk_buff.skb_iif", Need::Optional("the incoming interface is not shown"));
             (SKB_MARK, "sk_buff.mark", Need::Optional("packet marks are not shown"));
             (SKB_NFCT, "sk_buff._nfct", Need::Optional("the conntrack state is not shown"));

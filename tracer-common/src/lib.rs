@@ -29,4 +29,4 @@ pub use flow::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FlowKey, NO_REASON, PORT_
 pub use plain::{Plain, read_plain};
 
 /// Version of every layout in this crate; the object carries it and the loader compares it.
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 3;

@@ -18,7 +18,7 @@ use crate::maps::EVENTS;
 use crate::packet::Packet;
 use crate::read::Read;
 use crate::skb::Skb;
-use crate::{bridge, conntrack, owner, route};
+use crate::{bridge, conntrack, netns, owner, route};
 
 /// `skb->mac_header` and `skb->transport_header` when they are not set (include/linux/skbuff.h).
 const UNSET: u16 = u16::MAX;
@@ -137,7 +137,9 @@ fn fill<R: Read>(context: &impl EbpfContext, event: *mut DropEvent, drop: &Drop<
         (*event).packet_type = R::member::<u8>(skb.at, &SKB_PKT_TYPE) & 7;
         (*event).interface_name = skb.interface_name::<R>();
         copy_conntrack::<R>(event, skb);
-        owner::copy_owner(event, owner::socket(context, skb));
+        let socket = owner::socket(context, skb);
+        owner::copy_owner(event, socket);
+        netns::copy_cookie(event, skb, socket);
         route::copy_way_out::<R>(event, skb);
         bridge::copy_ports::<R>(event, skb);
         copy_head::<R>(event, skb);

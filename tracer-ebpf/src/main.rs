@@ -13,6 +13,7 @@ mod emit;
 mod filter;
 mod globals;
 mod maps;
+mod netns;
 mod owner;
 mod packet;
 mod read;

@@ -106,6 +106,55 @@ fn a_namespace_that_comes_after_the_start_and_goes_with_its_drop() -> Result<()>
     tracer.stop()?.ensure_clean()
 }
 
+/// A namespace whose inode has the number that another one's had.
+fn with_number(inode: u64) -> Result<NetNs> {
+    let (mut others, begun) = (Vec::new(), Instant::now());
+    loop {
+        let namespace = NetNs::new("reused")?;
+        if namespace.inode()? == inode {
+            return Ok(namespace);
+        }
+        // The kernel gives the lowest free number, once it has cleaned up behind the old one.
+        others.push(namespace);
+        ensure!(begun.elapsed() < patience(), "the number {inode} is not given again");
+        sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_number_that_is_given_again_does_not_bring_back_the_old_rules() -> Result<()> {
+    let knock = |namespace: &NetNs, port: u16| {
+        namespace.run(|| udp::send(std::net::SocketAddr::from(([127, 0, 0, 1], port)), 1, 10))
+    };
+    let rules = |table: &str| {
+        format!("table inet {table} {{ chain c {{ type filter hook output priority 0; udp dport 5000-5999 drop; }}; }}")
+    };
+    let mut tracer = Tracer::start(&["--all", "--interval", "100ms"])?;
+    let old = NetNs::new("old")?;
+    let inode = old.inode()?;
+    nft(&old, &rules("old"))?;
+    knock(&old, 5000)?;
+    tracer.wait_for(&dropped(inode).with(key::DESTINATION_PORT, 5000).with(key::RULE_TABLE, "old"))?;
+    drop(old);
+    let new = with_number(inode)?;
+    nft(&new, &rules("new"))?;
+    // Until its name is known it has no way in.
+    let named = dropped(inode).with(key::RULE_TABLE, "new");
+    let begun = Instant::now();
+    for port in 5001..5999 {
+        knock(&new, port)?;
+        let wanted = dropped(inode).with(key::DESTINATION_PORT, port);
+        let event = tracer.wait_for(&wanted)?;
+        ensure!(event.text(key::RULE_TABLE) != "old", "the rule of a namespace that is gone is named: {event}");
+        if named.accepts(&event) {
+            return tracer.stop()?.ensure_clean();
+        }
+        ensure!(begun.elapsed() < patience(), "its own rule is not named: {event}");
+        sleep(Duration::from_millis(100));
+    }
+    anyhow::bail!("its own rule is not named")
+}
+
 #[test]
 fn twenty_at_once_each_have_their_own_rule() -> Result<()> {
     let labs = (0..20).map(|_| topology_of_one()).collect::<Result<Vec<_>>>()?;

@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::thread;
 use std::time::Instant;
@@ -51,6 +52,36 @@ fn enter(netns: &Netns) -> Result<(), HostError> {
     Err(HostError::Refused { netns: netns.inode, errno: Errno::of(&std::io::Error::last_os_error()) })
 }
 
+/// The calling thread's network namespace by its cookie (`net->net_cookie`), which is never another one's; `None` before
+/// Linux 5.14.
+pub fn cookie() -> Option<u64> {
+    let socket = UnixDatagram::unbound().ok()?;
+    let (mut cookie, mut length) = (0u64, size_of::<u64>() as libc::socklen_t);
+    // SAFETY: the two pointers lead to values of the size that is said, for the length of the call.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut length,
+        )
+    };
+    (done == 0 && cookie != 0).then_some(cookie)
+}
+
+/// Whether the calling thread is in the namespace that an event was of: its number may be another one's by now. Where one of
+/// the two cookies is not known (0, or an old kernel), the number has to do.
+///
+/// # Errors
+/// [`HostError::Reused`] if it is another one.
+pub fn check(netns: u32, wanted: u64) -> Result<(), HostError> {
+    match cookie() {
+        Some(found) if wanted != 0 && found != wanted => Err(HostError::Reused { netns }),
+        _ => Ok(()),
+    }
+}
+
 /// Opens the first door that still leads to `netns`: a process number or a mount point may be another's by now.
 fn open(netns: &Netns) -> Result<File, HostError> {
     let mut refused = None;
@@ -90,6 +121,15 @@ mod tests {
         let inside = |_: &Netns| Ok(link(Path::new(OWN)).unwrap());
         let results = each(&[&netns(own, "/nonexistent")], soon(), inside);
         assert_eq!(results, [(own, Ok(Some(own)))]);
+    }
+
+    #[test]
+    fn a_number_that_is_another_ones_by_now_is_noticed() {
+        assert_eq!(check(7, 0), Ok(()), "the event does not tell");
+        if let Some(cookie) = cookie() {
+            assert_eq!(check(7, cookie), Ok(()));
+            assert_eq!(check(7, cookie + 1), Err(HostError::Reused { netns: 7 }));
+        }
     }
 
     #[test]

@@ -16,6 +16,9 @@ pub enum HostError {
     /// It was known, but what led to it is gone.
     #[error("network namespace {netns} went away while it was read")]
     Gone { netns: u32 },
+    /// The number was given to another one.
+    #[error("network namespace {netns} is gone, and its number is another one's by now: it is not asked")]
+    Reused { netns: u32 },
     #[error("network namespace {netns} cannot be entered ({errno}); run with CAP_SYS_ADMIN and CAP_SYS_PTRACE")]
     Refused { netns: u32, errno: Errno },
     #[error("the interfaces of network namespace {netns} cannot be listed: {error}")]

@@ -85,7 +85,10 @@ impl Confirmer {
 
 /// What the kernel says of the flow; `None` if it had no drop to speak of.
 fn confirmed(question: &Question) -> Option<Ruling> {
-    let work = |_: &Netns| Ok(trace(question));
+    let work = |netns: &Netns| {
+        enter::check(netns.inode, question.netns_cookie)?;
+        Ok(trace(question))
+    };
     match enter::each(&[&question.netns], Instant::now() + TRACED, work).pop()?.1 {
         Ok(Ok(ruling)) => ruling,
         Ok(Err(error)) => {

@@ -39,6 +39,8 @@ use crate::inquiry::Case;
 pub struct Question {
     pub case: Case,
     pub netns: Netns,
+    /// Tells it from another one with the same number; 0 if unknown.
+    pub netns_cookie: u64,
     /// Where it may have been dropped: one place, or all that there are where the stack does not tell.
     pub spots: Vec<Spot>,
     /// Which kind of rules the kernel says it was; `None` where it does not tell them apart.
@@ -90,7 +92,7 @@ impl Question {
         let Some(netns) = facts.netns(due.key.netns) else { return Ok(None) };
         let time = due.time.unwrap_or(dropped.event.time);
         let (netns, backend, case) = (netns.clone(), at.backend, Case::new(due.key, Some(dropped)));
-        Ok(Some(Self { case, netns, spots, backend, time }))
+        Ok(Some(Self { case, netns, netns_cookie: dropped.event.netns_cookie, spots, backend, time }))
     }
 }
 

@@ -18,7 +18,7 @@ use super::conntrack::Watch;
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect, counter};
 use super::{Question, Spot};
-use crate::host::clock;
+use crate::host::{clock, enter};
 
 /// Legacy tables tell nobody when they change, so they are looked at again for each batch of questions, but for no more than
 /// this share of the time (one part in so many).
@@ -31,6 +31,8 @@ const MOST_SUSPECTS: usize = 8;
 /// The firewall of one namespace. Its methods must run inside that namespace.
 #[derive(Debug, Default)]
 pub(super) struct Namespace {
+    /// Whose it is, if this kernel tells: a number is soon another one's.
+    cookie: Option<u64>,
     reading: Option<Reading>,
     conntrack: Watch,
 }
@@ -49,14 +51,24 @@ struct Reading {
 impl Namespace {
     /// Reads what is there, to compare counters with later.
     pub(super) fn prime(&mut self) {
+        self.begin();
         if self.reading.is_none() {
             self.reading = Some(Reading::new());
             self.conntrack.look(0);
         }
     }
 
+    /// Forgets what is kept of another one that had the same number.
+    fn begin(&mut self) {
+        let cookie = enter::cookie();
+        if cookie != self.cookie {
+            *self = Self { cookie, ..Self::default() };
+        }
+    }
+
     /// Answers questions on the ruleset as it is now.
     pub(super) fn answer(&mut self, questions: &[Question]) -> Vec<Ruling> {
+        self.begin();
         let reads_legacy = self.reading.as_ref().is_none_or(Reading::may_read_legacy);
         let reading = self.current();
         let (ruleset, done, at) = (Arc::clone(&reading.ruleset), reading.done, reading.at);
@@ -65,6 +77,9 @@ impl Namespace {
         let world = Live::new();
         let mut counters = Counters { ruleset: &ruleset, done, reads_legacy, now: HashMap::new() };
         let rule = |question: &Question| {
+            if let Err(error) = enter::check(question.netns.inode, question.netns_cookie) {
+                return Ruling::unreadable(error.to_string());
+            }
             let mut unknown = ruleset.gaps.clone();
             let (mut suspects, mut places) = (Vec::new(), HashSet::new());
             for spot in &question.spots {

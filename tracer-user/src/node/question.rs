@@ -15,6 +15,8 @@ pub struct Question {
     pub case: Case,
     pub topic: Topic,
     pub netns: Netns,
+    /// Tells it from another one with the same number; 0 if unknown.
+    pub netns_cookie: u64,
     pub packet: Packet,
     /// When it was dropped, `CLOCK_MONOTONIC` ns; 0 if only counted.
     pub time: u64,

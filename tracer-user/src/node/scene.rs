@@ -21,9 +21,13 @@ impl Scene<'_> {
     /// Does something inside the packet's namespace, on a thread of its own.
     ///
     /// # Errors
-    /// Why it can't be entered.
+    /// Why it can't be entered, or that it is gone and another one has its number.
     pub fn inside<T: Send>(&self, work: impl Fn() -> T + Sync) -> Result<T, HostError> {
-        self.inside_of(&self.question.netns, work)
+        let Question { netns, netns_cookie, .. } = self.question;
+        visit(netns, || {
+            enter::check(netns.inode, *netns_cookie)?;
+            Ok(work())
+        })
     }
 
     /// Does something inside another namespace, on a thread of its own.
@@ -31,8 +35,7 @@ impl Scene<'_> {
     /// # Errors
     /// Why it can't be entered.
     pub fn inside_of<T: Send>(&self, netns: &Netns, work: impl Fn() -> T + Sync) -> Result<T, HostError> {
-        let done = enter::each(&[netns], Instant::now() + PATIENCE, |_| Ok(work())).pop();
-        done.map_or(Err(HostError::ThreadFailed), |(_, done)| done)
+        visit(netns, || Ok(work()))
     }
 
     /// Takes a value, or notes why there is none.
@@ -44,4 +47,9 @@ impl Scene<'_> {
     pub fn interface_name(&self, index: u32) -> Option<&str> {
         self.host.interface(self.question.netns.inode, index).map(|interface| interface.name.as_str())
     }
+}
+
+fn visit<T: Send>(netns: &Netns, work: impl Fn() -> Result<T, HostError> + Sync) -> Result<T, HostError> {
+    let done = enter::each(&[netns], Instant::now() + PATIENCE, |_| work()).pop();
+    done.map_or(Err(HostError::ThreadFailed), |(_, done)| done)
 }

@@ -272,7 +272,8 @@ fn ask(
             let Some(netns) = facts.netns(due.key.netns).cloned() else { return Ok(None) };
             let packet = node::Packet::new(drop, interface, sample);
             let time = due.time.or(sample.map(|sample| sample.event.time)).unwrap_or(0);
-            Ok(Some(Question::State(node::Question { case, topic, netns, packet, time })))
+            let netns_cookie = sample.map_or(0, |sample| sample.event.netns_cookie);
+            Ok(Some(Question::State(node::Question { case, topic, netns, netns_cookie, packet, time })))
         }),
     }
 }
