@@ -5,10 +5,12 @@
 
 #![expect(clippy::cast_precision_loss, reason = "statistics: the first fifteen digits of a count are enough")]
 
+mod ground;
 mod lab;
 mod load;
 mod lossless;
 mod netfilter;
+mod node;
 mod overhead;
 mod program;
 mod results;
@@ -16,6 +18,7 @@ mod spread;
 mod start;
 mod tool;
 mod verdict;
+mod watcher;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -104,6 +107,7 @@ fn run(args: &Arguments) -> Result<bool> {
     overhead::measure(&bench, &mut results)?;
     lossless::measure(&bench, &mut results)?;
     results.netfilter = netfilter::measure(&bench)?;
+    results.node = node::measure(&bench)?;
     results.targets = verdict::judge(&results);
     println!("{results}");
     if let Some(file) = &args.json {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::Bench;
 use crate::lab::REASON;
-use crate::load::{Load, Sent};
+use crate::load::{FROM_PORT, Load, Sent};
 use crate::results::Results;
 use crate::spread::Spread;
 use crate::tool::{Memory, Report, Tool};
@@ -39,7 +39,7 @@ impl Scenario {
         let flows: &[u32] = if bench.quick { &[1, 100_000] } else { &[1, 1000, 100_000] };
         let scenario = |flows: &u32| Self {
             name: format!("{flows}-flows/{who}"),
-            load: Load { flows: *flows, cpus: cpus.to_vec(), time: bench.time, rate: None },
+            load: Load { flows: *flows, cpus: cpus.to_vec(), time: bench.time, from_port: FROM_PORT, rate: None },
         };
         flows.iter().map(scenario).collect()
     }

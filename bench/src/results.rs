@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::lossless::Step;
 use crate::netfilter::Netfilter;
+use crate::node::Node;
 use crate::overhead::Cost;
 use crate::program::Program;
 use crate::start::Start;
@@ -50,6 +51,7 @@ pub(crate) struct Results {
     pub(crate) costs: Vec<Cost>,
     pub(crate) lossless: Vec<Step>,
     pub(crate) netfilter: Option<Netfilter>,
+    pub(crate) node: Option<Node>,
     /// Cases without a single quiet round.
     pub(crate) noisy: Vec<String>,
     /// Counts that are not right: each is a bug.
@@ -67,6 +69,7 @@ impl Results {
             costs: Vec::new(),
             lossless: Vec::new(),
             netfilter: None,
+            node: None,
             noisy: Vec::new(),
             wrong: Vec::new(),
             targets: Vec::new(),
@@ -97,6 +100,9 @@ impl fmt::Display for Results {
         self.lossless(f)?;
         if let Some(netfilter) = &self.netfilter {
             write!(f, "{netfilter}")?;
+        }
+        if let Some(node) = &self.node {
+            write!(f, "{node}")?;
         }
         self.verdict(f)
     }

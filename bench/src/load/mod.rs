@@ -20,6 +20,9 @@ use packets::Packets;
 /// Batches between two looks at the clock.
 const BATCHES_A_LOOK: u64 = 16;
 
+/// Where spoofed packets come from, if nothing else is asked for.
+pub(crate) const FROM_PORT: u16 = 10_000;
+
 /// What to send.
 #[derive(Clone, Debug)]
 pub(crate) struct Load {
@@ -28,6 +31,8 @@ pub(crate) struct Load {
     /// A sending thread is bound to each of these.
     pub(crate) cpus: Vec<usize>,
     pub(crate) time: Duration,
+    /// Source port of spoofed packets.
+    pub(crate) from_port: u16,
     /// Packets a second, all threads together; `None` for as many as go.
     pub(crate) rate: Option<u64>,
 }
@@ -74,7 +79,7 @@ impl Load {
         let cpus = self.cpus.len();
         let packets = bind_to(self.cpus[number]).context("cannot choose the CPU").and_then(|()| {
             let first = u64::from(self.flows) * number as u64 / cpus as u64;
-            Packets::new(to, self.flows, first as u32)
+            Packets::new((self.from_port, to), self.flows, first as u32)
         });
         // Also after a failure, or the others would wait forever.
         start.wait();
@@ -99,7 +104,7 @@ impl Load {
 
     /// A load that lasts as long but comes at a rate.
     pub(crate) fn paced(rate: u64, cpu: usize, time: Duration) -> Self {
-        Self { flows: 1, cpus: vec![cpu], time, rate: Some(rate) }
+        Self { flows: 1, cpus: vec![cpu], time, from_port: FROM_PORT, rate: Some(rate) }
     }
 }
 

@@ -31,12 +31,12 @@ pub(super) struct Packets {
 
 impl Packets {
     /// Starts with flow number `first`.
-    pub(super) fn new(to: SocketAddrV4, flows: u32, first: u32) -> Result<Self> {
+    pub(super) fn new((from_port, to): (u16, SocketAddrV4), flows: u32, first: u32) -> Result<Self> {
         let (kind, protocol, packet) = if flows == 1 {
             (Type::DGRAM, Protocol::UDP, vec![b'w'; PAYLOAD])
         } else {
             // IPPROTO_RAW: we give the IP header.
-            (Type::RAW, Protocol::from(libc::IPPROTO_RAW), datagram(to))
+            (Type::RAW, Protocol::from(libc::IPPROTO_RAW), datagram(from_port, to))
         };
         let socket = Socket::new(Domain::IPV4, kind, Some(protocol)).context("no socket")?;
         // Connected, so that the route is looked up once.
@@ -73,12 +73,12 @@ impl Packets {
 }
 
 /// An IPv4 packet with a datagram; the kernel fills in the length and the checksum of a header given to it.
-fn datagram(to: SocketAddrV4) -> Vec<u8> {
+fn datagram(from_port: u16, to: SocketAddrV4) -> Vec<u8> {
     let udp_length = (8 + PAYLOAD) as u16;
     // Version 4, five words of header, identification 1, time to live 64, protocol 17 (UDP).
     let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, 64, 17, 0, 0, 0, 0, 0, 0];
     packet.extend(to.ip().octets());
-    for word in [10_000, to.port(), udp_length, 0] {
+    for word in [from_port, to.port(), udp_length, 0] {
         packet.extend(word.to_be_bytes());
     }
     packet.resize(HEADERS + PAYLOAD, b'w');
@@ -91,10 +91,10 @@ mod tests {
 
     #[test]
     fn the_datagram_has_its_destination_and_room_for_its_source() {
-        let packet = datagram("10.99.1.3:9".parse().unwrap());
+        let packet = datagram(53, "10.99.1.3:9".parse().unwrap());
         assert_eq!(packet.len(), HEADERS + PAYLOAD);
         assert_eq!(packet[SOURCE], [0; 4]);
         assert_eq!(packet[16..20], [10, 99, 1, 3]);
-        assert_eq!(packet[22..24], [0, 9]);
+        assert_eq!(packet[20..24], [0, 53, 0, 9]);
     }
 }

@@ -4,10 +4,8 @@
 //! own program that lists the rules, the kernel that passes them, a ruleset without rules.
 
 mod evaluation;
-mod ground;
 mod print;
 mod ruleset;
-mod watcher;
 
 use std::time::Duration;
 
@@ -15,12 +13,13 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::Bench;
+use crate::ground::{Ground, Line};
 use crate::load::Load;
 use crate::spread::Spread;
 use crate::tool::Memory;
-use ground::{Ground, Line};
+use crate::watcher::Watcher;
+pub(crate) use ruleset::DROPPED;
 use ruleset::{Maker, Ruleset, Shape};
-use watcher::Watcher;
 
 /// From so many rules on, what takes seconds is measured but once or twice.
 const MANY: usize = 50_000;

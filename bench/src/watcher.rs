@@ -17,14 +17,14 @@ use crate::tool::Memory;
 /// How long a line may take to come: the largest rulesets, on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub(super) struct Watcher {
+pub(crate) struct Watcher {
     child: Child,
     lines: Receiver<(SystemTime, String)>,
 }
 
 impl Watcher {
     /// Starts it, and waits until it sees drops.
-    pub(super) fn start(binary: &Path, namespace: &NetNs) -> Result<Self> {
+    pub(crate) fn start(binary: &Path, namespace: &NetNs) -> Result<Self> {
         let mut child = Command::new(binary)
             .args(["watch", "-o", "json", "--all", "--netns", namespace.name()])
             .stdin(Stdio::null())
@@ -60,7 +60,7 @@ impl Watcher {
     }
 
     /// The line of the flow to a port, and how long after the drop it came.
-    pub(super) fn drop_to(&self, port: u16) -> Result<(Duration, Value)> {
+    pub(crate) fn drop_to(&self, port: u16) -> Result<(Duration, Value)> {
         let (at, line) = self.line(&format!("\"port\":{port}}}"))?;
         let event: Value = serde_json::from_str(&line)?;
         let time = humantime::parse_rfc3339(event["time"].as_str().context("a drop without a time")?)?;
@@ -68,12 +68,12 @@ impl Watcher {
         Ok((at.duration_since(time).unwrap_or_default(), event))
     }
 
-    pub(super) fn memory(&self) -> Result<Memory> {
+    pub(crate) fn memory(&self) -> Result<Memory> {
         Memory::of(self.child.id())
     }
 
     /// CPU time so far, in the kernel too.
-    pub(super) fn cpu(&self) -> Result<Duration> {
+    pub(crate) fn cpu(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).context("whydrop is gone")?;
         // The name may hold spaces. User and system time are the 14th and 15th field, in hundredths of a second (`proc(5)`).
         let (_, rest) = stat.rsplit_once(')').context("no such stat")?;

@@ -1,4 +1,5 @@
-//! Where the packets of this part are dropped: a pair of namespaces of its own, because their rulesets come and go.
+//! Where packets are dropped whose lines are looked at: a pair of namespaces of its own, because rulesets and sockets come
+//! and go there.
 
 use std::net::{SocketAddrV4, UdpSocket};
 use std::time::Duration;
@@ -8,30 +9,30 @@ use serde_json::Value;
 use tracer_tests::sysctl;
 use tracer_tests::topology::{self, NEIGHBOUR, Pair};
 
-use super::ruleset::DROPPED;
-use super::watcher::Watcher;
 use crate::load::{Load, Sent};
+use crate::netfilter::DROPPED;
+use crate::watcher::Watcher;
 
 /// Of the first port to which nobody listens and no rule says anything.
-const CLOSED: u16 = 30_000;
+pub(crate) const CLOSED: u16 = 30_000;
 /// Probes until a line names the rule: the first reading may still be under way.
 const TRIES: usize = 20;
 
-pub(super) struct Ground {
-    pub(super) pair: Pair,
+pub(crate) struct Ground {
+    pub(crate) pair: Pair,
     /// Ports used so far: a flow is told by the port of its service, so each probe has one of its own.
     used: u16,
 }
 
 /// How long it took until a line came, and whether it names the rule.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Line {
-    pub(super) time: Duration,
-    pub(super) is_named: bool,
+pub(crate) struct Line {
+    pub(crate) time: Duration,
+    pub(crate) is_named: bool,
 }
 
 impl Ground {
-    pub(super) fn new() -> Result<Self> {
+    pub(crate) fn new() -> Result<Self> {
         let pair = topology::pair()?;
         // Spoofed sources have to come as far as the rules.
         for name in ["all", "s0"] {
@@ -41,21 +42,21 @@ impl Ground {
     }
 
     /// A packet that a rule drops.
-    pub(super) fn dropped(&mut self, watcher: &Watcher) -> Result<Line> {
+    pub(crate) fn dropped(&mut self, watcher: &Watcher) -> Result<Line> {
         let (time, event) = self.probe(*DROPPED.start(), watcher)?;
         ensure!(event["reason"]["name"] == "NETFILTER_DROP", "not dropped by a rule: {event}");
         Ok(Line { time, is_named: event["explanation"]["rule"].is_object() })
     }
 
     /// A packet for which there is no socket.
-    pub(super) fn closed(&mut self, watcher: &Watcher) -> Result<Duration> {
+    pub(crate) fn closed(&mut self, watcher: &Watcher) -> Result<Duration> {
         let (time, event) = self.probe(CLOSED, watcher)?;
         ensure!(event["reason"]["name"] == "NO_SOCKET", "not dropped for want of a socket: {event}");
         Ok(time)
     }
 
     /// Sends packets that are dropped until a line names the rule.
-    pub(super) fn settle(&mut self, watcher: &Watcher) -> Result<()> {
+    pub(crate) fn settle(&mut self, watcher: &Watcher) -> Result<()> {
         for _ in 0..TRIES {
             if self.dropped(watcher)?.is_named {
                 return Ok(());
@@ -75,7 +76,7 @@ impl Ground {
     }
 
     /// Sends many packets that a rule drops, or that find no socket.
-    pub(super) fn flood(&self, load: &Load, is_dropped: bool) -> Result<Sent> {
+    pub(crate) fn flood(&self, load: &Load, is_dropped: bool) -> Result<Sent> {
         let port = if is_dropped { *DROPPED.end() } else { CLOSED + (DROPPED.end() - DROPPED.start()) };
         load.send(&self.pair.client, SocketAddrV4::new(NEIGHBOUR.v4, port))
     }
