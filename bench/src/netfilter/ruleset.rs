@@ -14,7 +14,7 @@ use serde::Serialize;
 use tracer_tests::NetNs;
 
 /// Ports whose packets the last rule drops: what comes to another one finds no socket.
-pub(super) const DROPPED: RangeInclusive<u16> = 20_000..=29_999;
+pub(crate) const DROPPED: RangeInclusive<u16> = 20_000..=29_999;
 /// Rules of a service's own chain.
 const OF_A_SERVICE: usize = 9;
 
