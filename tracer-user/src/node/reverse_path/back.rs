@@ -28,8 +28,9 @@ pub struct Asked {
     pub mark: u32,
     /// Index of the device that the packet came in by.
     pub input: u32,
-    /// Index of the device that a forwarded packet would leave by, if rules are to be asked with it.
-    pub forward: Option<u32>,
+    /// Whether rules of the policy see the device that a forwarded packet leaves by, as the one that the answer comes in by:
+    /// its whole mark, which finds that device.
+    pub forwarded: Option<u32>,
 }
 
 /// Where it leads.
@@ -82,8 +83,12 @@ pub fn back(asked: &Asked) -> Back {
             return Back { end, rule: None, looks_at_mark: false, is_rough: false };
         }
     };
-    let (answer, is_exact) = answer(asked);
-    let input = asked.forward.map_or_else(|| "lo".to_owned(), name);
+    // Else it makes no difference, and each refused question is a dropped packet to the kernel.
+    let is_asked_exactly = policy.looks_at_source();
+    let forward = asked.forwarded.zip(asked.destination).filter(|_| is_asked_exactly);
+    let forward = forward.and_then(|(mark, destination)| forward_device(destination, mark));
+    let (answer, is_rough) = answer(asked, is_asked_exactly, forward);
+    let input = forward.map_or_else(|| "lo".to_owned(), name);
     let flow = Flow { source: asked.destination, destination: asked.source, mark: asked.mark, input: &input };
     let (end, rule) = match answer {
         Ok(message) => {
@@ -96,12 +101,11 @@ pub fn back(asked: &Asked) -> Back {
             (end, rule)
         }
     };
-    let is_rough = !is_exact && policy.looks_at_source();
     Back { end, rule, looks_at_mark: policy.looks_at_mark(), is_rough }
 }
 
 /// The device that the packet would be forwarded by; `None` for one that is for this host, or goes nowhere.
-pub fn forward(destination: IpAddr, mark: u32) -> Option<u32> {
+fn forward_device(destination: IpAddr, mark: u32) -> Option<u32> {
     let route = get(request(destination, None, mark)).ok()?;
     (route.header.kind == RouteType::Unicast).then(|| devices(&route).first().copied()).flatten()
 }
@@ -111,12 +115,14 @@ pub fn forward(destination: IpAddr, mark: u32) -> Option<u32> {
 pub enum Again {
     Takes,
     Refuses,
-    /// It was not asked, and why.
-    Unasked(String),
+    /// It was not asked: what was read tells.
+    Unasked,
+    /// It could not be asked, and why.
+    Unknown(String),
 }
 
 /// Asks the kernel to route the packet once more. It writes a line to the kernel's log if `log_martians` is on: do not
-/// ask then.
+/// ask then. A refusal is a dropped packet to the kernel: do not ask what is known.
 pub(super) fn again(source: IpAddr, destination: IpAddr, mark: u32, input: u32) -> Again {
     let mut message = request(destination, Some(source), mark);
     message.header.flags = RouteFlags::empty();
@@ -127,13 +133,13 @@ pub(super) fn again(source: IpAddr, destination: IpAddr, mark: u32, input: u32) 
             Again::Takes
         }
         Err(NetlinkError::Refused(Errno(libc::EINVAL | libc::EXDEV))) => Again::Refuses,
-        Err(error) => Again::Unasked(error.to_string()),
+        Err(error) => Again::Unknown(error.to_string()),
     }
 }
 
-/// The answer, and whether it was asked as the check asks.
-fn answer(asked: &Asked) -> (Result<RouteMessage, NetlinkError>, bool) {
-    let Asked { source, destination, mark, input, forward } = *asked;
+/// The answer, and whether it leaves out what rules look at. `forward`: the device that the answer would come in by.
+fn answer(asked: &Asked, is_asked_exactly: bool, forward: Option<u32>) -> (Result<RouteMessage, NetlinkError>, bool) {
+    let Asked { source, destination, mark, input, .. } = *asked;
     let destination = destination.filter(|address| is_host(*address));
     let ask = |from: Option<IpAddr>, by: Option<RouteAttribute>| {
         let mut message = request(source, from, mark);
@@ -143,15 +149,13 @@ fn answer(asked: &Asked) -> (Result<RouteMessage, NetlinkError>, bool) {
     if source.is_ipv6() {
         // A link-local address is one only together with its link.
         let by = is_link_local(source).then_some(RouteAttribute::Oif(input));
-        return (ask(destination, by), true);
+        return (ask(destination, by), false);
     }
-    let Some(destination) = destination else { return (ask(None, None), true) };
-    // As if the answer came in where the packet would go out.
-    let exact = ask(Some(destination), forward.map(RouteAttribute::Iif));
-    match exact {
-        Ok(route) => (Ok(route), true),
+    let Some(destination) = destination.filter(|_| is_asked_exactly) else { return (ask(None, None), false) };
+    match ask(Some(destination), forward.map(RouteAttribute::Iif)) {
+        Ok(route) => (Ok(route), false),
         // The kernel also refuses what is no address of its own, or may not come in there.
-        Err(_) => (ask(None, None), false),
+        Err(_) => (ask(None, None), true),
     }
 }
 
@@ -244,7 +248,7 @@ mod tests {
     use super::*;
 
     fn asked(source: &str) -> Asked {
-        Asked { source: source.parse().unwrap(), destination: None, mark: 0, input: 1, forward: None }
+        Asked { source: source.parse().unwrap(), destination: None, mark: 0, input: 1, forwarded: None }
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! families use [`back()`].
 
 mod back;
+mod check;
 mod header;
 mod neighbour;
 mod policy;
@@ -20,6 +21,7 @@ use super::{Packet, Scene};
 use crate::host::HostError;
 
 pub use back::{Again, Asked, Back, End, Route, back};
+pub use check::Refusal;
 pub use header::{Mac, SourceRoute};
 pub use rule::{RuleCheck, of_rule};
 pub use setting::{Combined, Setting, Settings};
@@ -46,6 +48,7 @@ pub struct Checked {
     pub marked: Option<Back>,
     /// Whether the interface has an address: without one only a route back by itself will do.
     pub has_address: Option<bool>,
+    /// Asked only where what was read does not tell.
     pub again: Again,
     pub source_route: Option<SourceRoute>,
     /// Who sent the frame.
@@ -80,8 +83,12 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Reverse
         return Ok(ReversePath::default());
     };
     let (sender, source_route) = packet.dropped.as_ref().map_or((None, None), |dropped| header::read(&dropped.event));
-    let asked = scene.inside(|| ask(packet, &interface, source, destination))?;
-    scene.unknown.extend(asked.unknown);
+    let mut asked = scene.inside(|| ask(packet, &interface, source, destination))?;
+    scene.unknown.append(&mut asked.unknown);
+    if let Some(vrf) = vrf(scene).filter(|_| asked.back.is_some()) {
+        scene.unknown.push(format!("the route back: {interface} is of the VRF {vrf}, whose table was not asked"));
+        (asked.back, asked.marked) = (None, None);
+    }
     let neighbour = sender.and_then(|mac| neighbour(scene, memory, mac));
     let boot = boot(scene, memory, &asked.settings, &interface);
     let interfaces = scene.host.interfaces(question.netns.inode).ok();
@@ -89,7 +96,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Reverse
     let cilium = interfaces.and_then(|interfaces| {
         ["cilium_host", "cilium_net"].into_iter().find(|name| interfaces.by_name(name).is_some())
     });
-    let checked = Checked {
+    let mut checked = Checked {
         interface,
         source,
         destination,
@@ -98,7 +105,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Reverse
         back: asked.back,
         marked: asked.marked,
         has_address: asked.has_address,
-        again: asked.again,
+        again: Again::Unasked,
         source_route,
         sender,
         neighbour,
@@ -106,7 +113,29 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Reverse
         boot,
         cilium: cilium.map(str::to_owned),
     };
+    if checked.refusal().is_none() || checked.back.as_ref().is_some_and(|back| back.is_rough) {
+        checked.again = again(scene, &checked);
+    }
     Ok(ReversePath { checked: Some(Box::new(checked)) })
+}
+
+/// The VRF that the device is, or is a port of: the way back is looked up in its table.
+fn vrf<'a>(scene: &'a Scene<'_>) -> Option<&'a str> {
+    let interfaces = scene.host.interfaces(scene.question.netns.inode).ok()?;
+    let device = interfaces.get(scene.question.packet.interface.index)?;
+    let candidates = [Some(device), device.master.and_then(|master| interfaces.get(master))];
+    let vrf = candidates.into_iter().flatten().find(|device| device.kind.as_deref() == Some("vrf"))?;
+    Some(&vrf.name)
+}
+
+fn again(scene: &Scene<'_>, checked: &Checked) -> Again {
+    // Asking like a packet makes the kernel write what it logs for a packet.
+    if !checked.settings.log_martians.is_off() {
+        return Again::Unknown("log_martians is on, so that asking would write to the kernel's log".to_owned());
+    }
+    let input = scene.question.packet.interface.index;
+    let ask = || back::again(checked.source.into(), checked.destination.into(), checked.mark, input);
+    scene.inside(ask).unwrap_or_else(|error| Again::Unknown(error.to_string()))
 }
 
 /// What the kernel said inside the namespace.
@@ -115,7 +144,6 @@ struct Answers {
     back: Option<Back>,
     marked: Option<Back>,
     has_address: Option<bool>,
-    again: Again,
     unknown: Vec<String>,
 }
 
@@ -123,28 +151,16 @@ fn ask(packet: &Packet, interface: &str, source: Ipv4Addr, destination: Ipv4Addr
     let mut unknown = Vec::new();
     let settings = Settings::read(interface, |why| unknown.push(why));
     let input = packet.interface.index;
-    // Asking like a packet makes the kernel write what it logs for a packet.
-    let is_logged = !settings.log_martians.is_off();
-    let again = if is_logged {
-        Again::Unasked("log_martians is on, so that asking would write to the kernel's log".to_owned())
-    } else {
-        back::again(source.into(), destination.into(), packet.mark, input)
-    };
     let mark = if settings.src_valid_mark.is_on() { packet.mark } else { 0 };
-    let forward = back::forward(destination.into(), packet.mark);
-    let with = |mark| Asked {
-        source: source.into(),
-        destination: Some(destination.into()),
-        mark,
-        input,
-        forward: forward.filter(|_| !is_logged),
-    };
+    // An answer asked for by the device it comes in by is checked, and logged, itself.
+    let forwarded = settings.log_martians.is_off().then_some(packet.mark);
+    let with = |mark| Asked { source: source.into(), destination: Some(destination.into()), mark, input, forwarded };
     let is_looked_up = !is_never_a_source(source) && !source.is_loopback();
     let back = is_looked_up.then(|| back(&with(mark)));
     let hangs_on_mark = packet.mark != mark && back.as_ref().is_some_and(|back| back.looks_at_mark);
     let marked = hangs_on_mark.then(|| self::back(&with(packet.mark)));
     let has_address = neighbour::has_address(input).map_err(|error| unknown.push(format!("addresses: {error}"))).ok();
-    Answers { settings, back, marked, has_address, again, unknown }
+    Answers { settings, back, marked, has_address, unknown }
 }
 
 /// `ipv4_is_multicast`, `ipv4_is_lbcast` and `ipv4_is_zeronet` of `include/linux/in.h`; the last is 0.0.0.0 alone since 5.3.

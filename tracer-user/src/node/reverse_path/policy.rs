@@ -88,7 +88,7 @@ fn table(rule: &RuleMessage) -> u32 {
 }
 
 fn holds(rule: &RuleMessage, flow: &Flow<'_>) -> bool {
-    let (mut mark, mut mask, mut all) = (0, None, true);
+    let (mut mark, mut bits, mut all) = (0, None, true);
     for attribute in &rule.attributes {
         all &= match attribute {
             RuleAttribute::Source(net) => flow.source.is_none_or(|source| contains(*net, rule.header.src_len, source)),
@@ -98,17 +98,17 @@ fn holds(rule: &RuleMessage, flow: &Flow<'_>) -> bool {
             RuleAttribute::Oifname(_) => false,
             RuleAttribute::FwMark(value) => {
                 mark = *value;
-                mask = mask.or(Some(u32::MAX));
+                bits = bits.or(Some(u32::MAX));
                 true
             }
-            RuleAttribute::FwMask(bits) => {
-                mask = Some(*bits);
+            RuleAttribute::FwMask(told) => {
+                bits = Some(*told);
                 true
             }
             _ => true,
         };
     }
-    let marked = (flow.mark ^ mark) & mask.unwrap_or(0) == 0;
+    let marked = (flow.mark ^ mark) & bits.unwrap_or(0) == 0;
     (all && marked) != rule.header.flags.contains(RuleFlags::Invert)
 }
 

@@ -25,7 +25,7 @@ pub fn of_rule(text: &str, packet: &Packet) -> Option<RuleCheck> {
     let Known::Is(input) = &packet.input else { return None };
     let (Mark::Before(mark) | Mark::After(mark)) = packet.mark;
     let mark = if look.is_marked { mark } else { 0 };
-    let asked = Asked { source, destination: packet.destination, mark, input: input.index, forward: None };
+    let asked = Asked { source, destination: packet.destination, mark, input: input.index, forwarded: None };
     let input = look.is_strict.then(|| input.name.clone()).filter(|name| !name.is_empty());
     Some(RuleCheck { source, input, back: back(&asked) })
 }

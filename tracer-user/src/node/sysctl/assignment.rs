@@ -3,7 +3,7 @@
 //! Rule: as systemd-sysctl does it (`src/sysctl/sysctl.c`, since 246): the last line with the very name wins, then a line
 //! `-NAME` keeps patterns away from it, then the last pattern that fits. A line that is no assignment is passed over.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use glob::{MatchOptions, Pattern};
 
@@ -41,10 +41,10 @@ struct Line {
 
 impl Assignments {
     /// Adds the lines of the next file.
-    pub(super) fn add(&mut self, path: PathBuf, text: &str) {
+    pub(super) fn add(&mut self, path: &Path, text: &str) {
         for (number, line) in (1..).zip(text.lines()) {
             let Some((key, value)) = parse(line) else { continue };
-            self.0.push(Line { path: path.clone(), number, key, value });
+            self.0.push(Line { path: path.to_owned(), number, key, value });
         }
     }
 
@@ -103,7 +103,7 @@ mod tests {
     fn of(files: &[&str]) -> Assignments {
         let mut all = Assignments::default();
         for (number, text) in files.iter().enumerate() {
-            all.add(PathBuf::from(format!("/etc/sysctl.d/{number}.conf")), text);
+            all.add(Path::new(&format!("/etc/sysctl.d/{number}.conf")), text);
         }
         all
     }

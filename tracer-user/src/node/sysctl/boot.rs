@@ -81,7 +81,7 @@ fn read(root: &Path) -> Assignments {
 fn add(all: &mut Assignments, path: &Path, file: File) {
     let mut bytes = Vec::new();
     if file.take(MOST_BYTES).read_to_end(&mut bytes).is_ok() {
-        all.add(Path::new("/").join(path), &String::from_utf8_lossy(&bytes));
+        all.add(&Path::new("/").join(path), &String::from_utf8_lossy(&bytes));
     }
 }
 
@@ -127,8 +127,8 @@ mod tests {
             fs::write(path, text).unwrap();
         }
 
-        fn value(&self) -> Option<(String, String)> {
-            read(&self.0).winner(ALL).map(|set| (set.path.display().to_string(), set.value))
+        fn value(&self) -> Option<String> {
+            read(&self.0).winner(ALL).map(|set| format!("{} {}", set.path.display(), set.value))
         }
     }
 
@@ -138,21 +138,17 @@ mod tests {
         }
     }
 
-    fn set(path: &str, value: &str) -> Option<(String, String)> {
-        Some((path.to_owned(), value.to_owned()))
-    }
-
     #[test]
     fn files_are_taken_by_name_and_an_earlier_directory_hides_a_later_one() {
         let root = Root::new("order");
         root.write("usr/lib/sysctl.d/50-default.conf", "net.ipv4.conf.all.rp_filter = 2");
         root.write("etc/sysctl.d/10-first.conf", "net.ipv4.conf.all.rp_filter = 1");
         root.write("etc/sysctl.d/99-not-read", "net.ipv4.conf.all.rp_filter = 9");
-        assert_eq!(root.value(), set("/usr/lib/sysctl.d/50-default.conf", "2"));
+        assert_eq!(root.value().as_deref(), Some("/usr/lib/sysctl.d/50-default.conf 2"));
         root.write("run/sysctl.d/50-default.conf", "net.ipv4.conf.all.rp_filter = 3");
-        assert_eq!(root.value(), set("/run/sysctl.d/50-default.conf", "3"));
+        assert_eq!(root.value().as_deref(), Some("/run/sysctl.d/50-default.conf 3"));
         symlink("/dev/null", root.0.join("etc/sysctl.d/50-default.conf")).unwrap();
-        assert_eq!(root.value(), set("/etc/sysctl.d/10-first.conf", "1"), "masked");
+        assert_eq!(root.value().as_deref(), Some("/etc/sysctl.d/10-first.conf 1"), "masked");
     }
 
     #[test]
@@ -160,12 +156,12 @@ mod tests {
         let root = Root::new("last");
         root.write("etc/sysctl.d/99-zz.conf", "net.ipv4.conf.all.rp_filter = 1");
         root.write("etc/sysctl.conf", "net.ipv4.conf.all.rp_filter = 2");
-        assert_eq!(root.value(), set("/etc/sysctl.conf", "2"));
+        assert_eq!(root.value().as_deref(), Some("/etc/sysctl.conf 2"));
         fs::create_dir_all(root.0.join("run/systemd/system")).unwrap();
-        assert_eq!(root.value(), set("/etc/sysctl.d/99-zz.conf", "1"), "systemd does not read it");
+        assert_eq!(root.value().as_deref(), Some("/etc/sysctl.d/99-zz.conf 1"), "systemd does not read it");
         fs::remove_dir(root.0.join("run/systemd/system")).unwrap();
         symlink("../sysctl.conf", root.0.join("etc/sysctl.d/99-sysctl.conf")).unwrap();
-        assert_eq!(root.value(), set("/etc/sysctl.d/99-zz.conf", "1"), "read before, by its link");
+        assert_eq!(root.value().as_deref(), Some("/etc/sysctl.d/99-zz.conf 1"), "read before, by its link");
     }
 
     #[test]
@@ -175,7 +171,7 @@ mod tests {
         fs::create_dir_all(root.0.join("etc/sysctl.d/70-directory.conf")).unwrap();
         symlink("/opt/x.conf", root.0.join("etc/sysctl.d/50-x.conf")).unwrap();
         symlink("60-circle.conf", root.0.join("etc/sysctl.d/60-circle.conf")).unwrap();
-        assert_eq!(root.value(), set("/etc/sysctl.d/50-x.conf", "1"));
+        assert_eq!(root.value().as_deref(), Some("/etc/sysctl.d/50-x.conf 1"));
     }
 
     #[test]

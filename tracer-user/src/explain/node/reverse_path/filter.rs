@@ -13,21 +13,6 @@ use crate::node::reverse_path::{Checked, End, Route};
 
 const STRICT: u32 = 1;
 
-/// Whether the check refuses, as far as what was read tells.
-pub(super) fn refuses(checked: &Checked) -> Option<bool> {
-    let mode = checked.settings.rp_filter.effective()?;
-    if mode == 0 {
-        return Some(false);
-    }
-    match &checked.back.as_ref()?.end {
-        End::Route(route) if route.leaves_by(&checked.interface) => Some(false),
-        End::Route(_) if mode == STRICT => Some(true),
-        End::Route(_) => checked.has_address.map(|has| !has),
-        End::Nowhere | End::Refused(_) => Some(true),
-        End::Unknown(_) => None,
-    }
-}
-
 pub(super) fn explain(explanation: &mut Explanation, checked: &Checked, drop: &Observation<'_>) {
     let source = checked.source.to_string();
     explanation.summary = summary(checked);
@@ -38,8 +23,8 @@ pub(super) fn explain(explanation: &mut Explanation, checked: &Checked, drop: &O
     if checked.has_address == Some(false) {
         explanation.evidence.push(format!("{} has no IPv4 address", checked.interface));
     }
-    if refuses(checked) == Some(false) {
-        note(explanation, "why it is refused: the route back that was found does lead there".to_owned());
+    if checked.filter_refuses() == Some(false) {
+        note(explanation, "why it is refused: the route back that was found does lead there");
     }
     mark(explanation, checked);
     surroundings(explanation, checked);

@@ -109,7 +109,7 @@ pub(super) fn source_route(explanation: &mut Explanation, checked: &Checked, dro
     if setting_of.is_on() {
         explanation.confidence = Confidence::Inferred;
         explanation.summary = format!("its IP option {option} can't be followed from {interface}");
-        note(explanation, "what of the option is wrong: accept_source_route is on".to_owned());
+        note(explanation, "what of the option is wrong: accept_source_route is on");
         return;
     }
     explanation.summary = format!("its IP option {option} is refused: accept_source_route is 0 on {interface}");

@@ -39,7 +39,7 @@ pub(in crate::explain) fn way_back(explanation: &mut Explanation, back: &Back, s
         End::Refused(kind) => {
             explanation.evidence.push(format!("the route back to {source} ends in a route or rule that is {kind}"));
         }
-        End::Unknown(why) => note(explanation, why.clone()),
+        End::Unknown(why) => note(explanation, why),
     }
     if let Some(rule) = &back.rule {
         explanation.evidence.push(format!("the rule of the routing policy that led there is {rule}"));
@@ -47,7 +47,7 @@ pub(in crate::explain) fn way_back(explanation: &mut Explanation, back: &Back, s
     if back.is_rough {
         let why = "whether a rule of the routing policy (ip rule) leads back elsewhere: some look at where a packet comes \
                    from, and the kernel can't be asked about that";
-        note(explanation, why.to_owned());
+        note(explanation, why);
     }
 }
 
@@ -65,7 +65,7 @@ pub(super) fn surroundings(explanation: &mut Explanation, checked: &Checked) {
 pub(super) fn sender(mac: Mac, checked: &Checked) -> String {
     let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
     match (&checked.own_sender, checked.neighbour) {
-        (Some(own), _) => format!("{mac}, which is {own} of this machine"),
+        (Some(own), _) => format!("{mac}, which is {own} of this machine: the packet came back"),
         (None, Some(neighbour)) => format!("{mac} ({neighbour})"),
         (None, None) => mac,
     }
@@ -99,6 +99,7 @@ pub(super) fn set(drop: &Observation<'_>, assignments: &[(String, u32)]) -> Stri
     command(drop, &format!("sysctl -w {}", words.join(" ")))
 }
 
-pub(super) fn note(explanation: &mut Explanation, why: String) {
-    explanation.unknown = super::joined(explanation.unknown.take(), why);
+pub(super) fn note(explanation: &mut Explanation, why: &str) {
+    let old = explanation.unknown.take();
+    explanation.unknown = Some(old.map_or_else(|| why.to_owned(), |old| format!("{old}; {why}")));
 }

@@ -1,4 +1,4 @@
-//! Routes and rules of the routing policy, as ip-route(8) and ip-rule(8) show them.
+//! A route as ip-route(8) shows it.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -8,24 +8,13 @@ use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteNextHop, RoutePreference, RouteProtocol, RouteScope,
     RouteType, RouteVia,
 };
-use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
 /// Next hops that are written out.
 const MOST_HOPS: usize = 8;
 
-/// A table's name, or its number (`/etc/iproute2/rt_tables` has these everywhere).
-pub(super) fn table(number: u32) -> String {
-    match number {
-        253 => "default".to_owned(),
-        254 => "main".to_owned(),
-        255 => "local".to_owned(),
-        number => number.to_string(),
-    }
-}
-
 /// The table of a route. While there is no policy of its own the tables `local` and `main` are one, and the kernel says
 /// `main` of both (`fib_trie_unmerge`, `net/ipv4/fib_trie.c`); what leads here stands in `local` by its kind.
-pub(super) fn table_of(route: &RouteMessage) -> u32 {
+pub(in super::super) fn table_of(route: &RouteMessage) -> u32 {
     let told = route.attributes.iter().find_map(|attribute| match attribute {
         RouteAttribute::Table(number) => Some(*number),
         _ => None,
@@ -37,7 +26,7 @@ pub(super) fn table_of(route: &RouteMessage) -> u32 {
 }
 
 /// The line of `ip route show`; `name` gives the name of a device.
-pub(super) fn route(route: &RouteMessage, name: &dyn Fn(u32) -> String) -> String {
+pub(in super::super) fn route(route: &RouteMessage, name: &dyn Fn(u32) -> String) -> String {
     let mut text = String::new();
     if let Some(kind) = kind(route.header.kind) {
         text.push_str(kind);
@@ -182,85 +171,6 @@ fn protocol(protocol: RouteProtocol) -> Option<String> {
     })
 }
 
-/// The line of `ip rule show`.
-pub(super) fn rule(rule: &RuleMessage) -> String {
-    let mut text = String::new();
-    let (mut from, mut to, mut mark, mut mask, mut lookup, mut goto) =
-        ("all".to_owned(), None, None, None, u32::from(rule.header.table), None);
-    let mut rest = String::new();
-    for attribute in &rule.attributes {
-        let _infallible = match attribute {
-            RuleAttribute::Priority(priority) => write!(text, "{priority}: "),
-            RuleAttribute::Source(address) => {
-                from = of(*address, rule.header.src_len);
-                Ok(())
-            }
-            RuleAttribute::Destination(address) => {
-                to = Some(of(*address, rule.header.dst_len));
-                Ok(())
-            }
-            RuleAttribute::FwMark(value) => {
-                mark = Some(*value);
-                Ok(())
-            }
-            RuleAttribute::FwMask(value) => {
-                mask = Some(*value);
-                Ok(())
-            }
-            RuleAttribute::Table(number) => {
-                lookup = *number;
-                Ok(())
-            }
-            RuleAttribute::Goto(priority) => {
-                goto = Some(*priority);
-                Ok(())
-            }
-            RuleAttribute::Iifname(name) => write!(rest, " iif {name}"),
-            RuleAttribute::Oifname(name) => write!(rest, " oif {name}"),
-            RuleAttribute::L3MDev(true) => write!(rest, " lookup [l3mdev-table]"),
-            RuleAttribute::SuppressPrefixLen(length) if *length != u32::MAX => {
-                write!(rest, " suppress_prefixlength {length}")
-            }
-            _ => Ok(()),
-        };
-    }
-    if text.is_empty() {
-        text.push_str("0: ");
-    }
-    if rule.header.flags.contains(RuleFlags::Invert) {
-        text.push_str("not ");
-    }
-    let _infallible = write!(text, "from {from}");
-    if let Some(to) = to {
-        let _infallible = write!(text, " to {to}");
-    }
-    match (mark, mask) {
-        (Some(mark), Some(mask)) if mask != u32::MAX => {
-            let _infallible = write!(text, " fwmark {mark:#x}/{mask:#x}");
-        }
-        (Some(mark), _) => {
-            let _infallible = write!(text, " fwmark {mark:#x}");
-        }
-        _ => {}
-    }
-    text.push_str(&rest);
-    let _infallible = match (rule.header.action, goto) {
-        (RuleAction::ToTable, _) if lookup != 0 => write!(text, " lookup {}", table(lookup)),
-        (RuleAction::Goto, Some(priority)) => write!(text, " goto {priority}"),
-        (RuleAction::Blackhole, _) => write!(text, " blackhole"),
-        (RuleAction::Unreachable, _) => write!(text, " unreachable"),
-        (RuleAction::Prohibit, _) => write!(text, " prohibit"),
-        (RuleAction::Nop, _) => write!(text, " nop"),
-        _ => Ok(()),
-    };
-    text
-}
-
-fn of(address: IpAddr, length: u8) -> String {
-    let whole = if address.is_ipv4() { 32 } else { 128 };
-    if length == whole { address.to_string() } else { format!("{address}/{length}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -314,24 +224,5 @@ mod tests {
         let of = |count| of_ipv4(0, vec![RouteAttribute::MultiPath(vec![next.clone(); count])]);
         assert_eq!(route(&of(1), &name), "default nexthop via 10.0.0.9 dev eth3 weight 1");
         assert!(route(&of(300), &name).ends_with("weight 1 … (300 next hops)"));
-    }
-
-    #[test]
-    fn a_rule_is_written_as_ip_rule_does() {
-        let mut message = RuleMessage::default();
-        message.header.action = RuleAction::ToTable;
-        message.header.src_len = 24;
-        message.attributes = vec![
-            RuleAttribute::Priority(100),
-            RuleAttribute::Source("10.1.2.0".parse().unwrap()),
-            RuleAttribute::FwMark(1),
-            RuleAttribute::FwMask(0xff),
-            RuleAttribute::Iifname("lo".into()),
-            RuleAttribute::Table(100),
-        ];
-        assert_eq!(rule(&message), "100: from 10.1.2.0/24 fwmark 0x1/0xff iif lo lookup 100");
-        message.header.flags = RuleFlags::Invert;
-        message.attributes = vec![RuleAttribute::Table(254)];
-        assert_eq!(rule(&message), "0: not from all lookup main");
     }
 }
