@@ -11,6 +11,8 @@ mod neighbour;
 mod policy;
 mod rule;
 mod setting;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -19,6 +21,7 @@ use super::recent::Recent;
 use super::sysctl::{self, SetBy};
 use super::{Packet, Scene};
 use crate::host::HostError;
+use crate::host::netns::{HostNetns, HostProof};
 
 pub use back::{Again, Asked, Back, End, Route, back};
 pub use check::Refusal;
@@ -149,7 +152,14 @@ struct Answers {
 
 fn ask(packet: &Packet, interface: &str, source: Ipv4Addr, destination: Ipv4Addr) -> Answers {
     let mut unknown = Vec::new();
-    let settings = Settings::read(interface, |why| unknown.push(why));
+    let mut failed = 0;
+    let settings = Settings::read(interface, |why| {
+        failed += 1;
+        unknown.extend((failed == 1).then_some(why));
+    });
+    if failed > 1 {
+        unknown.push(format!("{} more settings of {interface}", failed - 1));
+    }
     let input = packet.interface.index;
     let mark = if settings.src_valid_mark.is_on() { packet.mark } else { 0 };
     // An answer asked for by the device it comes in by is checked, and logged, itself.
@@ -177,7 +187,8 @@ fn neighbour(scene: &Scene<'_>, memory: &mut Memory, mac: Mac) -> Option<Ipv4Add
 
 /// The lines that set the decisive settings at boot: those of the initial network namespace only.
 fn boot(scene: &Scene<'_>, memory: &mut Memory, settings: &Settings, interface: &str) -> Vec<SetBy> {
-    if scene.host.host().is_none_or(|host| host.inode != scene.question.netns.inode) {
+    let is_host = |host: HostNetns| host.inode == scene.question.netns.inode && host.proof != HostProof::Own;
+    if !scene.host.host().is_some_and(is_host) {
         return Vec::new();
     }
     let Settings { rp_filter, accept_local, route_localnet, accept_source_route, .. } = settings;
