@@ -6,6 +6,7 @@ use tracer_netfilter::walk::{Candidate, End};
 use tracer_netfilter::{Backend, Chain, Family, Packet, Ruleset, World, text};
 
 use crate::event::{self, RuleStep, RulesetFamily};
+use crate::node::reverse_path::{self, RuleCheck};
 
 /// What the rule's own counter says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,8 @@ pub struct Suspect {
     /// Takes the rule away, or sets the policy to accept: a command for the ruleset's namespace.
     pub removal: String,
     pub proof: Proof,
+    /// What a rule that asks for a way back to the source compared with.
+    pub way_back: Option<Box<RuleCheck>>,
 }
 
 impl Suspect {
@@ -88,6 +91,7 @@ impl Suspect {
         let owner = owner::recognise(ruleset, candidate, packet);
         let mut facts = candidate.sets.clone();
         facts.extend(candidate.marks.iter().filter_map(|place| mark_fact(ruleset, *place, world)));
+        let way_back = reverse_path::of_rule(&rule.text, packet).map(Box::new);
         Some(Self {
             rule,
             end: candidate.end.clone(),
@@ -96,6 +100,7 @@ impl Suspect {
             owner,
             removal,
             proof,
+            way_back,
         })
     }
 }

@@ -31,6 +31,15 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        // The kernel asks its tables with a packet made up for it (`inet_rtm_getroute_build_skb`, 4.18 to 7.2).
+        locations: "inet_rtm_getroute inet6_rtm_getroute",
+        says: "a program asked the kernel for a route to {destination} (as ip route get does), and there is none",
+        cause: Some(Cause::NoRoute),
+        severity: Some((Noise, "a question about a route, not a packet")),
+        remedy: Some(&[]),
+        ..ROW
+    },
+    Place {
         locations: "ip_rcv_finish_core ip_rcv_finish ip_sublist_rcv ip_list_rcv",
         only: "multicast or broadcast",
         when: |drop| drop.is_multicast(),

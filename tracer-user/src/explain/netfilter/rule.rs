@@ -8,7 +8,9 @@ use tracer_netfilter::owner::{self, PolicyRef};
 use super::super::observation::Observation;
 use crate::decode::protocol;
 use crate::event::{Cause, Confidence, Explanation, Policy, PolicyDirection, PolicyName, PolicyVerdict};
+use crate::explain::node;
 use crate::netfilter::{Ruling, Suspect};
+use crate::node::reverse_path::{End, RuleCheck};
 
 /// What is said when the ruleset tells who may have done it; `None` if no rule drops such a packet.
 pub(super) fn explanation(ruling: &Ruling, drop: &Observation<'_>) -> Option<Explanation> {
@@ -25,6 +27,9 @@ pub(super) fn explanation(ruling: &Ruling, drop: &Observation<'_>) -> Option<Exp
     explanation.rule = Some(first.rule.clone());
     explanation.alternatives = (!others.is_empty()).then(|| others.iter().map(|other| other.rule.clone()).collect());
     explanation.unknown = unknown(first, ruling);
+    if let Some(check) = &first.way_back {
+        way_back(&mut explanation, check, drop);
+    }
     Some(explanation)
 }
 
@@ -46,6 +51,19 @@ fn summary(first: &Suspect, others: &[Suspect], drop: &Observation<'_>) -> Strin
         [other] => format!("{first_says}, or {} does", other.place()),
         others => format!("{first_says}, or one of {} other rules does", others.len()),
     }
+}
+
+/// What a rule of reverse path (`rpfilter`, `fib saddr`) compared with.
+fn way_back(explanation: &mut Explanation, check: &RuleCheck, drop: &Observation<'_>) {
+    node::way_back(explanation, &check.back, &check.source.to_string());
+    if let (End::Route(route), Some(input)) = (&check.back.end, &check.input)
+        && !route.leaves_by(input)
+    {
+        explanation.evidence.push(format!("the rule wants the way back to leave by {input}, where the packet came in"));
+    }
+    let ip = if check.source.is_ipv6() { "ip -6" } else { "ip" };
+    let entry = drop.netns_entry.map(|entry| format!("{entry} ")).unwrap_or_default();
+    explanation.remedy.push(format!("{entry}{ip} route get {}", check.source));
 }
 
 /// ` (NetworkPolicy shop/web, ingress)`.
@@ -121,7 +139,7 @@ mod tests {
             packets: None,
         };
         let (unknown, facts, removal) = (Vec::new(), Vec::new(), "iptables-nft -t filter -D INPUT -j DROP".into());
-        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof }
+        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof, way_back: None }
     }
 
     fn of(suspects: Vec<Suspect>) -> Explanation {

@@ -15,6 +15,8 @@ mod reverse_path;
 mod route;
 mod socket;
 
+pub(super) use reverse_path::way_back;
+
 use super::observation::Observation;
 use crate::event::{Cause, Explanation};
 use crate::node::{Facts, State, Topic};
