@@ -1,0 +1,169 @@
+//! Which BPF program or tc filter dropped a packet.
+//!
+//! Rule: one at the place is derived to be it; of several the likeliest is named, all are told, and it is inferred. What
+//! a program decides is not known, and a socket's own filter cannot be listed: both are said.
+
+mod cilium;
+mod evidence;
+mod remedy;
+#[cfg(test)]
+mod tests;
+
+use crate::event::{Confidence, Explanation, Program as Named};
+use crate::explain::Observation;
+use crate::node::program::{Attached, Direction, Hold, Place, Program, Programs};
+
+/// Says what is attached where it was dropped.
+pub(super) fn refine(explanation: &mut Explanation, facts: &Programs, drop: &Observation<'_>) {
+    let Some(place) = facts.place else { return };
+    let ranked = ranked(&facts.attached);
+    let Some(first) = ranked.first() else {
+        nothing_there(explanation, facts, place, drop);
+        return;
+    };
+    let why = cilium::why(facts);
+    let what = subject(first, facts);
+    let summary = match (place, ranked.len()) {
+        (Place::Redirect, _) => {
+            let to = drop.interface.unwrap_or("an interface");
+            format!("{what} sent it to {to}, which does not take it")
+        }
+        (_, 1) => format!("{what} {}", dropped(place)),
+        (_, several) => {
+            format!("one of {several} {} {}, likeliest {what}", crowd(place, facts), dropped(place))
+        }
+    };
+    explanation.summary = match &why {
+        Some(why) => format!("{summary}: {why}"),
+        None => summary,
+    };
+    explanation.confidence = confidence(&ranked, facts, place);
+    explanation.evidence.extend(evidence::of(&ranked, facts));
+    explanation.remedy = remedy::of(first, facts, place, drop);
+    explanation.owner = first.program.as_ref().and_then(owner);
+    explanation.program = first.program.as_ref().map(|program| Named {
+        id: program.id,
+        name: program.name.clone(),
+        kind: program.kind.clone(),
+        attach: attach(first, facts),
+        owner: owner(program),
+    });
+    let mut open = explanation.unknown.take().into_iter().collect::<Vec<_>>();
+    if place == Place::Cgroup(Direction::Ingress) {
+        open.push("whether the socket has a filter of its own as well: the kernel does not list those".to_owned());
+    }
+    if why.is_none() && facts.cilium.as_ref().is_some_and(|metrics| metrics.since.is_none()) {
+        open.push(
+            "Cilium's reason: its counters were read for the first time, the next drop shows which one moves"
+                .to_owned(),
+        );
+    }
+    explanation.unknown = (!open.is_empty()).then(|| open.join("; "));
+}
+
+/// The likeliest first: what belongs to somebody who drops on purpose, then the unknown, then those who only look.
+fn ranked(attached: &[Attached]) -> Vec<&Attached> {
+    let mut ranked = attached.iter().collect::<Vec<_>>();
+    ranked.sort_by_key(|at| match at.program.as_ref().and_then(|program| program.owner) {
+        Some(owner) if owner.enforces => 0,
+        None => 1,
+        Some(_) => 2,
+    });
+    ranked
+}
+
+fn confidence(ranked: &[&Attached], facts: &Programs, place: Place) -> Confidence {
+    let told_apart = match place {
+        // A packet to a cgroup's socket may also have met the socket's own filter, one to netkit a peer that is down.
+        Place::Cgroup(Direction::Ingress) | Place::Netkit | Place::Redirect => false,
+        Place::Cgroup(Direction::Egress) => facts.cgroup.is_some(),
+        Place::Tc(_) | Place::Xdp => true,
+    };
+    if ranked.len() == 1 && facts.complete && told_apart { Confidence::Derived } else { Confidence::Inferred }
+}
+
+/// `the tc program cil_from_container (id 77) at eth0 ingress`.
+fn subject(at: &Attached, facts: &Programs) -> String {
+    let place = attach(at, facts);
+    let Some(program) = &at.program else {
+        let Hold::Filter(filter) = &at.hold else { return format!("what is attached at {place}") };
+        return format!("the tc {filter} at {place}");
+    };
+    let kind = match at.hold {
+        Hold::Tcx | Hold::Filter(_) => "tc",
+        Hold::Netkit => "netkit",
+        Hold::Xdp(_) => "XDP",
+        Hold::Cgroup(_) => "cgroup",
+    };
+    let preposition = if matches!(at.hold, Hold::Cgroup(_)) { "of" } else { "at" };
+    format!("the {kind} program {} {preposition} {place}", named(program))
+}
+
+/// `cil_from_container (id 77)`.
+fn named(program: &Program) -> String {
+    if program.name.is_empty() { format!("id {}", program.id) } else { format!("{} (id {})", program.name, program.id) }
+}
+
+fn dropped(place: Place) -> &'static str {
+    match place {
+        Place::Cgroup(Direction::Ingress) => "kept it from its socket",
+        Place::Cgroup(Direction::Egress) => "refused what its socket sent",
+        _ => "dropped it",
+    }
+}
+
+/// Several at one place.
+fn crowd(place: Place, facts: &Programs) -> String {
+    let device = device(facts);
+    match place {
+        Place::Tc(direction) => format!("programs and filters at {device} {}", direction.as_str()),
+        Place::Cgroup(_) => match &facts.cgroup {
+            Some(path) => format!("programs of cgroup {path} and those above it"),
+            None => "programs of the cgroups of this node".to_owned(),
+        },
+        Place::Xdp | Place::Netkit | Place::Redirect => format!("programs at {device}"),
+    }
+}
+
+/// Where it is attached: `eth0 ingress`, `eth0 xdpdrv`, `/sys/fs/cgroup/system.slice`.
+fn attach(at: &Attached, facts: &Programs) -> String {
+    match (&at.hold, facts.place) {
+        (Hold::Cgroup(path), _) if path.is_empty() => "its cgroup".to_owned(),
+        (Hold::Cgroup(path), _) => path.clone(),
+        (Hold::Xdp(mode), _) => format!("{} {mode}", device(facts)),
+        (Hold::Netkit, _) => format!("{} netkit", device(facts)),
+        (_, Some(Place::Tc(direction))) => format!("{} {}", device(facts), direction.as_str()),
+        _ => format!("{} ingress", device(facts)),
+    }
+}
+
+fn device(facts: &Programs) -> &str {
+    facts.device.as_deref().unwrap_or("the interface")
+}
+
+fn owner(program: &Program) -> Option<String> {
+    program.owner.map(|owner| owner.name.to_owned())
+}
+
+/// Nothing that can drop is there: what the event says stands.
+fn nothing_there(explanation: &mut Explanation, facts: &Programs, place: Place, drop: &Observation<'_>) {
+    if !facts.complete {
+        return;
+    }
+    if let (Place::Cgroup(Direction::Ingress), Some(path)) = (place, &facts.cgroup) {
+        "a filter that a program put on its own socket refused it".clone_into(&mut explanation.summary);
+        explanation.evidence.push(format!(
+            "neither cgroup {path} of the socket nor one above it has a BPF program for received packets"
+        ));
+        explanation.remedy = remedy::of_socket(drop);
+        explanation.unknown = Some("which filter it is: the kernel does not list the filters of sockets".to_owned());
+        return;
+    }
+    let at = match place {
+        Place::Cgroup(_) => facts.cgroup.clone().unwrap_or_else(|| "any cgroup".to_owned()),
+        Place::Tc(direction) => format!("{} {}", device(facts), direction.as_str()),
+        Place::Xdp => format!("{} (XDP)", device(facts)),
+        Place::Netkit | Place::Redirect => device(facts).to_owned(),
+    };
+    explanation.unknown = Some(format!("which program: nothing that can drop is attached at {at} now"));
+}
