@@ -1,15 +1,16 @@
 //! Cilium's own count of what it dropped and why: its pinned map `cilium_metrics`.
 //!
-//! Rule: only the map's numbers are read. One look gives sums since Cilium started; what rose between two looks tells why
-//! the drops in between happened, whoever they hit.
+//! Rule: only the map's numbers are read. One look gives sums since Cilium started; what rose since the last look before
+//! the drop tells why packets were dropped meanwhile, this one among them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use aya::maps::{Map, MapData, MapType, PerCpuHashMap};
 
 use super::{map_name, pins};
+use crate::host::clock::monotonic;
 
 /// Where Cilium pins it below a BPF file system (`defaults.TCGlobalsPath`, all versions).
 const PATH: &str = "tc/globals/cilium_metrics";
@@ -45,17 +46,35 @@ pub struct Metrics {
     pub sums: Vec<(Why, u64)>,
 }
 
-/// What was read last.
-#[derive(Debug, Default)]
-pub(super) struct Memory(Option<(SystemTime, Sums)>);
+/// Looks kept: a drop may be asked about after others that came later.
+const LOOKS: usize = 8;
+/// A look is kept if the last is older than this, nanoseconds, so that a flood of questions does not push out all that
+/// are older than its drops.
+const APART: u64 = 250_000_000;
 
-/// Reads the map at its place, or the one that a program uses; `None` if there is none.
-pub(super) fn read(memory: &mut Memory, maps: &[u32]) -> Option<Result<Metrics, String>> {
+/// One look at the map.
+#[derive(Debug)]
+struct Look {
+    /// `CLOCK_MONOTONIC`, nanoseconds.
+    time: u64,
+    wall: SystemTime,
+    sums: Sums,
+}
+
+/// The last looks, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Memory(VecDeque<Look>);
+
+/// Reads the map at its place, or the one that a program uses; `None` if there is none. `time` is that of the drop,
+/// `CLOCK_MONOTONIC` ns.
+pub(super) fn read(memory: &mut Memory, maps: &[u32], time: u64) -> Option<Result<Metrics, String>> {
     let map = match find(maps)? {
         Ok(map) => map,
         Err(why) => return Some(Err(why)),
     };
-    Some(sums(map).map(|sums| compare(memory, sums, SystemTime::now())))
+    // Taken before the map is read: what it counts later belongs to later drops.
+    let (now, wall) = (monotonic(), SystemTime::now());
+    Some(sums(map).map(|sums| compare(memory, Look { time: now, wall, sums }, time)))
 }
 
 fn find(maps: &[u32]) -> Option<Result<MapData, String>> {
@@ -95,14 +114,24 @@ fn add(entries: impl Iterator<Item = (Key, u64)>) -> Sums {
     sums
 }
 
-fn compare(memory: &mut Memory, sums: Sums, now: SystemTime) -> Metrics {
-    let before = memory.0.replace((now, sums.clone()));
-    let since = before.as_ref().map(|(time, _)| *time);
-    let before = before.map(|(_, sums)| sums).unwrap_or_default();
-    let grown = |why: &Why, now: u64| now.saturating_sub(before.get(why).copied().unwrap_or_default());
-    let rose = sums.iter().map(|(why, sum)| (*why, grown(why, *sum))).filter(|(_, rise)| *rise > 0);
-    let rose = if since.is_some() { most_first(rose.collect()) } else { Vec::new() };
-    Metrics { rose, since, sums: most_first(sums.into_iter().collect()) }
+fn compare(memory: &mut Memory, look: Look, drop: u64) -> Metrics {
+    let looks = &mut memory.0;
+    let before = looks.iter().rev().find(|look| drop == 0 || look.time < drop);
+    let grown = |why: &Why, now: u64| {
+        let before = before.and_then(|look| look.sums.get(why)).copied().unwrap_or_default();
+        now.saturating_sub(before)
+    };
+    let rose = look.sums.iter().map(|(why, sum)| (*why, grown(why, *sum))).filter(|(_, rise)| *rise > 0);
+    let rose = if before.is_some() { most_first(rose.collect()) } else { Vec::new() };
+    let since = before.map(|look| look.wall);
+    let sums = most_first(look.sums.clone().into_iter().collect());
+    if looks.back().is_none_or(|last| look.time.saturating_sub(last.time) >= APART) {
+        if looks.len() == LOOKS {
+            looks.pop_front();
+        }
+        looks.push_back(look);
+    }
+    Metrics { rose, since, sums }
 }
 
 fn most_first(mut counts: Vec<(Why, u64)>) -> Vec<(Why, u64)> {
@@ -125,16 +154,38 @@ mod tests {
         assert_eq!(sums, Sums::from([(POLICY_IN, 5), (Why { direction: 2, ..POLICY_IN }, 1)]));
     }
 
+    fn look(time: u64, sums: &[(Why, u64)]) -> Look {
+        Look { time, wall: SystemTime::UNIX_EPOCH, sums: sums.iter().copied().collect() }
+    }
+
     #[test]
-    fn only_a_second_look_tells_what_rose() {
-        let (mut memory, now) = (Memory::default(), SystemTime::UNIX_EPOCH);
-        let first = compare(&mut memory, Sums::from([(POLICY_IN, 5), (NO_SERVICE, 9)]), now);
+    fn only_a_look_before_the_drop_tells_what_rose() {
+        let mut memory = Memory::default();
+        let first = compare(&mut memory, look(100, &[(POLICY_IN, 5), (NO_SERVICE, 9)]), 90);
         assert_eq!((first.rose, first.since), (Vec::new(), None));
         assert_eq!(first.sums, [(NO_SERVICE, 9), (POLICY_IN, 5)]);
-        let second = compare(&mut memory, Sums::from([(POLICY_IN, 8), (NO_SERVICE, 9)]), now);
-        assert_eq!((second.rose, second.since), (vec![(POLICY_IN, 3)], Some(now)));
+        let second = compare(&mut memory, look(APART + 100, &[(POLICY_IN, 8), (NO_SERVICE, 9)]), 200);
+        assert_eq!((second.rose, second.since), (vec![(POLICY_IN, 3)], Some(SystemTime::UNIX_EPOCH)));
+        // Asked about later, dropped at the same time.
+        let third = compare(&mut memory, look(APART + 200, &[(POLICY_IN, 8), (NO_SERVICE, 9)]), 201);
+        assert_eq!(third.rose, [(POLICY_IN, 3)]);
         // Cilium was started anew, with an empty map.
-        let third = compare(&mut memory, Sums::from([(POLICY_IN, 1)]), now);
-        assert_eq!(third.rose, Vec::new());
+        let anew = compare(&mut memory, look(3 * APART, &[(POLICY_IN, 1)]), 2 * APART);
+        assert_eq!(anew.rose, Vec::new());
+        // A drop from before the first look.
+        assert_eq!(compare(&mut memory, look(4 * APART, &[(POLICY_IN, 2)]), 50).since, None);
+    }
+
+    #[test]
+    fn a_flood_of_questions_does_not_push_out_the_look_before_it() {
+        let mut memory = Memory::default();
+        for time in 0..1000 {
+            compare(&mut memory, look(APART + time, &[(POLICY_IN, time)]), APART);
+        }
+        assert_eq!(memory.0.len(), 1);
+        for round in 2..1000 {
+            compare(&mut memory, look(round * APART, &[]), 0);
+        }
+        assert_eq!(memory.0.len(), LOOKS);
     }
 }

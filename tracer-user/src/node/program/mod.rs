@@ -145,7 +145,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program
     }
     let owners = |name| programs.attached.iter().filter_map(|at| at.program.as_ref()).find(|p| p.is_of(name));
     if let Some(program) = owners("cilium") {
-        programs.cilium = match cilium::read(&mut memory.cilium, &program.map_ids) {
+        programs.cilium = match cilium::read(&mut memory.cilium, &program.map_ids, scene.question.time) {
             Some(Ok(metrics)) => Some(metrics),
             Some(Err(why)) => {
                 scene.unknown.push(why);
@@ -167,16 +167,14 @@ impl Program {
 fn place(packet: &Packet) -> Option<Place> {
     let reason = packet.reason.as_deref().unwrap_or_default();
     let reason = reason.strip_prefix("SKB_DROP_REASON_").unwrap_or(reason);
-    let sends = ["__dev_queue_xmit", "sch_handle_egress"].contains(&packet.symbol.as_str());
     Some(match (reason, packet.symbol.as_str()) {
         ("TC_INGRESS", _) => Place::Tc(Direction::Ingress),
         ("TC_EGRESS", _) => Place::Tc(Direction::Egress),
         ("XDP", _) => Place::Xdp,
         ("BPF_CGROUP_EGRESS", _) => Place::Cgroup(Direction::Egress),
         ("SOCKET_FILTER", _) => Place::Cgroup(Direction::Ingress),
-        (reason, _) if reason.starts_with("TC_") => {
-            Place::Tc(if sends { Direction::Egress } else { Direction::Ingress })
-        }
+        // Others of tc are about its chains, not about what a filter decides.
+        (reason, _) if reason.starts_with("TC_") => return None,
         (_, "skb_do_redirect" | "__bpf_redirect" | "bpf_clone_redirect") => Place::Redirect,
         (_, "netkit_xmit") => Place::Netkit,
         (_, symbol) if symbol.contains("xdp") => Place::Xdp,
@@ -270,8 +268,9 @@ mod tests {
         for (reason, symbol, wanted) in [
             ("TC_INGRESS", "__netif_receive_skb_core", Some(Place::Tc(Direction::Ingress))),
             ("SKB_DROP_REASON_TC_EGRESS", "__dev_queue_xmit", Some(Place::Tc(Direction::Egress))),
-            ("TC_CHAIN_NOTFOUND", "__dev_queue_xmit", Some(Place::Tc(Direction::Egress))),
-            ("TC_CHAIN_NOTFOUND", "__netif_receive_skb_core", Some(Place::Tc(Direction::Ingress))),
+            ("TC_CHAIN_NOTFOUND", "__dev_queue_xmit", None),
+            ("", "__dev_queue_xmit", Some(Place::Tc(Direction::Egress))),
+            ("", "sch_handle_ingress", Some(Place::Tc(Direction::Ingress))),
             ("NOT_SPECIFIED", "veth_xdp_rcv_skb", Some(Place::Xdp)),
             ("", "do_xdp_generic", Some(Place::Xdp)),
             ("BPF_CGROUP_EGRESS", "ip_finish_output", Some(Place::Cgroup(Direction::Egress))),

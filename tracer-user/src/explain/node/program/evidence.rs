@@ -62,6 +62,10 @@ fn details(program: &Program) -> Vec<String> {
         let loaded = loaded.unwrap_or_default();
         sentences.push(format!("{name} has tag {}{loaded} by uid {}", program.tag, program.uid));
     }
+    if let Some(owner) = program.owner {
+        let watches = if owner.enforces { "" } else { ", which only watches" };
+        sentences.push(format!("by its names it belongs to {}{watches}", owner.name));
+    }
     if program.runs > 0 {
         sentences.push(format!("{name} ran {} times while the kernel counted", program.runs));
     }

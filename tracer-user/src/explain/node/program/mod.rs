@@ -10,7 +10,7 @@ mod remedy;
 mod tests;
 
 use crate::event::{Confidence, Explanation, Program as Named};
-use crate::explain::Observation;
+use crate::explain::{Observation, fill};
 use crate::node::program::{Attached, Direction, Hold, Place, Program, Programs};
 
 /// Says what is attached where it was dropped.
@@ -22,17 +22,7 @@ pub(super) fn refine(explanation: &mut Explanation, facts: &Programs, drop: &Obs
         return;
     };
     let why = cilium::why(facts);
-    let what = subject(first, facts);
-    let summary = match (place, ranked.len()) {
-        (Place::Redirect, _) => {
-            let to = drop.interface.unwrap_or("an interface");
-            format!("{what} sent it to {to}, which does not take it")
-        }
-        (_, 1) => format!("{what} {}", dropped(place)),
-        (_, several) => {
-            format!("one of {several} {} {}, likeliest {what}", crowd(place, facts), dropped(place))
-        }
-    };
+    let summary = summary(&ranked, first, facts, place, drop);
     explanation.summary = match &why {
         Some(why) => format!("{summary}: {why}"),
         None => summary,
@@ -54,11 +44,27 @@ pub(super) fn refine(explanation: &mut Explanation, facts: &Programs, drop: &Obs
     }
     if why.is_none() && facts.cilium.as_ref().is_some_and(|metrics| metrics.since.is_none()) {
         open.push(
-            "Cilium's reason: its counters were read for the first time, the next drop shows which one moves"
-                .to_owned(),
+            "Cilium's reason: its counters were not read before this drop, the next one shows which moves".to_owned(),
         );
     }
     explanation.unknown = (!open.is_empty()).then(|| open.join("; "));
+}
+
+fn summary(ranked: &[&Attached], first: &Attached, facts: &Programs, place: Place, drop: &Observation<'_>) -> String {
+    let did = match place {
+        Place::Cgroup(Direction::Ingress) => "kept it from its socket".to_owned(),
+        Place::Cgroup(Direction::Egress) => "refused what its socket sent".to_owned(),
+        Place::Redirect => {
+            format!("sent it to {}, which does not take it", drop.interface.unwrap_or("an interface"))
+        }
+        Place::Tc(_) | Place::Xdp | Place::Netkit => "dropped it".to_owned(),
+    };
+    let what = subject(first);
+    match ranked.len() {
+        1 if matches!(first.hold, Hold::Cgroup(_)) => format!("{what} of {} {did}", attach(first, facts)),
+        1 => format!("{what} at {} {did}", attach(first, facts)),
+        several => format!("one of {several} {} {did}, likeliest {what}", crowd(place, facts)),
+    }
 }
 
 /// The likeliest first: what belongs to somebody who drops on purpose, then the unknown, then those who only look.
@@ -82,34 +88,23 @@ fn confidence(ranked: &[&Attached], facts: &Programs, place: Place) -> Confidenc
     if ranked.len() == 1 && facts.complete && told_apart { Confidence::Derived } else { Confidence::Inferred }
 }
 
-/// `the tc program cil_from_container (id 77) at eth0 ingress`.
-fn subject(at: &Attached, facts: &Programs) -> String {
-    let place = attach(at, facts);
-    let Some(program) = &at.program else {
-        let Hold::Filter(filter) = &at.hold else { return format!("what is attached at {place}") };
-        return format!("the tc {filter} at {place}");
+/// `the tc program cil_from_container (id 77)`.
+fn subject(at: &Attached) -> String {
+    let kind = match (&at.hold, &at.program) {
+        (Hold::Filter(filter), None) => return format!("the tc {filter}"),
+        (Hold::Tcx | Hold::Filter(_), _) => "tc",
+        (Hold::Netkit, _) => "netkit",
+        (Hold::Xdp(_), _) => "XDP",
+        (Hold::Cgroup(_), _) => "cgroup",
     };
-    let kind = match at.hold {
-        Hold::Tcx | Hold::Filter(_) => "tc",
-        Hold::Netkit => "netkit",
-        Hold::Xdp(_) => "XDP",
-        Hold::Cgroup(_) => "cgroup",
-    };
-    let preposition = if matches!(at.hold, Hold::Cgroup(_)) { "of" } else { "at" };
-    format!("the {kind} program {} {preposition} {place}", named(program))
+    at.program
+        .as_ref()
+        .map_or_else(|| format!("a {kind} program"), |program| format!("the {kind} program {}", named(program)))
 }
 
 /// `cil_from_container (id 77)`.
 fn named(program: &Program) -> String {
     if program.name.is_empty() { format!("id {}", program.id) } else { format!("{} (id {})", program.name, program.id) }
-}
-
-fn dropped(place: Place) -> &'static str {
-    match place {
-        Place::Cgroup(Direction::Ingress) => "kept it from its socket",
-        Place::Cgroup(Direction::Egress) => "refused what its socket sent",
-        _ => "dropped it",
-    }
 }
 
 /// Several at one place.
@@ -151,7 +146,8 @@ fn nothing_there(explanation: &mut Explanation, facts: &Programs, place: Place, 
         return;
     }
     if let (Place::Cgroup(Direction::Ingress), Some(path)) = (place, &facts.cgroup) {
-        "a filter that a program put on its own socket refused it".clone_into(&mut explanation.summary);
+        let says = "a filter that the program behind {to} put on its own socket refused it";
+        explanation.summary = fill::sentence(says, drop);
         explanation.evidence.push(format!(
             "neither cgroup {path} of the socket nor one above it has a BPF program for received packets"
         ));
