@@ -22,6 +22,7 @@ const BPF_PROG_LOAD: u32 = 5;
 const BPF_OBJ_PIN: u32 = 6;
 const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 const BPF_LINK_CREATE: u32 = 28;
+const BPF_LINK_DETACH: u32 = 34;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -203,30 +204,47 @@ impl Verdict {
         Ok(line.with_context(|| format!("no number in {text}"))?.trim().parse()?)
     }
 
-    /// Attaches it to an interface of this thread's namespace. The descriptor is the link: it detaches on drop.
-    pub fn attach(&self, interface: u32) -> Result<OwnedFd> {
+    /// Attaches it to an interface of this thread's namespace.
+    pub fn attach(&self, interface: u32) -> Result<Link> {
         self.link(interface).with_context(|| format!("{:?} refused on interface {interface}", self.attach))
     }
 
     /// Attaches it to a cgroup, by its directory.
-    pub fn attach_to_cgroup(&self, directory: &Path) -> Result<OwnedFd> {
+    pub fn attach_to_cgroup(&self, directory: &Path) -> Result<Link> {
         let directory = File::open(directory)?;
         self.link(directory.as_raw_fd().cast_unsigned()).with_context(|| format!("{:?} refused", self.attach))
     }
 
-    fn link(&self, target: u32) -> io::Result<OwnedFd> {
+    fn link(&self, target: u32) -> io::Result<Link> {
         let link = bpf(BPF_LINK_CREATE, |attributes| {
             put32(attributes, 0, self.program.as_raw_fd().cast_unsigned());
             put32(attributes, 4, target);
             put32(attributes, 8, self.attach.place());
         })?;
         // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
-        Ok(unsafe { OwnedFd::from_raw_fd(link) })
+        Ok(Link(unsafe { OwnedFd::from_raw_fd(link) }))
     }
 
     /// Pins it, so that other programs can take it from there.
     pub fn pin(&self, path: &str) -> Result<()> {
         pin(&self.program, path)
+    }
+}
+
+/// What holds a program at its place; detached on drop, at once: a child that another test starts may hold a copy of the
+/// descriptor for a moment.
+#[derive(Debug)]
+pub struct Link(OwnedFd);
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let done = bpf(BPF_LINK_DETACH, |attributes| put32(attributes, 0, self.0.as_raw_fd().cast_unsigned()));
+        // ENOLINK: its interface or cgroup is gone already.
+        if let Err(error) = done.map(drop)
+            && error.raw_os_error() != Some(libc::ENOLINK)
+        {
+            eprintln!("a BPF link is detached with its descriptor only: {error}");
+        }
     }
 }
 
@@ -296,7 +314,7 @@ pub fn with_file_system<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Res
 }
 
 /// Attaches a nameless program that answers `verdict` to every packet of an interface of this thread's namespace.
-pub fn attach_verdict(attach: Attach, interface: u32, verdict: i32) -> Result<OwnedFd> {
+pub fn attach_verdict(attach: Attach, interface: u32, verdict: i32) -> Result<Link> {
     Verdict::load(attach, "", verdict)?.attach(interface)
 }
 

@@ -46,7 +46,7 @@ const MOST_BTF: u32 = 16 << 20;
 struct Query {
     target: u32,
     attach_type: u32,
-    query_flags: u32,
+    how: u32,
     attach_flags: u32,
     programs: u64,
     count: u32,
@@ -70,7 +70,7 @@ struct ById {
 struct Info {
     fd: u32,
     length: u32,
-    info: u64,
+    into: u64,
 }
 
 #[repr(C)]
@@ -151,7 +151,7 @@ pub(super) fn of_device(index: u32, attach_type: u32) -> Result<Vec<Attachment>,
 /// The programs of a cgroup, by its directory, in the order in which they run.
 pub(super) fn of_cgroup(directory: &impl AsRawFd, attach_type: u32, flags: u32) -> Result<Vec<u32>, Errno> {
     let target = directory.as_raw_fd().cast_unsigned();
-    query(Query { target, attach_type, query_flags: flags, ..Query::default() }, None)
+    query(Query { target, attach_type, how: flags, ..Query::default() }, None)
 }
 
 fn query(mut query: Query, links: Option<&mut [u32; MOST]>) -> Result<Vec<u32>, Errno> {
@@ -181,7 +181,7 @@ pub(super) fn describe(id: u32) -> Result<Described, Errno> {
         tag: first.tag,
         loaded: first.load_time,
         uid: first.created_by_uid,
-        name: text(&first.name.map(|letter| letter as u8)),
+        name: text(&first.name.map(|letter| letter.to_ne_bytes()[0])),
         runs: first.run_cnt,
         maps,
         function: (first.btf_id != 0 && first.nr_func_info != 0).then(|| function(&fd, first.btf_id)).flatten(),
@@ -196,7 +196,7 @@ fn empty() -> bpf_prog_info {
 fn info(fd: &OwnedFd, mut info: bpf_prog_info) -> Result<bpf_prog_info, Errno> {
     let address = std::ptr::from_mut(&mut info).expose_provenance() as u64;
     let length = size_of::<bpf_prog_info>() as u32;
-    let mut attributes = Info { fd: fd.as_raw_fd().cast_unsigned(), length, info: address };
+    let mut attributes = Info { fd: fd.as_raw_fd().cast_unsigned(), length, into: address };
     // SAFETY: `info` is as large as said, and its addresses are 0 or have the room that stands beside them.
     unsafe { bpf(INFO_BY_FD, &mut attributes) }?;
     Ok(info)
@@ -223,16 +223,14 @@ fn function(fd: &OwnedFd, btf: u32) -> Option<String> {
 
 /// Reads a type table; its size.
 fn types(fd: &OwnedFd, into: &mut [u8]) -> Option<u32> {
-    let mut info = BtfInfo { size: into.len() as u32, btf: writable(into), ..BtfInfo::default() };
-    if into.is_empty() {
-        info.btf = 0;
-    }
-    let address = std::ptr::from_mut(&mut info).expose_provenance() as u64;
+    let btf = if into.is_empty() { 0 } else { writable(into) };
+    let mut table = BtfInfo { size: into.len() as u32, btf, ..BtfInfo::default() };
+    let address = std::ptr::from_mut(&mut table).expose_provenance() as u64;
     let length = size_of::<BtfInfo>() as u32;
-    let mut attributes = Info { fd: fd.as_raw_fd().cast_unsigned(), length, info: address };
-    // SAFETY: `info` is as large as said, and there is room for `size` bytes.
+    let mut attributes = Info { fd: fd.as_raw_fd().cast_unsigned(), length, into: address };
+    // SAFETY: `table` is as large as said, and there is room for `size` bytes.
     unsafe { bpf(INFO_BY_FD, &mut attributes) }.ok()?;
-    Some(info.size)
+    Some(table.size)
 }
 
 /// Opens what is pinned at a path, for reading only.

@@ -62,7 +62,7 @@ fn describe(id: u32) -> Result<Program, Errno> {
         id,
         name: longest(&found.name, found.function.as_deref().unwrap_or_default()),
         kind: kind(found.kind),
-        tag: found.tag.iter().map(|byte| format!("{byte:02x}")).collect(),
+        tag: format!("{:016x}", u64::from_be_bytes(found.tag)),
         loaded: (found.loaded > 0).then(|| boot_time().map(|boot| boot + Duration::from_nanos(found.loaded))).flatten(),
         uid: found.uid,
         runs: found.runs,

@@ -206,7 +206,7 @@ fn take_options(filter: &mut Filter, options: &[u8]) {
 /// The attributes of a classifier's actions, and of its own policer (`uapi/linux/pkt_cls.h`, 6.18).
 fn action_attributes(classifier: &str) -> (Option<u16>, Option<u16>) {
     match classifier {
-        "bpf" => (Some(1), Some(2)),
+        "bpf" | "cgroup" => (Some(1), Some(2)),
         "u32" => (Some(7), Some(6)),
         "flower" => (Some(3), None),
         "matchall" => (Some(2), None),
@@ -214,7 +214,6 @@ fn action_attributes(classifier: &str) -> (Option<u16>, Option<u16>) {
         "fw" => (Some(4), Some(2)),
         "flow" => (Some(9), Some(10)),
         "route" => (Some(6), Some(5)),
-        "cgroup" => (Some(1), Some(2)),
         _ => (None, None),
     }
 }

@@ -27,7 +27,8 @@ pub(super) fn refine(explanation: &mut Explanation, facts: &Programs, drop: &Obs
         Some(why) => format!("{summary}: {why}"),
         None => summary,
     };
-    explanation.confidence = confidence(&ranked, facts, place);
+    // Where the kernel gives no reason, the place may not be sure either.
+    explanation.confidence = explanation.confidence.max(confidence(&ranked, facts, place));
     explanation.evidence.extend(evidence::of(&ranked, facts));
     explanation.remedy = remedy::of(first, facts, place, drop);
     explanation.owner = first.program.as_ref().and_then(owner);

@@ -9,10 +9,10 @@ use crate::node::program::{Action, Attached, Direction, Filter, Hold, Metrics, O
 
 const CILIUM: Owner = Owner { name: "cilium", enforces: true };
 
-fn program(id: u32, name: &str, owner: Option<Owner>) -> Option<Program> {
-    let loaded = Some(SystemTime::UNIX_EPOCH + Duration::from_secs(60));
+fn program(id: u32, name: &str, owner: Option<Owner>) -> Program {
+    let loaded = Some(SystemTime::UNIX_EPOCH + Duration::from_mins(1));
     let (kind, tag) = ("sched_cls".to_owned(), "a04f5eef06a7f555".to_owned());
-    Some(Program { id, name: name.to_owned(), kind, tag, loaded, owner, ..Program::default() })
+    Program { id, name: name.to_owned(), kind, tag, loaded, owner, ..Program::default() }
 }
 
 fn at_eth0(place: Place, attached: Vec<Attached>) -> Programs {
@@ -20,8 +20,8 @@ fn at_eth0(place: Place, attached: Vec<Attached>) -> Programs {
     Programs { place: Some(place), device, attached, complete: true, ..Programs::default() }
 }
 
-fn tcx(program: Option<Program>, link: Option<u32>) -> Attached {
-    Attached { hold: Hold::Tcx, link, program }
+fn tcx(program: Program, link: Option<u32>) -> Attached {
+    Attached { hold: Hold::Tcx, link, program: Some(program) }
 }
 
 fn refined(facts: &Programs) -> Explanation {
@@ -127,7 +127,7 @@ fn a_cgroup_of_systemd_is_opened_by_its_unit() {
     let systemd = Owner { name: "systemd", enforces: true };
     let path = "/sys/fs/cgroup/system.slice/web.service".to_owned();
     let hold = Hold::Cgroup("/sys/fs/cgroup/system.slice".to_owned());
-    let attached = vec![Attached { hold, link: None, program: program(9, "sd_fw_egress", Some(systemd)) }];
+    let attached = vec![Attached { hold, link: None, program: Some(program(9, "sd_fw_egress", Some(systemd))) }];
     let place = Place::Cgroup(Direction::Egress);
     let facts = Programs { cgroup: Some(path), device: None, ..at_eth0(place, attached) };
     let said = refined(&facts);
