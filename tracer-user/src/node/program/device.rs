@@ -23,7 +23,7 @@ const MODES: [(u16, &str); 3] = [(5, "xdpdrv"), (6, "xdpgeneric"), (7, "xdpofflo
 const MOST_LINKS: usize = 4096;
 
 /// What is there, and what could not be looked at.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Found {
     pub(super) seen: Vec<Seen>,
     pub(super) refused: Vec<(&'static str, Errno)>,
@@ -108,11 +108,7 @@ fn xdp(found: &mut Found, index: u32, generic: bool) {
             let fits = |mode: &str| (mode == "xdpgeneric") == generic;
             let several = programs.len() > 1;
             for (mode, program) in programs.into_iter().filter(|(mode, _)| !several || fits(mode)) {
-                found.seen.push(Seen {
-                    hold: Hold::Xdp(mode),
-                    link: link_of(program, LinkType::Xdp),
-                    program: Some(program),
-                });
+                found.seen.push(Seen { hold: Hold::Xdp(mode), link: None, program: Some(program) });
             }
         }
         Err(error) => found.refused.push(("the XDP programs", errno(error))),

@@ -11,6 +11,7 @@ mod device;
 mod filter;
 #[cfg(test)]
 mod filter_tests;
+mod kept;
 mod owner;
 mod pins;
 
@@ -21,6 +22,7 @@ pub use owner::Owner;
 
 use aya::programs::links::LinkType;
 use details::map_name;
+use kept::Kept;
 
 use super::recent::Recent;
 use super::{Packet, Scene};
@@ -105,7 +107,9 @@ pub struct Programs {
 pub(super) struct Memory {
     programs: Recent<u32, Result<Program, Errno>>,
     pins: Recent<(), pins::Pins>,
-    cgroups: Recent<(u64, u32), OfCgroup>,
+    devices: Kept<(u32, u32, Place, bool), Result<device::Found, HostError>>,
+    cgroups: Kept<(u64, u32), OfCgroup>,
+    links: Kept<(u32, bool), Option<u32>>,
     cilium: cilium::Memory,
 }
 
@@ -113,6 +117,7 @@ pub(super) struct Memory {
 type OfCgroup = (Option<String>, Result<Vec<cgroup::Attached>, Errno>);
 
 /// Something at the place, by number.
+#[derive(Clone, Debug)]
 struct Seen {
     hold: Hold,
     link: Option<u32>,
@@ -126,26 +131,22 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program
     let mut programs = Programs { place: Some(place), complete: true, ..Programs::default() };
     let seen = match place {
         Place::Cgroup(direction) => of_cgroup(scene, memory, &mut programs, direction),
-        _ => of_device(scene, &mut programs, place)?,
+        _ => of_device(scene, memory, &mut programs, place)?,
     };
     programs.cut = seen.len() > MOST;
-    for Seen { hold, link, program } in seen.into_iter().take(MOST) {
-        let label = if let Hold::Filter(filter) = &hold { filter.label() } else { None };
-        let found = program.map(|id| details::read(id, label, memory));
-        let program = match found {
-            Some(Ok(program)) => Some(program),
-            Some(Err(errno)) => {
-                let id = program.unwrap_or_default();
-                scene.unknown.push(format!("what BPF program {id} is ({errno}){}", fix(errno)));
-                Some(Program { id, name: label.unwrap_or_default().to_owned(), ..Program::default() })
-            }
-            None => None,
-        };
-        programs.attached.push(Attached { hold, link, program });
+    for seen in seen.into_iter().take(MOST) {
+        let attached = describe(scene, memory, seen);
+        programs.attached.push(attached);
     }
-    let owners = |name| programs.attached.iter().filter_map(|at| at.program.as_ref()).find(|p| p.is_of(name));
-    if let Some(program) = owners("cilium") {
-        programs.cilium = match cilium::read(&mut memory.cilium, &program.map_ids, scene.question.time) {
+    let unpinned = |at: &Attached| at.program.as_ref().is_some_and(|program| program.pins.is_empty());
+    if programs.attached.iter().any(unpinned) && memory.pins.get((), pins::read).cut {
+        scene.unknown.push(format!("where all programs are pinned: more than {} pinned files", pins::MOST));
+    }
+    let of_cilium =
+        programs.attached.iter().filter_map(|at| at.program.as_ref()).find(|program| program.is_of("cilium"));
+    if let Some(program) = of_cilium {
+        let metrics = cilium::read(&mut memory.cilium, &program.map_ids, scene.question.time);
+        programs.cilium = match metrics {
             Some(Ok(metrics)) => Some(metrics),
             Some(Err(why)) => {
                 scene.unknown.push(why);
@@ -155,6 +156,29 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program
         };
     }
     Ok(programs)
+}
+
+/// What it is that stands at the place.
+fn describe(scene: &mut Scene<'_>, memory: &mut Memory, seen: Seen) -> Attached {
+    let Seen { hold, link, program } = seen;
+    let Some(id) = program else { return Attached { hold, link, program: None } };
+    let label = if let Hold::Filter(filter) = &hold { filter.label() } else { None };
+    let program = details::read(id, label, memory).unwrap_or_else(|errno| {
+        scene.unknown.push(format!("what BPF program {id} is ({errno}){}", fix(errno)));
+        Program { id, name: label.unwrap_or_default().to_owned(), ..Program::default() }
+    });
+    let link = link.or_else(|| link_of(memory, &hold, id, scene.question.time));
+    Attached { hold, link, program: Some(program) }
+}
+
+/// The link that holds a program where the list of the place does not tell.
+fn link_of(memory: &mut Memory, hold: &Hold, program: u32, drop: u64) -> Option<u32> {
+    let kind = match hold {
+        Hold::Xdp(_) => LinkType::Xdp,
+        Hold::Cgroup(_) => LinkType::Cgroup,
+        Hold::Tcx | Hold::Netkit | Hold::Filter(_) => return None,
+    };
+    memory.links.get((program, kind == LinkType::Xdp), drop, || device::link_of(program, kind))
 }
 
 impl Program {
@@ -187,7 +211,12 @@ fn place(packet: &Packet) -> Option<Place> {
 }
 
 /// What is at the device, in the packet's namespace.
-fn of_device(scene: &mut Scene<'_>, programs: &mut Programs, place: Place) -> Result<Vec<Seen>, HostError> {
+fn of_device(
+    scene: &mut Scene<'_>,
+    memory: &mut Memory,
+    programs: &mut Programs,
+    place: Place,
+) -> Result<Vec<Seen>, HostError> {
     let packet = &scene.question.packet;
     let index = if place == Place::Redirect { packet.came_in_by } else { packet.interface.index };
     programs.device = scene.interface_name(index).map(str::to_owned);
@@ -199,7 +228,9 @@ fn of_device(scene: &mut Scene<'_>, programs: &mut Programs, place: Place) -> Re
         return Ok(Vec::new());
     }
     let generic = packet.symbol.contains("generic");
-    let found = scene.inside(|| device::read(index, place, generic))?;
+    let key = (scene.question.netns.inode, index, place, generic);
+    let found =
+        memory.devices.get(key, scene.question.time, || scene.inside(|| device::read(index, place, generic)))?;
     for (what, errno) in found.refused {
         programs.complete = false;
         scene.unknown.push(format!("{what} of {} ({errno}){}", programs.device.as_deref().unwrap_or("?"), fix(errno)));
@@ -214,7 +245,7 @@ fn of_cgroup(scene: &mut Scene<'_>, memory: &mut Memory, programs: &mut Programs
         Direction::Ingress => bpf::CGROUP_INGRESS,
         Direction::Egress => bpf::CGROUP_EGRESS,
     };
-    let (path, found) = memory.cgroups.get((id, attach_type), || read_cgroup(id, attach_type));
+    let (path, found) = memory.cgroups.get((id, attach_type), scene.question.time, || read_cgroup(id, attach_type));
     if path.is_none() {
         scene.unknown.push(match id {
             0 => "which cgroup the socket belongs to: the event does not carry it".to_owned(),
@@ -229,11 +260,7 @@ fn of_cgroup(scene: &mut Scene<'_>, memory: &mut Memory, programs: &mut Programs
         scene.unknown.push(format!("the BPF programs of the socket's cgroup ({errno}){}", fix(errno)));
         Vec::new()
     });
-    let seen = |at: cgroup::Attached| Seen {
-        hold: Hold::Cgroup(at.path),
-        link: device::link_of(at.program, LinkType::Cgroup),
-        program: Some(at.program),
-    };
+    let seen = |at: cgroup::Attached| Seen { hold: Hold::Cgroup(at.path), link: None, program: Some(at.program) };
     found.into_iter().map(seen).collect()
 }
 

@@ -12,7 +12,7 @@ use super::bpf;
 /// Where the node's BPF file system may be seen from the node itself and from a pod.
 pub(super) const ROOTS: [&str; 3] = ["/sys/fs/bpf", "/host/sys/fs/bpf", "/proc/1/root/sys/fs/bpf"];
 /// Files looked at. Each takes four system calls, so this is some 20 ms.
-const MOST: usize = 4096;
+pub(super) const MOST: usize = 4096;
 /// Depth of folders; Cilium's deepest is 6.
 const DEEPEST: usize = 8;
 

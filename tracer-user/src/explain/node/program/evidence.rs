@@ -46,7 +46,10 @@ fn attached(at: &Attached, facts: &Programs) -> String {
         _ => String::new(),
     };
     match &at.program {
-        Some(program) => format!("the {} program {} is attached at {place}{held}{order}", program.kind, named(program)),
+        Some(program) => {
+            let kind = if program.kind.is_empty() { "BPF" } else { &program.kind };
+            format!("the {kind} program {} is attached at {place}{held}{order}", named(program))
+        }
         None => match &at.hold {
             Hold::Filter(filter) => format!("{place} has the tc {filter}{order}"),
             _ => format!("{place} has a program{order}"),
