@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::Duration;
 
 use aya_obj::generated::bpf_prog_info;
 
@@ -239,6 +240,16 @@ pub(super) fn pinned(path: &Path) -> Result<OwnedFd, Errno> {
     let attributes = Get { path: path.as_ptr().expose_provenance() as u64, fd: 0, flags: READ_ONLY };
     // SAFETY: the path ends with NUL and lives on; the result is a descriptor.
     unsafe { bpf_fd(OBJECT_GET, attributes) }
+}
+
+/// How long this machine has been up, suspended or not: the clock of [`Described::loaded`]. `/proc/uptime` may be made up
+/// in a container.
+pub(super) fn uptime() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid, writable timespec; CLOCK_BOOTTIME exists since 2.6.39.
+    unsafe { libc::clock_gettime(libc::CLOCK_BOOTTIME, &raw mut time) };
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Duration::from_secs(seconds) + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 /// Up to the first NUL.

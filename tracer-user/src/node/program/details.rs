@@ -63,7 +63,7 @@ fn describe(id: u32) -> Result<Program, Errno> {
         name: longest(&found.name, found.function.as_deref().unwrap_or_default()),
         kind: kind(found.kind),
         tag: format!("{:016x}", u64::from_be_bytes(found.tag)),
-        loaded: (found.loaded > 0).then(|| boot_time().map(|boot| boot + Duration::from_nanos(found.loaded))).flatten(),
+        loaded: loaded(found.loaded),
         uid: found.uid,
         runs: found.runs,
         maps: found.maps.iter().filter_map(|id| map_name(*id)).filter(|name| !name.is_empty()).take(MOST).collect(),
@@ -80,11 +80,10 @@ fn longest(name: &str, other: &str) -> String {
     if cut || name.is_empty() { other.to_owned() } else { name.to_owned() }
 }
 
-/// When this machine started.
-fn boot_time() -> Option<SystemTime> {
-    let text = std::fs::read_to_string("/proc/uptime").ok()?;
-    let seconds: f64 = text.split(' ').next()?.parse().ok()?;
-    SystemTime::now().checked_sub(Duration::try_from_secs_f64(seconds).ok()?)
+/// When a program was loaded that was so many nanoseconds after the machine's start; none if that is still to come.
+fn loaded(after_start: u64) -> Option<SystemTime> {
+    let ago = bpf::uptime().checked_sub(Duration::from_nanos(after_start)).filter(|_| after_start > 0)?;
+    SystemTime::now().checked_sub(ago)
 }
 
 /// `enum bpf_prog_type` in bpftool's words, as far as such programs drop packets.
@@ -119,6 +118,12 @@ mod tests {
         assert_eq!(longest("short", "shorter"), "short");
         assert_eq!(longest("", "progs.o:[tc]"), "progs");
         assert_eq!(longest("", ""), "");
+    }
+
+    #[test]
+    fn a_time_of_loading_is_in_the_past() {
+        assert_eq!((loaded(0), loaded(u64::MAX)), (None, None));
+        assert!(loaded(1).is_some_and(|at| at < SystemTime::now()));
     }
 
     #[test]

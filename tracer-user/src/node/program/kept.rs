@@ -40,15 +40,16 @@ impl<K, V> Default for Kept<K, V> {
 }
 
 impl<K: Hash + Eq, V: Clone> Kept<K, V> {
-    /// What was read after the drop (`CLOCK_MONOTONIC`, ns; 0 if that is not known), or is read now.
-    pub(super) fn get(&mut self, key: K, drop: u64, read: impl FnOnce() -> V) -> V {
+    /// What was read after the drop (`CLOCK_MONOTONIC`, ns; 0 if that is not known), or is read now; and whether it is a
+    /// reading from before it after all.
+    pub(super) fn get(&mut self, key: K, drop: u64, read: impl FnOnce() -> V) -> (V, bool) {
         let now = Instant::now();
         self.credit = (self.credit + now.saturating_duration_since(self.counted) / SHARE).min(SAVED);
         self.counted = now;
         if let Some(kept) = self.readings.get(&key) {
             let tells = drop != 0 && kept.clock >= drop;
             if tells || self.credit.is_zero() && kept.done.elapsed() < OLDEST {
-                return kept.value.clone();
+                return (kept.value.clone(), !tells);
             }
         }
         if self.readings.len() >= MOST {
@@ -60,7 +61,7 @@ impl<K: Hash + Eq, V: Clone> Kept<K, V> {
         let done = Instant::now();
         self.credit = self.credit.saturating_sub(done - now);
         self.readings.insert(key, Reading { value: value.clone(), done, clock });
-        value
+        (value, false)
     }
 }
 
@@ -72,11 +73,11 @@ mod tests {
     fn a_reading_after_the_drop_is_used_again_and_no_other() {
         let mut kept = Kept::default();
         let drop = monotonic();
-        assert_eq!(kept.get('a', drop, || 1), 1);
-        assert_eq!(kept.get('a', drop, || 2), 1, "read after this drop");
-        assert_eq!(kept.get('a', monotonic(), || 3), 3, "a later drop");
-        assert_eq!(kept.get('a', 0, || 4), 4, "a drop at an unknown time");
-        assert_eq!(kept.get('b', drop, || 5), 5, "another one");
+        assert_eq!(kept.get('a', drop, || 1), (1, false));
+        assert_eq!(kept.get('a', drop, || 2), (1, false), "read after this drop");
+        assert_eq!(kept.get('a', monotonic(), || 3), (3, false), "a later drop");
+        assert_eq!(kept.get('a', 0, || 4), (4, false), "a drop at an unknown time");
+        assert_eq!(kept.get('b', drop, || 5), (5, false), "another one");
     }
 
     #[test]
@@ -86,10 +87,10 @@ mod tests {
             std::thread::sleep(2 * SAVED);
             1
         };
-        assert_eq!(kept.get('a', 0, slow), 1);
+        assert_eq!(kept.get('a', 0, slow), (1, false));
         kept.credit = Duration::ZERO;
         kept.counted = Instant::now() + Duration::from_secs(1);
-        assert_eq!(kept.get('a', monotonic(), || 2), 1);
+        assert_eq!(kept.get('a', monotonic(), || 2), (1, true));
     }
 
     #[test]

@@ -24,13 +24,17 @@ use aya::programs::links::LinkType;
 use details::map_name;
 use kept::Kept;
 
+use std::time::{Duration, SystemTime};
+
 use super::recent::Recent;
 use super::{Packet, Scene};
-use crate::host::HostError;
 use crate::host::error::Errno;
+use crate::host::{Clock, HostError};
 
 /// Programs that are told of one place.
 const MOST: usize = 16;
+/// How far apart two times can be that are the same.
+const INEXACT: Duration = Duration::from_millis(100);
 
 /// The way of a packet through a device or a cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -134,9 +138,16 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program
         _ => of_device(scene, memory, &mut programs, place)?,
     };
     programs.cut = seen.len() > MOST;
+    let time = scene.question.time;
+    let dropped = (time != 0).then(|| Clock::measure().wall(time));
     for seen in seen.into_iter().take(MOST) {
         let attached = describe(scene, memory, seen);
-        programs.attached.push(attached);
+        match attached.program.as_ref().filter(|program| loaded_after(program, dropped)) {
+            Some(Program { id, name, .. }) => scene.unknown.push(format!(
+                "what was there in place of {name} (id {id}), which is attached now but was loaded after this drop"
+            )),
+            None => programs.attached.push(attached),
+        }
     }
     let unpinned = |at: &Attached| at.program.as_ref().is_some_and(|program| program.pins.is_empty());
     if programs.attached.iter().any(unpinned) && memory.pins.get((), pins::read).cut {
@@ -156,6 +167,12 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program
         };
     }
     Ok(programs)
+}
+
+/// Whether a program came too late to have dropped the packet. Both times are good to some 10 ms.
+fn loaded_after(program: &Program, dropped: Option<SystemTime>) -> bool {
+    let (Some(loaded), Some(dropped)) = (program.loaded, dropped) else { return false };
+    loaded.duration_since(dropped).is_ok_and(|late| late > INEXACT)
 }
 
 /// What it is that stands at the place.
@@ -178,7 +195,7 @@ fn link_of(memory: &mut Memory, hold: &Hold, program: u32, drop: u64) -> Option<
         Hold::Cgroup(_) => LinkType::Cgroup,
         Hold::Tcx | Hold::Netkit | Hold::Filter(_) => return None,
     };
-    memory.links.get((program, kind == LinkType::Xdp), drop, || device::link_of(program, kind))
+    memory.links.get((program, kind == LinkType::Xdp), drop, || device::link_of(program, kind)).0
 }
 
 impl Program {
@@ -229,8 +246,10 @@ fn of_device(
     }
     let generic = packet.symbol.contains("generic");
     let key = (scene.question.netns.inode, index, place, generic);
-    let found =
-        memory.devices.get(key, scene.question.time, || scene.inside(|| device::read(index, place, generic)))?;
+    let time = scene.question.time;
+    let (found, early) = memory.devices.get(key, time, || scene.inside(|| device::read(index, place, generic)));
+    let found = found?;
+    note_early(scene, early);
     for (what, errno) in found.refused {
         programs.complete = false;
         scene.unknown.push(format!("{what} of {} ({errno}){}", programs.device.as_deref().unwrap_or("?"), fix(errno)));
@@ -245,7 +264,9 @@ fn of_cgroup(scene: &mut Scene<'_>, memory: &mut Memory, programs: &mut Programs
         Direction::Ingress => bpf::CGROUP_INGRESS,
         Direction::Egress => bpf::CGROUP_EGRESS,
     };
-    let (path, found) = memory.cgroups.get((id, attach_type), scene.question.time, || read_cgroup(id, attach_type));
+    let time = scene.question.time;
+    let ((path, found), early) = memory.cgroups.get((id, attach_type), time, || read_cgroup(id, attach_type));
+    note_early(scene, early);
     if path.is_none() {
         scene.unknown.push(match id {
             0 => "which cgroup the socket belongs to: the event does not carry it".to_owned(),
@@ -269,6 +290,14 @@ fn read_cgroup(id: u64, attach_type: u32) -> OfCgroup {
     match found {
         Some((directory, root)) => (Some(cgroup::shown(&directory)), cgroup::effective(&directory, &root, attach_type)),
         None => (None, cgroup::everywhere(attach_type)),
+    }
+}
+
+/// There was no time to look again.
+fn note_early(scene: &mut Scene<'_>, early: bool) {
+    if early {
+        let sentence = "whether this still was attached at the drop: it was read before it, to spare the CPU";
+        scene.unknown.push(sentence.to_owned());
     }
 }
 
@@ -308,6 +337,15 @@ mod tests {
         ] {
             assert_eq!(at(reason, symbol), wanted, "{reason} {symbol}");
         }
+    }
+
+    #[test]
+    fn a_program_of_later_is_not_blamed() {
+        let dropped = SystemTime::UNIX_EPOCH + Duration::from_secs(9);
+        let loaded = |late: u64| Program { loaded: Some(dropped + Duration::from_millis(late)), ..Program::default() };
+        assert!(loaded_after(&loaded(500), Some(dropped)));
+        assert!(!loaded_after(&loaded(20), Some(dropped)), "the same time, as far as it can be told");
+        assert!(!loaded_after(&loaded(500), None) && !loaded_after(&Program::default(), Some(dropped)));
     }
 
     #[test]

@@ -162,5 +162,5 @@ fn nothing_there(explanation: &mut Explanation, facts: &Programs, place: Place, 
         Place::Xdp => format!("{} (XDP)", device(facts)),
         Place::Netkit | Place::Redirect => device(facts).to_owned(),
     };
-    explanation.unknown = Some(format!("which program: nothing that can drop is attached at {at} now"));
+    explanation.unknown = Some(format!("which program: none that was there at the drop is attached at {at} now"));
 }

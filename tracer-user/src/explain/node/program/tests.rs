@@ -161,7 +161,7 @@ fn what_could_not_be_looked_at_changes_nothing() {
         assert_eq!(said.remedy, ["as the catalogue says"]);
     }
     let gone = refined(&at_eth0(INGRESS, Vec::new()));
-    assert_eq!(gone.unknown.unwrap(), "which program: nothing that can drop is attached at eth0 ingress now");
+    assert_eq!(gone.unknown.unwrap(), "which program: none that was there at the drop is attached at eth0 ingress now");
     assert_eq!(gone.summary, "as the event says");
 }
 
