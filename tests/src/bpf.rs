@@ -1,11 +1,14 @@
 //! The kernel's own list of BPF programs, maps and links, by `bpf(2)`: what a tracer holds, and what it left behind.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::{io, thread};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 /// `union bpf_attr` of include/uapi/linux/bpf.h as far as it is used here: the largest member stays below this.
 const ATTRIBUTES: usize = 128;
@@ -13,9 +16,13 @@ const ATTRIBUTES: usize = 128;
 const INFO: usize = 80;
 const NAME_LENGTH: usize = 16;
 
+const BPF_MAP_CREATE: u32 = 0;
+const BPF_MAP_UPDATE_ELEM: u32 = 2;
 const BPF_PROG_LOAD: u32 = 5;
+const BPF_OBJ_PIN: u32 = 6;
 const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 const BPF_LINK_CREATE: u32 = 28;
+const BPF_LINK_DETACH: u32 = 34;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
@@ -140,37 +147,175 @@ pub enum Attach {
     Xdp,
     TcxIngress,
     TcxEgress,
+    CgroupIngress,
+    CgroupEgress,
 }
 
-/// Attaches a program that answers `verdict` to every packet of an interface of this thread's namespace. The
-/// descriptor is the link: it detaches on drop.
-pub fn attach_verdict(attach: Attach, interface: u32, verdict: i32) -> Result<OwnedFd> {
-    const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
-    const BPF_PROG_TYPE_XDP: u32 = 6;
-    let (program, place) = match attach {
-        Attach::Xdp => (BPF_PROG_TYPE_XDP, 37),
-        Attach::TcxIngress => (BPF_PROG_TYPE_SCHED_CLS, 46),
-        Attach::TcxEgress => (BPF_PROG_TYPE_SCHED_CLS, 47),
-    };
-    // r0 = verdict; exit
-    let code = [0xb7 | u64::from(verdict.cast_unsigned()) << 32, 0x95];
-    let program = bpf(BPF_PROG_LOAD, |attributes| {
-        put32(attributes, 0, program);
-        put32(attributes, 4, 2);
-        put_pointer(attributes, 8, code.as_ptr().cast());
-        put_pointer(attributes, 16, c"GPL".as_ptr().cast());
-    });
-    let program = program.context("the kernel refuses a program that only answers")?;
-    // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
-    let program = unsafe { OwnedFd::from_raw_fd(program) };
-    let link = bpf(BPF_LINK_CREATE, |attributes| {
-        put32(attributes, 0, program.as_raw_fd().cast_unsigned());
-        put32(attributes, 4, interface);
-        put32(attributes, 8, place);
-    });
-    let link = link.with_context(|| format!("{attach:?} refused on interface {interface}"))?;
-    // SAFETY: as above.
-    Ok(unsafe { OwnedFd::from_raw_fd(link) })
+impl Attach {
+    /// `enum bpf_prog_type`.
+    const fn program_type(self) -> u32 {
+        match self {
+            Self::TcxIngress | Self::TcxEgress => 3,
+            Self::Xdp => 6,
+            Self::CgroupIngress | Self::CgroupEgress => 8,
+        }
+    }
+
+    /// `enum bpf_attach_type`.
+    const fn place(self) -> u32 {
+        match self {
+            Self::CgroupIngress => 0,
+            Self::CgroupEgress => 1,
+            Self::Xdp => 37,
+            Self::TcxIngress => 46,
+            Self::TcxEgress => 47,
+        }
+    }
+}
+
+/// A program that answers the same verdict to every packet; unloaded on drop, unless it is attached or pinned.
+#[derive(Debug)]
+pub struct Verdict {
+    attach: Attach,
+    program: OwnedFd,
+}
+
+impl Verdict {
+    /// `name` has at most 15 bytes.
+    pub fn load(attach: Attach, name: &str, verdict: i32) -> Result<Self> {
+        // r0 = verdict; exit
+        let code = [0xb7 | u64::from(verdict.cast_unsigned()) << 32, 0x95];
+        let program = bpf(BPF_PROG_LOAD, |attributes| {
+            put32(attributes, 0, attach.program_type());
+            put32(attributes, 4, 2);
+            put_pointer(attributes, 8, code.as_ptr().cast());
+            put_pointer(attributes, 16, c"GPL".as_ptr().cast());
+            attributes[48..48 + name.len()].copy_from_slice(name.as_bytes());
+        });
+        let program = program.context("the kernel refuses a program that only answers")?;
+        // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+        Ok(Self { attach, program: unsafe { OwnedFd::from_raw_fd(program) } })
+    }
+
+    /// The kernel's number.
+    pub fn id(&self) -> Result<u32> {
+        let text = fs::read_to_string(format!("/proc/self/fdinfo/{}", self.program.as_raw_fd()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(Kind::Program.fdinfo()));
+        Ok(line.with_context(|| format!("no number in {text}"))?.trim().parse()?)
+    }
+
+    /// Attaches it to an interface of this thread's namespace.
+    pub fn attach(&self, interface: u32) -> Result<Link> {
+        self.link(interface).with_context(|| format!("{:?} refused on interface {interface}", self.attach))
+    }
+
+    /// Attaches it to a cgroup, by its directory.
+    pub fn attach_to_cgroup(&self, directory: &Path) -> Result<Link> {
+        let directory = File::open(directory)?;
+        self.link(directory.as_raw_fd().cast_unsigned()).with_context(|| format!("{:?} refused", self.attach))
+    }
+
+    fn link(&self, target: u32) -> io::Result<Link> {
+        let link = bpf(BPF_LINK_CREATE, |attributes| {
+            put32(attributes, 0, self.program.as_raw_fd().cast_unsigned());
+            put32(attributes, 4, target);
+            put32(attributes, 8, self.attach.place());
+        })?;
+        // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+        Ok(Link(unsafe { OwnedFd::from_raw_fd(link) }))
+    }
+
+    /// Pins it, so that other programs can take it from there.
+    pub fn pin(&self, path: &str) -> Result<()> {
+        pin(&self.program, path)
+    }
+}
+
+/// What holds a program at its place; detached on drop, at once: a child that another test starts may hold a copy of the
+/// descriptor for a moment.
+#[derive(Debug)]
+pub struct Link(OwnedFd);
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let done = bpf(BPF_LINK_DETACH, |attributes| put32(attributes, 0, self.0.as_raw_fd().cast_unsigned()));
+        // ENOLINK: its interface or cgroup is gone already.
+        if let Err(error) = done.map(drop)
+            && error.raw_os_error() != Some(libc::ENOLINK)
+        {
+            eprintln!("a BPF link is detached with its descriptor only: {error}");
+        }
+    }
+}
+
+/// A per-CPU hash of this thread's making, with keys of 8 bytes and values of two numbers.
+#[derive(Debug)]
+pub struct CpuHash(OwnedFd);
+
+impl CpuHash {
+    pub fn new(name: &str) -> Result<Self> {
+        const BPF_MAP_TYPE_PERCPU_HASH: u32 = 5;
+        let map = bpf(BPF_MAP_CREATE, |attributes| {
+            for (at, value) in [BPF_MAP_TYPE_PERCPU_HASH, 8, 16, 64].into_iter().enumerate() {
+                put32(attributes, 4 * at, value);
+            }
+            attributes[28..28 + name.len()].copy_from_slice(name.as_bytes());
+        })?;
+        // SAFETY: the kernel just gave this descriptor to us and nobody else knows it.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(map) }))
+    }
+
+    /// Sets an entry: these numbers on the first CPU, none on the others.
+    pub fn set(&self, key: [u8; 8], numbers: [u64; 2]) -> Result<()> {
+        // More CPUs than any kernel is built for.
+        let mut values = vec![0_u64; 2 * 8192];
+        values[..2].copy_from_slice(&numbers);
+        bpf(BPF_MAP_UPDATE_ELEM, |attributes| {
+            put32(attributes, 0, self.0.as_raw_fd().cast_unsigned());
+            put_pointer(attributes, 8, key.as_ptr());
+            put_pointer(attributes, 16, values.as_ptr().cast());
+        })?;
+        Ok(())
+    }
+
+    pub fn pin(&self, path: &str) -> Result<()> {
+        pin(&self.0, path)
+    }
+}
+
+fn pin(object: &OwnedFd, path: &str) -> Result<()> {
+    let text = CString::new(path)?;
+    bpf(BPF_OBJ_PIN, |attributes| {
+        put_pointer(attributes, 0, text.as_ptr().cast());
+        put32(attributes, 8, object.as_raw_fd().cast_unsigned());
+    })
+    .with_context(|| format!("cannot pin at {path}"))?;
+    Ok(())
+}
+
+/// Does `work` on a thread with a BPF file system of its own at `/sys/fs/bpf`, which nobody else sees and which ends with
+/// the thread and what it started.
+pub fn with_file_system<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    thread::scope(|scope| {
+        let inside = scope.spawn(|| {
+            let mount = |what: &CStr, at: &CStr, kind: &CStr, flags| {
+                // SAFETY: three texts that end with NUL, and no data.
+                unsafe { libc::mount(what.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, std::ptr::null()) == 0 }
+            };
+            // SAFETY: takes no pointer, and only moves this thread.
+            let done = unsafe { libc::unshare(libc::CLONE_NEWNS) } == 0
+                && mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE)
+                && mount(c"bpf", c"/sys/fs/bpf", c"bpf", 0);
+            ensure!(done, "no BPF file system of its own: {}", io::Error::last_os_error());
+            work()
+        });
+        inside.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+/// Attaches a nameless program that answers `verdict` to every packet of an interface of this thread's namespace.
+pub fn attach_verdict(attach: Attach, interface: u32, verdict: i32) -> Result<Link> {
+    Verdict::load(attach, "", verdict)?.attach(interface)
 }
 
 fn bpf(command: u32, fill: impl FnOnce(&mut [u8])) -> io::Result<i32> {

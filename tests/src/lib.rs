@@ -4,6 +4,7 @@
 //! fails; readiness is waited for, never slept for; a test asserts the cause that is named, not that a line appeared.
 
 pub mod bpf;
+pub mod cgroup;
 pub mod event;
 pub mod expect;
 pub mod family;

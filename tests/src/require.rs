@@ -71,6 +71,20 @@ pub const TUN: Feature =
 pub const TCX: Feature =
     Feature { name: "BPF programs at tc (tcx)", since: (6, 6), option: "CONFIG_NET_XGRESS", trial: "true" };
 
+pub const CLS_BPF: Feature = Feature {
+    name: "BPF programs as tc filters",
+    since: (4, 5),
+    option: "CONFIG_NET_CLS_BPF",
+    trial: "tc qdisc add dev lo clsact && tc filter add dev lo ingress bpf da bytecode '1,6 0 0 0'",
+};
+
+pub const CGROUP_BPF: Feature = Feature {
+    name: "BPF programs of cgroups",
+    since: (4, 10),
+    option: "CONFIG_CGROUP_BPF",
+    trial: "grep -q ' cgroup2 ' /proc/self/mounts",
+};
+
 /// Whether the story can be told here; says why not.
 pub fn usable(feature: &Feature) -> Result<bool> {
     let (since, running) = (feature.since, kernel::release()?);

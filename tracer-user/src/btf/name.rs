@@ -43,6 +43,12 @@ impl Btf<'_> {
         Err(malformed("a type is made of itself"))
     }
 
+    /// The name that a type has of itself; none where it has none.
+    pub(crate) fn name_of(&self, id: u32) -> Option<String> {
+        let name = self.string(self.type_by_id(id).ok()?.head.name).ok()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
     /// Size of a type in bytes.
     pub(super) fn size_of(&self, id: u32) -> Result<u32, BtfError> {
         let mut id = id;

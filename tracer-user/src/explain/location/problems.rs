@@ -144,6 +144,13 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        locations: "netkit_xmit",
+        says: "the BPF program of netkit device {interface} dropped it, or its other end is down",
+        like: Some("TC_EGRESS"),
+        confidence: Confidence::Inferred,
+        ..ROW
+    },
+    Place {
         locations: "skb_do_redirect __bpf_redirect bpf_clone_redirect",
         says: "a BPF program sent it to an interface that does not take it",
         like: Some("TC_INGRESS"),
