@@ -1,0 +1,57 @@
+//! Whether packets that came in by an interface are forwarded.
+//!
+//! IPv4 asks the interface (`IN_DEV_FORWARD`); `ip_forward` is a switch for all of them. IPv6 asks `conf.all` and, since
+//! Linux 6.17, `force_forwarding` of the interface (`ip6_forward`).
+
+use crate::host::error::Errno;
+use crate::node::sysctl;
+
+/// A setting as it was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// With slashes.
+    pub name: String,
+    pub value: String,
+}
+
+/// The settings for one interface.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forwarding {
+    /// `ip_forward` or `conf/all/forwarding`.
+    pub all: Setting,
+    /// The interface's own: `forwarding` of IPv4, `force_forwarding` of IPv6 where this kernel has it.
+    pub own: Option<Setting>,
+}
+
+impl Forwarding {
+    /// Reads them in the calling thread's namespace.
+    ///
+    /// # Errors
+    /// Why the one that decides can't be read.
+    pub(super) fn read(interface: &str, is_ipv6: bool) -> Result<Self, Errno> {
+        let own = if is_ipv6 { "force_forwarding" } else { "forwarding" };
+        let family = if is_ipv6 { "ipv6" } else { "ipv4" };
+        let own = Setting::read(format!("net/{family}/conf/{interface}/{own}"));
+        let all = if is_ipv6 { "net/ipv6/conf/all/forwarding" } else { "net/ipv4/ip_forward" };
+        let own = if is_ipv6 { own.ok() } else { Some(own?) };
+        Ok(Self { all: Setting::read(all.to_owned())?, own })
+    }
+
+    /// Whether packets are forwarded.
+    pub fn is_on(&self, is_ipv6: bool) -> bool {
+        let own = self.own.as_ref().is_some_and(Setting::is_on);
+        if is_ipv6 { own || self.all.is_on() } else { own }
+    }
+}
+
+impl Setting {
+    /// Reads it in the calling thread's namespace.
+    pub(super) fn read(name: String) -> Result<Self, Errno> {
+        let value = sysctl::read(&name)?;
+        Ok(Self { name, value })
+    }
+
+    pub fn is_on(&self) -> bool {
+        self.value.parse::<i64>().is_ok_and(|value| value != 0)
+    }
+}
