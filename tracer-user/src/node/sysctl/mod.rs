@@ -3,9 +3,15 @@
 //! Rule: names are written as sysctl(8) takes them with slashes (`net/ipv4/conf/eth0.1/rp_filter`), because an
 //! interface's name may hold dots; [`dotted`] is how they are shown.
 
+mod assignment;
+mod boot;
+
 use std::fs;
 
 use crate::host::error::Errno;
+
+pub use assignment::SetBy;
+pub use boot::set_by;
 
 /// The value of a setting, without the line's end. `/proc/sys/net` shows the namespace of the thread that reads it.
 ///
