@@ -51,6 +51,15 @@ impl Setting {
         Ok(Self { name, value })
     }
 
+    /// `ignore_routes_with_linkdown` of a device; IPv4 heeds that of `all` as well (`IN_DEV_ORCONF`).
+    pub(super) fn linkdown(device: &str, is_ipv6: bool) -> Option<Self> {
+        let family = if is_ipv6 { "ipv6" } else { "ipv4" };
+        let read = |who: &str| Self::read(format!("net/{family}/conf/{who}/ignore_routes_with_linkdown")).ok();
+        let own = read(device);
+        let all = if is_ipv6 || own.as_ref().is_some_and(Self::is_on) { None } else { read("all") };
+        all.filter(Self::is_on).or(own)
+    }
+
     pub fn is_on(&self) -> bool {
         self.value.parse::<i64>().is_ok_and(|value| value != 0)
     }

@@ -222,12 +222,10 @@ fn fill(scene: &mut Scene<'_>, routing: &mut Routing, tables: &Tables, flow: &Fl
         routing.elsewhere =
             routes.map(|route| Elsewhere { route: told(route), rules: tables.leading(route.table) }).collect();
     }
-    let dead = dead.and_then(|hop| names(hop.device));
-    if let Some(device) = dead {
-        let family = if flow.destination.is_ipv6() { "ipv6" } else { "ipv4" };
-        let setting = format!("net/{family}/conf/{device}/ignore_routes_with_linkdown");
-        let read = scene.inside(|| Setting::read(setting.clone()));
-        routing.linkdown = read.ok().and_then(Result::ok);
+    if let Some(device) = dead.and_then(|hop| names(hop.device)) {
+        let is_ipv6 = flow.destination.is_ipv6();
+        let read = scene.inside(|| Setting::linkdown(&device, is_ipv6));
+        routing.linkdown = read.ok().flatten();
     }
 }
 

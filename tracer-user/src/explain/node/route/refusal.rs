@@ -128,11 +128,13 @@ fn dead(explanation: &mut Explanation, state: &Routing, route: &Told, drop: &Obs
     if let Some(ignores) = ignores {
         explanation.sysctl = Some(vec![setting(ignores, &ignores.value)]);
     }
-    if let Some(device) = &route.device {
-        let device = crate::explain::quoted(device).into_owned();
-        explanation.remedy.push(command(drop, &format!("ip -br link show dev {device}")));
-        explanation.remedy.push(command(drop, &format!("ip link set dev {device} up")));
-    }
+    let Some(name) = &route.device else { return };
+    let quoted = crate::explain::quoted(name).into_owned();
+    explanation.remedy.push(command(drop, &format!("ip -br link show dev {quoted}")));
+    explanation.remedy.push(match ignores {
+        Some(_) => format!("bring the carrier of {name} back: its cable, or the other end of its virtual link"),
+        None => command(drop, &format!("ip link set dev {quoted} up")),
+    });
 }
 
 /// The connection's own address is not there any more.
