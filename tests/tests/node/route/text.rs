@@ -38,10 +38,13 @@ fn place() -> Result<NetNs> {
 }
 
 /// What ip(8) takes of the lines is set; the others are passed over.
-fn make(namespace: &NetNs, lines: &str) -> Result<()> {
+fn make(namespace: &NetNs, is_ipv6: bool, lines: &str) -> Result<()> {
     namespace.run(|| {
         let mut ip = Command::new("ip");
-        ip.args(["-force", "-batch", "-"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        ip.args([if is_ipv6 { "-6" } else { "-4" }, "-force", "-batch", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = ip.spawn()?;
         child.stdin.take().context("no pipe to ip")?.write_all(lines.as_bytes())?;
         child.wait()?;
@@ -180,7 +183,7 @@ fn routes_are_written_as_ip_does() -> Result<()> {
         let namespace = place()?;
         let chance = Chance(Cell::new(11));
         let lines: Vec<_> = (0..MADE).map(|number| route(&chance, number, is_ipv6)).collect();
-        make(&namespace, &lines.join("\n"))?;
+        make(&namespace, is_ipv6, &lines.join("\n"))?;
         let (tables, interfaces) = read(&namespace, is_ipv6)?;
         let name = |index| interfaces.get(index).map(|interface| interface.name.clone());
         for (number, least) in [(TABLE, 300), (254, 1), (255, 1)] {
@@ -199,7 +202,7 @@ fn rules_are_written_as_ip_does() -> Result<()> {
         let namespace = place()?;
         let chance = Chance(Cell::new(12));
         let lines: Vec<_> = (0..MADE).map(|number| rule(&chance, number, is_ipv6)).collect();
-        make(&namespace, &lines.join("\n"))?;
+        make(&namespace, is_ipv6, &lines.join("\n"))?;
         let ours: Vec<_> = read(&namespace, is_ipv6)?.0.rules.iter().map(whydrop::node::route::Rule::line).collect();
         same(&ours, &namespace.exec(&format!("{ip} -o rule show"))?, 300).context(ip)?;
     }

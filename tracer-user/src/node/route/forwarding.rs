@@ -4,7 +4,7 @@
 //! Linux 6.17, `force_forwarding` of the interface (`ip6_forward`).
 
 use crate::host::error::Errno;
-use crate::node::sysctl;
+use crate::node::sysctl::{self, SetBy};
 
 /// A setting as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Forwarding {
     pub all: Setting,
     /// The interface's own: `forwarding` of IPv4, `force_forwarding` of IPv6 where this kernel has it.
     pub own: Option<Setting>,
+    /// Lines of files that switch it off at boot; only known of the host's own namespace.
+    pub set_by: Vec<SetBy>,
 }
 
 impl Forwarding {
@@ -34,7 +36,14 @@ impl Forwarding {
         let own = Setting::read(format!("net/{family}/conf/{interface}/{own}"));
         let all = if is_ipv6 { "net/ipv6/conf/all/forwarding" } else { "net/ipv4/ip_forward" };
         let own = if is_ipv6 { own.ok() } else { Some(own?) };
-        Ok(Self { all: Setting::read(all.to_owned())?, own })
+        Ok(Self { all: Setting::read(all.to_owned())?, own, set_by: Vec::new() })
+    }
+
+    /// Looks for the lines of files that switch it off.
+    pub(super) fn find_files(&mut self, mut find: impl FnMut(&str) -> Option<SetBy>) {
+        let off = [Some(&self.all), self.own.as_ref()].into_iter().flatten().filter(|setting| !setting.is_on());
+        let lines = off.filter_map(|setting| find(&setting.name).filter(|line| line.value == setting.value));
+        self.set_by = lines.collect();
     }
 
     /// Whether packets are forwarded.

@@ -33,10 +33,7 @@ pub fn tables(is_ipv6: bool) -> Result<Tables, NetlinkError> {
     let mut request = RouteMessage::default();
     request.header.address_family = family(is_ipv6);
     let routes = rtnetlink::dump(&RouteNetlinkMessage::GetRoute(request))?;
-    Ok(Tables {
-        rules: rules.iter().filter_map(|message| as_rule(message)).collect(),
-        routes: routes.iter().filter_map(|message| as_route(message)).collect(),
-    })
+    Ok(Tables::new(rules.iter().filter_map(as_rule).collect(), routes.iter().filter_map(as_route).collect()))
 }
 
 /// The route of a packet that came in by the device of this index, or of a local one (0); with `is_match`, the entry of

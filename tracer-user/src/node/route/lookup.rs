@@ -37,6 +37,7 @@ pub(super) struct Flow {
 pub struct Tables {
     /// As the kernel lists them, which is their order.
     pub rules: Vec<Rule>,
+    /// By table, and within one as the kernel lists them.
     pub routes: Vec<Entry>,
 }
 
@@ -81,6 +82,17 @@ pub(super) struct Without<'a> {
 }
 
 impl Tables {
+    pub fn new(rules: Vec<Rule>, mut routes: Vec<Entry>) -> Self {
+        routes.sort_by_key(|route| route.table);
+        Self { rules, routes }
+    }
+
+    fn of(&self, table: u32) -> &[Entry] {
+        let start = self.routes.partition_point(|route| route.table < table);
+        let end = self.routes.partition_point(|route| route.table <= table);
+        self.routes.get(start..end).unwrap_or_default()
+    }
+
     /// Follows the rules.
     pub(super) fn follow<'a>(&'a self, flow: &Flow, without: Without<'a>) -> Way<'a> {
         let mut passed = Vec::new();
@@ -115,7 +127,7 @@ impl Tables {
 
     /// The route of one table, or why it has none.
     fn find<'a>(&'a self, table: u32, flow: &Flow, without: Without<'a>) -> Result<&'a Entry, Passed<'a>> {
-        let mut fitting: Vec<_> = self.routes.iter().filter(|route| route.table == table && route.fits(flow)).collect();
+        let mut fitting: Vec<_> = self.of(table).iter().filter(|route| route.fits(flow)).collect();
         fitting.retain(|route| without.route != Some(*route));
         // The longest prefix, then that of the source, then the type of service, then the lowest metric.
         fitting.sort_by_key(|route| {

@@ -10,6 +10,8 @@ mod kernel;
 mod lookup;
 mod rule;
 mod scout;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::net::IpAddr;
@@ -25,6 +27,7 @@ pub use text::{Names, table};
 
 use super::Scene;
 use super::recent::Recent;
+use super::sysctl::SetBy;
 use crate::host::HostError;
 use crate::host::error::NetlinkError;
 
@@ -148,9 +151,12 @@ pub struct Next {
 
 type Read = Result<Arc<Tables>, NetlinkError>;
 
-/// What is kept of earlier readings: rules and tables by namespace, family, and whether it is a second look.
+/// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
+    /// The line of a file that sets a kernel setting.
+    files: Recent<String, Option<SetBy>>,
+    /// Rules and tables by namespace, family, and whether it is a second look.
     tables: Recent<(u32, bool, bool), Result<Read, HostError>>,
 }
 

@@ -136,7 +136,7 @@ impl Rule {
                 self.users = Some((users.start, users.end)).filter(|users| *users != (0, u32::MAX));
             }
             RuleAttribute::Protocol(number) => self.protocol = (*number).into(),
-            RuleAttribute::IpProtocol(number) => self.ip_protocol = Some(i32::from(*number) as u8),
+            RuleAttribute::IpProtocol(number) => self.ip_protocol = u8::try_from(i32::from(*number)).ok(),
             RuleAttribute::SourcePortRange(ports) => self.source_ports = Some((ports.start, ports.end)),
             RuleAttribute::DestinationPortRange(ports) => self.destination_ports = Some((ports.start, ports.end)),
             RuleAttribute::Other(other) => {

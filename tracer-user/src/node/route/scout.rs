@@ -16,7 +16,7 @@ use crate::decode::Dropped;
 use crate::explain::quoted;
 use crate::host::HostError;
 use crate::host::error::{Errno, NetlinkError};
-use crate::node::Scene;
+use crate::node::{Scene, sysctl};
 
 const ETHERNET: usize = 14;
 /// `TCP_MINTTL` and the like end elsewhere: only these places are about the hop limit of a forwarded packet.
@@ -50,6 +50,13 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
     let forwarding = inside.forwarding.and_then(|read| {
         scene
             .note("whether the interface forwards", read.map_err(|errno| format!("its setting is unreadable: {errno}")))
+    });
+    let is_host = scene.host.host().is_some_and(|host| host.inode == scene.question.netns.inode);
+    let forwarding = forwarding.map(|mut forwarding| {
+        if is_host && !forwarding.is_on(is_ipv6) {
+            forwarding.find_files(|name| memory.files.get(name.to_owned(), || sysctl::set_by(name)));
+        }
+        forwarding
     });
     let addresses = scene.note("the addresses of the namespace", inside.addresses);
     let from = scene.question.packet.dropped.as_deref().and_then(link_source);
@@ -276,7 +283,7 @@ fn service(dropped: &Dropped) -> Option<u8> {
     let at = match event.head_kind {
         HEAD_NETWORK => 0,
         // With a tag in the frame it is elsewhere, and not looked for.
-        HEAD_MAC if matches!(dropped.headers.vlan, None) => ETHERNET,
+        HEAD_MAC if dropped.headers.vlan.is_none() => ETHERNET,
         _ => return None,
     };
     let head = event.head.get(..usize::from(event.head_length))?;

@@ -41,10 +41,10 @@ impl Entry {
         words.extend((self.kind != super::entry::UNICAST).then(|| kind(self.kind)));
         words.push(self.destination.text("default"));
         words.extend(self.source.map(|source| format!("from {}", source.text("0/0"))));
+        words.extend(self.nexthop.map(|number| format!("nhid {number}")));
         let only = self.hops.first().filter(|_| !self.is_multipath);
         words.extend(only.and_then(|hop| hop.encapsulation).map(|kind| format!("encap {kind}")));
         words.extend((self.tos != 0).then(|| format!("tos {:#04x}", self.tos)));
-        words.extend(self.nexthop.map(|number| format!("nhid {number}")));
         if let Some(hop) = only {
             words.extend(hop.via.map(|via| self.via(via)));
             words.extend((hop.device != 0).then(|| device(hop.device, names)));
@@ -213,7 +213,7 @@ fn metrics(metrics: &[RouteMetric]) -> Vec<String> {
         _ => None,
     });
     let show = |number: u32, name: &str, value: String| {
-        let lock = locks.is_some_and(|bits| bits & (1 << number) != 0).then_some("lock ").unwrap_or_default();
+        let lock = if locks.is_some_and(|bits| bits & (1 << number) != 0) { "lock " } else { "" };
         Some(format!("{name} {lock}{value}"))
     };
     let number = |at: u32, name: &str, value: &u32| show(at, name, value.to_string());

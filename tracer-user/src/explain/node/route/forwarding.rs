@@ -17,10 +17,7 @@ pub(super) fn is_off(state: &Routing, drop: &Observation<'_>) -> bool {
 
 /// IPv6 forwards no packet whose source stays on its link either (RFC 4291, sections 2.5.2, 2.5.6).
 pub(super) fn ipv6(explanation: &mut Explanation, state: &Routing, drop: &Observation<'_>) {
-    let source = match drop.source {
-        Some(IpAddr::V6(source)) => source,
-        _ => return off(explanation, state, drop),
-    };
+    let Some(IpAddr::V6(source)) = drop.source else { return off(explanation, state, drop) };
     let bound = source.is_unicast_link_local() || source.is_loopback() || source.is_unspecified();
     let Some(forwarding) = state.forwarding.as_ref().filter(|_| bound && !is_off(state, drop)) else {
         return off(explanation, state, drop);
@@ -62,6 +59,10 @@ pub(super) fn off(explanation: &mut Explanation, state: &Routing, drop: &Observa
     explanation.summary = format!("{shown}: {who} does not forward packets, and {to} is not an address of it");
     explanation.remedy = settings.iter().rev().map(|read| command(drop, &switch(read))).collect();
     explanation.remedy.extend(advertised(state, drop));
+    explanation.evidence.extend(forwarding.set_by.iter().map(ToString::to_string));
+    let files =
+        forwarding.set_by.iter().map(|line| format!("correct line {} of {} as well", line.line, line.path.display()));
+    explanation.remedy.extend(files.map(|file| format!("{file}, or it is off again after the next boot")));
 }
 
 /// The destination belongs to the interface's own network: an address is missing.
