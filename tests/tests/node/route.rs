@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tracer_tests::event::{Event, key};
-use tracer_tests::netns::NetNs;
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, C0_MAC, CLIENT, R1_MAC, ROUTER_1, Router, S0_MAC, SERVER};
 use tracer_tests::traffic::{frame, raw, tcp, udp};
@@ -43,7 +42,9 @@ impl Obstacle {
             remedy::apply(&event, &filled(family.pick(self.remedy[0], self.remedy[1]), family), &lab.router)?;
             story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
         }
-        story.end().map(drop)
+        // Its own questions drop nothing.
+        let report = story.end()?;
+        report.ensure_silent(&Expect::any().freed_in(&["inet_rtm_getroute"]))
     }
 
     fn named(&self, lab: &Router, story: &mut Story, family: Family) -> Result<Event> {
@@ -156,8 +157,8 @@ fn a_route_in_a_table_of_its_own_is_followed_by_its_rule() -> Result<()> {
 #[test]
 fn rules_refuse_by_themselves() -> Result<()> {
     for (action, how) in [("prohibit", "prohibits"), ("blackhole", "swallows"), ("unreachable", "answers")] {
-        let set: &'static str = format!("IP rule add pref 77 from CLIENT iif r1 {action}").leak();
-        let line: &'static str = format!("77: from CLIENT iif r1 {action}").leak();
+        let set: &'static str = format!("IP rule add pref 77 from CLIENT iif r1 ipproto udp dport 81 {action}").leak();
+        let line: &'static str = format!("77: from CLIENT iif r1 ipproto udp dport 81 {action}").leak();
         let obstacle = Obstacle {
             set,
             cause: "route_reject",
@@ -363,5 +364,21 @@ fn a_route_whose_link_has_no_carrier_is_not_used() -> Result<()> {
         let event = story.names(wanted.with(key::SYSCTL_NAME, shown).with(key::SYSCTL_VALUE, "1"), 1)?;
         says(&event, "is not used while r2 has no carrier")?;
     }
+    story.end().map(drop)
+}
+
+#[test]
+fn more_routes_than_are_read_leave_the_kernels_own_answer() -> Result<()> {
+    let lab = topology::router()?;
+    let mut lines = String::from("route add blackhole fd99:2::2\n");
+    for number in 0..70_000u32 {
+        lines += &format!("route add blackhole fd20::{:x}:{:x}\n", number >> 16, number & 0xffff);
+    }
+    topology::ip(&lab.router, &lines)?;
+    let mut story = Story::of(&lab.router)?;
+    let sent = lab.client.run(|| udp::send(SERVER.port(Family::V6, 81), 1, 20))?;
+    let event = story.names(Expect::any().with(key::KIND, "drop").cause("route_reject").flow(&sent.flow), 1)?;
+    proves(&event, "asked for its route now, the kernel answers: a blackhole (EINVAL)")?;
+    ensure!(event.text(key::UNDECIDED).contains("has more than 65536 entries"), "it is not told: {event}");
     story.end().map(drop)
 }

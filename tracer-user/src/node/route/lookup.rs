@@ -81,6 +81,13 @@ pub(super) struct Without<'a> {
     pub(super) rule: Option<&'a Rule>,
 }
 
+impl Way<'_> {
+    /// Whether it ends with a route that leads somewhere.
+    pub(super) fn leads(&self) -> bool {
+        matches!(self.end, End::Route(route) if !route.refuses())
+    }
+}
+
 impl Tables {
     pub fn new(rules: Vec<Rule>, mut routes: Vec<Entry>) -> Self {
         routes.sort_by_key(|route| route.table);

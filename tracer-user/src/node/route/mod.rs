@@ -38,6 +38,8 @@ pub struct Routing {
     pub input: Option<String>,
     /// How rules and tables are gone through now; none if that is not known.
     pub way: Option<Way>,
+    /// The error number that the kernel answers now instead of a route.
+    pub refused: Option<i32>,
     /// How they would be without what refuses it, or sends it back.
     pub otherwise: Option<End>,
     /// Routes there in tables that no rule leads this packet to.

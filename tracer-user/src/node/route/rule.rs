@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use netlink_packet_core::{DefaultNla, Nla as _};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 
@@ -14,8 +15,10 @@ use super::text::{kind, protocol, realm, table};
 const SILENT: [u8; 2] = [0, 2];
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-/// The first attribute that [`RuleAttribute`] has no name for (`FRA_DSCP`, since 6.13).
+/// The first attribute that [`RuleAttribute`] has no name for: `FRA_DSCP`, since 6.13.
 const FIRST_UNKNOWN: u16 = 25;
+/// `FRA_SPORT_MASK` and `FRA_DPORT_MASK`, since 6.16.
+const PORT_MASKS: [u16; 2] = [28, 29];
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,9 +142,7 @@ impl Rule {
             RuleAttribute::IpProtocol(number) => self.ip_protocol = u8::try_from(i32::from(*number)).ok(),
             RuleAttribute::SourcePortRange(ports) => self.source_ports = Some((ports.start, ports.end)),
             RuleAttribute::DestinationPortRange(ports) => self.destination_ports = Some((ports.start, ports.end)),
-            RuleAttribute::Other(other) => {
-                self.is_strange |= netlink_packet_core::Nla::kind(other) >= FIRST_UNKNOWN;
-            }
+            RuleAttribute::Other(other) => self.is_strange |= is_strange(other),
             _ => {}
         }
     }
@@ -244,6 +245,14 @@ impl Rule {
     pub fn line(&self) -> String {
         format!("{}: {}", self.priority, self.text())
     }
+}
+
+/// Asks what this version has no word for; a mask of all bits asks nothing.
+fn is_strange(attribute: &DefaultNla) -> bool {
+    let mut value = vec![0; attribute.value_len()];
+    attribute.emit_value(&mut value);
+    let kind = attribute.kind();
+    kind >= FIRST_UNKNOWN && !(PORT_MASKS.contains(&kind) && value == [0xff; 2])
 }
 
 fn set(prefix: &mut Option<Prefix>, address: IpAddr) {

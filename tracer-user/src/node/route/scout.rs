@@ -22,13 +22,10 @@ const ETHERNET: usize = 14;
 /// `TCP_MINTTL` and the like end elsewhere: only these places are about the hop limit of a forwarded packet.
 const FORWARDERS: [&str; 2] = ["ip_forward", "ip6_forward"];
 
-/// What is read inside the namespace for one packet, beside the tables.
+/// What is read inside the namespace for one packet, beside rules and routes.
 struct Inside {
-    verdict: Result<Verdict, NetlinkError>,
     forwarding: Option<Result<Forwarding, Errno>>,
     addresses: Result<Vec<Address>, NetlinkError>,
-    /// What the way comes to for this packet: gateway and device.
-    next: Option<Found>,
 }
 
 struct Found {
@@ -45,8 +42,10 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
     let input = (came_in_by != 0).then(|| name(scene, came_in_by)).flatten();
     let flow = flow(scene, destination, came_in_by, input.clone());
     let wants_next = FORWARDERS.contains(&packet.symbol.as_str());
-    let inside = scene.inside(|| inside(&flow, came_in_by, input.as_deref(), wants_next))?;
-    let verdict = scene.note("the kernel's own route", inside.verdict);
+    let inside = scene.inside(|| Inside {
+        forwarding: input.as_deref().map(|input| Forwarding::read(input, is_ipv6)),
+        addresses: kernel::addresses(is_ipv6),
+    })?;
     let forwarding = inside.forwarding.and_then(|read| {
         scene
             .note("whether the interface forwards", read.map_err(|errno| format!("its setting is unreadable: {errno}")))
@@ -65,7 +64,6 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
         is_local: is_here(destination),
         is_source_local: flow.source.and_then(is_here),
         subnet: addresses.as_ref().and_then(|list| subnet(list, came_in_by, destination)),
-        next: inside.next.map(|next| describe(scene, came_in_by, next)),
         input,
         forwarding,
         from,
@@ -74,37 +72,43 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
     };
     let stays = routing.forwarding.as_ref().is_some_and(|forwarding| !forwarding.is_on(is_ipv6));
     // The kernel finds no way for a source that is not its own, whatever the tables say.
-    let verdict = verdict.filter(|_| came_in_by != 0 || routing.is_source_local != Some(false));
-    let agrees = |way: &lookup::Way<'_>| verdict.as_ref().is_none_or(|verdict| agree(way, verdict, stays && !is_ipv6));
+    let asks = came_in_by != 0 || routing.is_source_local != Some(false);
+    let mut answered = None;
     let mut tables = None;
     for is_second in [false, true] {
         tables = read_tables(scene, memory, is_ipv6, is_second);
         let way = tables.as_ref().map(|tables| tables.follow(&flow, Without::default()));
-        if way.as_ref().is_none_or(&agrees) {
+        let leads = !stays && way.as_ref().is_some_and(lookup::Way::leads);
+        answered = if asks && (is_ipv6 || leads) { ask(scene, &flow, came_in_by) } else { None };
+        if way.as_ref().is_none_or(|way| answered.as_ref().is_none_or(|verdict| agree(way, verdict))) {
             break;
         }
+    }
+    if let Some(Verdict::Refused(errno)) = answered {
+        routing.refused = Some(errno.0);
     }
     let Some(tables) = tables else { return Ok(routing) };
     let way = tables.follow(&flow, Without::default());
     if let lookup::End::Undecided(rule) = way.end {
         scene.unknown.push(format!("whether the ip rule `{}` holds for this packet", rule.line()));
-    } else if !agrees(&way) {
-        scene.unknown.push(format!("the route: {}", differs(verdict.as_ref())));
+    } else if !answered.as_ref().is_none_or(|verdict| agree(&way, verdict)) {
+        scene.unknown.push(format!("the route: {}", differs(answered.as_ref())));
     } else {
+        if wants_next && way.leads() {
+            let found = scene.inside(|| next(&flow, came_in_by)).ok().flatten();
+            routing.next = found.map(|next| describe(scene, came_in_by, next));
+        }
         fill(scene, &mut routing, &tables, &flow, &way);
     }
     Ok(routing)
 }
 
-/// Runs inside the namespace.
-fn inside(flow: &Flow, came_in_by: u32, input: Option<&str>, wants_next: bool) -> Inside {
-    let is_ipv6 = flow.destination.is_ipv6();
-    Inside {
-        verdict: kernel::ask(flow, came_in_by, true),
-        forwarding: input.map(|input| Forwarding::read(input, is_ipv6)),
-        addresses: kernel::addresses(is_ipv6),
-        next: wants_next.then(|| next(flow, came_in_by)).flatten(),
-    }
+/// What the kernel itself says. For a route of IPv4 that it refuses to tell it throws a packet away, which it made for the
+/// question (`inet_rtm_getroute`) and which would be seen as a drop: so that is only asked for where there is a route.
+fn ask(scene: &mut Scene<'_>, flow: &Flow, came_in_by: u32) -> Option<Verdict> {
+    let answer = scene.inside(|| kernel::ask(flow, came_in_by, true));
+    let answer = scene.note("the kernel's own route", answer)?;
+    scene.note("the kernel's own route", answer)
 }
 
 fn next(flow: &Flow, came_in_by: u32) -> Option<Found> {
@@ -155,15 +159,14 @@ fn flow(scene: &Scene<'_>, destination: IpAddr, came_in_by: u32, input: Option<S
     }
 }
 
-/// Whether the way ends as the kernel says it does; an interface that does not forward hides IPv4's routes.
-fn agree(way: &lookup::Way<'_>, verdict: &Verdict, hides: bool) -> bool {
+/// Whether the way ends as the kernel says it does.
+fn agree(way: &lookup::Way<'_>, verdict: &Verdict) -> bool {
     let expected = match (&way.end, verdict) {
         (lookup::End::Undecided(_), _) => return true,
         (lookup::End::Route(route), Verdict::Route(found)) => {
             return route.destination == found.destination && route.kind == found.kind;
         }
         (_, Verdict::Route(_)) => return false,
-        (_, Verdict::Refused(Errno(libc::EHOSTUNREACH))) if hides => return true,
         (lookup::End::Route(route), _) => refusal(route.kind, false),
         (lookup::End::Refused(Rule { action: Action::Refuse(kind), .. }), _) => refusal(*kind, true),
         (lookup::End::Refused(_) | lookup::End::Nothing, _) => libc::ENETUNREACH,

@@ -6,6 +6,8 @@
 mod forwarding;
 mod hops;
 mod refusal;
+#[cfg(test)]
+mod tests;
 
 use crate::event::{Explanation, Sysctl};
 use crate::explain::Observation;
@@ -53,7 +55,7 @@ pub(super) fn refine(explanation: &mut Explanation, state: &Routing, drop: &Obse
         place => match &state.way {
             Some(way) if place.fits(&way.end, drop.reason) => refusal::refine(explanation, state, way, drop),
             Some(way) => changed(explanation, &refusal::now(&way.end)),
-            None => {}
+            None => explanation.evidence.extend(state.refused.and_then(answer)),
         },
     }
 }
@@ -102,6 +104,18 @@ impl Place {
             Self::Forward => false,
         }
     }
+}
+
+/// What an error number means where the tables can't be read.
+fn answer(errno: i32) -> Option<String> {
+    let means = match errno {
+        libc::EINVAL => "a blackhole (EINVAL)",
+        libc::EHOSTUNREACH => "unreachable (EHOSTUNREACH)",
+        libc::EACCES => "prohibited (EACCES)",
+        libc::ENETUNREACH => "no route (ENETUNREACH)",
+        _ => return None,
+    };
+    Some(format!("asked for its route now, the kernel answers: {means}"))
 }
 
 /// The live state does not explain it.
