@@ -8,6 +8,7 @@ mod entry;
 mod forwarding;
 mod kernel;
 mod lookup;
+mod packet;
 mod rule;
 mod scout;
 #[cfg(test)]

@@ -3,22 +3,19 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tracer_common::{FLAG_OWNER, HEAD_MAC, HEAD_NETWORK};
-
 use super::entry::{BLACKHOLE, DEAD, LINKDOWN, PROHIBIT, UNREACHABLE};
 use super::forwarding::{Forwarding, Setting};
 use super::kernel::{self, Address, Verdict};
 use super::lookup::{self, Flow, Tables, Without};
+use super::packet::{flow, link_source};
 use super::rule::Action;
 use super::text::table;
 use super::{Elsewhere, End, Entry, Memory, Next, Passed, Routing, Rule, Told, ToldRule, Way, Why, is_output};
-use crate::decode::Dropped;
 use crate::explain::quoted;
 use crate::host::HostError;
 use crate::host::error::{Errno, NetlinkError};
 use crate::node::{Scene, sysctl};
 
-const ETHERNET: usize = 14;
 /// `TCP_MINTTL` and the like end elsewhere: only these places are about the hop limit of a forwarded packet.
 const FORWARDERS: [&str; 2] = ["ip_forward", "ip6_forward"];
 
@@ -41,22 +38,11 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
     let came_in_by = if is_output(&packet.symbol) { 0 } else { packet.came_in_by };
     let input = (came_in_by != 0).then(|| name(scene, came_in_by)).flatten();
     let flow = flow(scene, destination, came_in_by, input.clone());
-    let wants_next = FORWARDERS.contains(&packet.symbol.as_str());
     let inside = scene.inside(|| Inside {
         forwarding: input.as_deref().map(|input| Forwarding::read(input, is_ipv6)),
         addresses: kernel::addresses(is_ipv6),
     })?;
-    let forwarding = inside.forwarding.and_then(|read| {
-        scene
-            .note("whether the interface forwards", read.map_err(|errno| format!("its setting is unreadable: {errno}")))
-    });
-    let is_host = scene.host.host().is_some_and(|host| host.inode == scene.question.netns.inode);
-    let forwarding = forwarding.map(|mut forwarding| {
-        if is_host && !forwarding.is_on(is_ipv6) {
-            forwarding.find_files(|name| memory.files.get(name.to_owned(), || sysctl::set_by(name)));
-        }
-        forwarding
-    });
+    let forwarding = inside.forwarding.and_then(|read| forwarding(scene, memory, read, is_ipv6));
     let addresses = scene.note("the addresses of the namespace", inside.addresses);
     let from = scene.question.packet.dropped.as_deref().and_then(link_source);
     let is_here = |wanted: IpAddr| addresses.as_ref().map(|list| list.iter().any(|own| own.prefix.address == wanted));
@@ -70,6 +56,29 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
         mark: flow.mark,
         ..Routing::default()
     };
+    follow(scene, memory, &mut routing, &flow, came_in_by);
+    Ok(routing)
+}
+
+/// Whether the interface forwards; in the host's own namespace, with the files that switch it off.
+fn forwarding(
+    scene: &mut Scene<'_>,
+    memory: &mut Memory,
+    read: Result<Forwarding, Errno>,
+    is_ipv6: bool,
+) -> Option<Forwarding> {
+    let read = read.map_err(|errno| format!("its setting is unreadable: {errno}"));
+    let mut forwarding = scene.note("whether the interface forwards", read)?;
+    let is_host = scene.host.host().is_some_and(|host| host.inode == scene.question.netns.inode);
+    if is_host && !forwarding.is_on(is_ipv6) {
+        forwarding.find_files(|name| memory.files.get(name.to_owned(), || sysctl::set_by(name)));
+    }
+    Some(forwarding)
+}
+
+/// Follows rules and routes, with a second look if the kernel says something else.
+fn follow(scene: &mut Scene<'_>, memory: &mut Memory, routing: &mut Routing, flow: &Flow, came_in_by: u32) {
+    let is_ipv6 = flow.destination.is_ipv6();
     let stays = routing.forwarding.as_ref().is_some_and(|forwarding| !forwarding.is_on(is_ipv6));
     // The kernel finds no way for a source that is not its own, whatever the tables say.
     let asks = came_in_by != 0 || routing.is_source_local != Some(false);
@@ -77,9 +86,9 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
     let mut tables = None;
     for is_second in [false, true] {
         tables = read_tables(scene, memory, is_ipv6, is_second);
-        let way = tables.as_ref().map(|tables| tables.follow(&flow, Without::default()));
+        let way = tables.as_ref().map(|tables| tables.follow(flow, Without::default()));
         let leads = !stays && way.as_ref().is_some_and(lookup::Way::leads);
-        answered = if asks && (is_ipv6 || leads) { ask(scene, &flow, came_in_by) } else { None };
+        answered = if asks && (is_ipv6 || leads) { ask(scene, flow, came_in_by) } else { None };
         if way.as_ref().is_none_or(|way| answered.as_ref().is_none_or(|verdict| agree(way, verdict))) {
             break;
         }
@@ -87,20 +96,19 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, destination: IpAd
     if let Some(Verdict::Refused(errno)) = answered {
         routing.refused = Some(errno.0);
     }
-    let Some(tables) = tables else { return Ok(routing) };
-    let way = tables.follow(&flow, Without::default());
+    let Some(tables) = tables else { return };
+    let way = tables.follow(flow, Without::default());
     if let lookup::End::Undecided(rule) = way.end {
         scene.unknown.push(format!("whether the ip rule `{}` holds for this packet", rule.line()));
     } else if !answered.as_ref().is_none_or(|verdict| agree(&way, verdict)) {
         scene.unknown.push(format!("the route: {}", differs(answered.as_ref())));
     } else {
-        if wants_next && way.leads() {
-            let found = scene.inside(|| next(&flow, came_in_by)).ok().flatten();
+        if way.leads() && FORWARDERS.contains(&scene.question.packet.symbol.as_str()) {
+            let found = scene.inside(|| next(flow, came_in_by)).ok().flatten();
             routing.next = found.map(|next| describe(scene, came_in_by, next));
         }
-        fill(scene, &mut routing, &tables, &flow, &way);
+        fill(scene, routing, &tables, flow, &way);
     }
-    Ok(routing)
 }
 
 /// What the kernel itself says. For a route of IPv4 that it refuses to tell it throws a packet away, which it made for the
@@ -136,27 +144,6 @@ fn read_tables(scene: &mut Scene<'_>, memory: &mut Memory, is_ipv6: bool, is_sec
     let tables = memory.tables.get(key, read);
     let tables = scene.note("rules and routes", tables)?;
     scene.note("rules and routes", tables)
-}
-
-fn flow(scene: &Scene<'_>, destination: IpAddr, came_in_by: u32, input: Option<String>) -> Flow {
-    let packet = &scene.question.packet;
-    let dropped = packet.dropped.as_deref();
-    let owner = dropped.filter(|dropped| dropped.event.flags & FLAG_OWNER != 0).map(|dropped| dropped.event.uid);
-    let master = scene.host.interface(scene.question.netns.inode, came_in_by).and_then(|interface| interface.master);
-    let master = master.and_then(|index| scene.host.interface(scene.question.netns.inode, index));
-    Flow {
-        source: packet.source,
-        destination,
-        protocol: packet.protocol,
-        source_port: packet.source_port,
-        destination_port: packet.destination_port,
-        mark: packet.mark,
-        tos: dropped.and_then(service),
-        input: if came_in_by == 0 { Some("lo".to_owned()) } else { input },
-        output: None,
-        user: if came_in_by == 0 { owner } else { Some(0) },
-        in_vrf: master.is_some_and(|master| master.kind.as_deref() == Some("vrf")),
-    }
 }
 
 /// Whether the way ends as the kernel says it does.
@@ -278,29 +265,4 @@ fn name(scene: &Scene<'_>, index: u32) -> Option<String> {
 fn subnet(addresses: &[Address], device: u32, destination: IpAddr) -> Option<u8> {
     let own = addresses.iter().filter(|own| own.device == device && !own.prefix.is_host());
     own.filter(|own| own.prefix.contains(destination)).map(|own| own.prefix.length).max()
-}
-
-/// Type of service or traffic class.
-fn service(dropped: &Dropped) -> Option<u8> {
-    let event = &dropped.event;
-    let at = match event.head_kind {
-        HEAD_NETWORK => 0,
-        // With a tag in the frame it is elsewhere, and not looked for.
-        HEAD_MAC if dropped.headers.vlan.is_none() => ETHERNET,
-        _ => return None,
-    };
-    let head = event.head.get(..usize::from(event.head_length))?;
-    let (first, second) = (*head.get(at)?, *head.get(at + 1)?);
-    match first >> 4 {
-        4 => Some(second),
-        6 => Some(first << 4 | second >> 4),
-        _ => None,
-    }
-}
-
-/// The source of the Ethernet frame.
-fn link_source(dropped: &Dropped) -> Option<[u8; 6]> {
-    let event = &dropped.event;
-    let head = event.head.get(..usize::from(event.head_length)).filter(|_| event.head_kind == HEAD_MAC)?;
-    head.get(6..12)?.first_chunk().copied()
 }

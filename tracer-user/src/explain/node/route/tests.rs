@@ -37,15 +37,15 @@ fn told(text: &str, kind: u8) -> Told {
     Told { text: text.to_owned(), table: "main".to_owned(), key: text.to_owned(), kind, ..Told::default() }
 }
 
-fn way(end: End) -> Option<Way> {
+fn way(end: End) -> Way {
     let main = Passed { priority: 32766, table: "main".to_owned(), why: Why::Empty };
     let local = Passed { priority: 0, table: "local".to_owned(), why: Why::Empty };
     let passed = if end == End::Nothing { vec![local, main] } else { vec![local] };
-    Some(Way { end, rule: Some("32766: from all lookup main".to_owned()), passed })
+    Way { end, rule: Some("32766: from all lookup main".to_owned()), passed }
 }
 
 fn leading(end: End) -> Routing {
-    Routing { way: way(end), input: Some("r1".to_owned()), ..Routing::default() }
+    Routing { way: Some(way(end)), input: Some("r1".to_owned()), ..Routing::default() }
 }
 
 #[test]
