@@ -58,6 +58,7 @@ pub(super) fn off(explanation: &mut Explanation, state: &Routing, drop: &Observa
     }
     explanation.summary = format!("{shown}: {who} does not forward packets, and {to} is not an address of it");
     explanation.remedy = settings.iter().rev().map(|read| command(drop, &switch(read))).collect();
+    explanation.remedy.push(format!("if {to} should be an address of this namespace, add it to its interface"));
     explanation.remedy.extend(advertised(state, drop));
     explanation.evidence.extend(forwarding.set_by.iter().map(ToString::to_string));
     let files =
