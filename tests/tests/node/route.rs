@@ -351,11 +351,10 @@ fn a_route_whose_link_has_no_carrier_is_not_used() -> Result<()> {
 #[test]
 fn more_routes_than_are_read_leave_the_kernels_own_answer() -> Result<()> {
     let lab = topology::router()?;
-    let mut lines = String::from("route add blackhole fd99:2::2\n");
-    for number in 0..70_000u32 {
-        lines += &format!("route add blackhole fd20::{:x}:{:x}\n", number >> 16, number & 0xffff);
-    }
-    topology::ip(&lab.router, &lines)?;
+    let many = (0..70_000u32).map(|number| format!("fd20::{:x}:{:x}", number >> 16, number & 0xffff));
+    let all = std::iter::once("fd99:2::2".to_owned()).chain(many);
+    let lines: Vec<_> = all.map(|address| format!("route add blackhole {address}")).collect();
+    topology::ip(&lab.router, &lines.join("\n"))?;
     let mut story = Story::of(&lab.router)?;
     let sent = lab.client.run(|| udp::send(SERVER.port(Family::V6, 81), 1, 20))?;
     let event = story.names(Expect::any().with(key::KIND, "drop").cause("route_reject").flow(&sent.flow), 1)?;

@@ -141,7 +141,7 @@ fn rule(chance: &Chance, number: u32, is_ipv6: bool) -> String {
             line += &part(chance);
         }
     }
-    line += &match chance.below(9) {
+    let action = match chance.below(9) {
         0 => "prohibit".to_owned(),
         1 => "blackhole".to_owned(),
         2 => "unreachable".to_owned(),
@@ -155,7 +155,7 @@ fn rule(chance: &Chance, number: u32, is_ipv6: bool) -> String {
             chance.one(&["", "realms 3/4", "protocol 12"])
         ),
     };
-    line
+    line + &action
 }
 
 /// One line of ip(8) as words: `-o` writes a backslash where a line would end.
