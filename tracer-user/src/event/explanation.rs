@@ -155,9 +155,9 @@ pub struct Sysctl {
 /// The route that decided.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Route {
-    /// The line of `ip route show`.
+    /// The line of `ip route show`; where a rule of the routing policy refuses by itself, that of `ip rule show`.
     pub text: String,
-    /// The routing table it stands in: `main`, `local` or its number.
+    /// The routing table it stands in: `main`, `local` or its number; none for a rule.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
 }

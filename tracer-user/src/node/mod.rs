@@ -74,7 +74,7 @@ pub enum Facts {
     /// Nothing could be read.
     None,
     ReversePath(reverse_path::ReversePath),
-    Route(route::Routing),
+    Route(Box<route::Routing>),
     Socket(socket::Sockets),
     Neighbour(neighbour::Neighbours),
     Mtu(mtu::Mtu),
@@ -104,7 +104,7 @@ pub struct Memory {
 fn answer(scene: &mut Scene<'_>, memory: &mut Memory) -> State {
     let facts = match scene.question.topic {
         Topic::ReversePath => reverse_path::read(scene, &mut memory.reverse_path).map(Facts::ReversePath),
-        Topic::Route => route::read(scene, &mut memory.route).map(Facts::Route),
+        Topic::Route => route::read(scene, &mut memory.route).map(|read| Facts::Route(Box::new(read))),
         Topic::Socket => socket::read(scene, &mut memory.socket).map(Facts::Socket),
         Topic::Neighbour => neighbour::read(scene, &mut memory.neighbour).map(Facts::Neighbour),
         Topic::Mtu => mtu::read(scene, &mut memory.mtu).map(Facts::Mtu),

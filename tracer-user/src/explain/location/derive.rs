@@ -62,7 +62,7 @@ const ROWS: &[Row] = &[
     row_when("ip_rcv_finish_core ip_rcv_finish", |drop| !drop.is_multicast(), "IP_RPFILTER", Likely),
     row("ip_error", "IP_INNOROUTES", Likely),
     row("ip6_pkt_drop ip6_pkt_discard ip6_pkt_prohibit", "IP_INNOROUTES", Sure),
-    row("__ip_queue_xmit", "IP_OUTNOROUTES", Sure),
+    row("__ip_queue_xmit inet6_csk_xmit", "IP_OUTNOROUTES", Sure),
     row_when(FORWARD, ttl_spent, "IP_INHDR", Sure),
     row(FORWARD, "PKT_TOO_BIG", Likely),
     row("__dev_forward_skb veth_xmit veth_forward_skb", "PKT_TOO_BIG", Likely),

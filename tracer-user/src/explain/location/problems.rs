@@ -213,7 +213,7 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
-        reasons: &["IP_OUTNOROUTES"],
+        reasons: &["IP_OUTNOROUTES", NOT_SPECIFIED],
         locations: "__ip_queue_xmit ip_queue_xmit inet6_csk_xmit",
         says: "the route of a live connection to {destination} is gone",
         like: Some("IP_OUTNOROUTES"),
