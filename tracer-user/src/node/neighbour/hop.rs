@@ -48,6 +48,17 @@ pub struct Route {
     pub mtu_locked: bool,
 }
 
+impl Route {
+    fn of(entry: &RouteMessage) -> Self {
+        Self {
+            text: text(entry),
+            table: Some(table(entry)),
+            mtu: mtu(&entry.attributes),
+            mtu_locked: locked(&entry.attributes),
+        }
+    }
+}
+
 /// A path MTU from an ICMP message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Learned {
@@ -70,6 +81,52 @@ pub fn next_hop(packet: &Packet) -> Result<Option<NextHop>, NetlinkError> {
         }
     }
     last
+}
+
+/// The way by this gateway: the longest route to the destination that names it. IPv6 turns to another route as soon as a
+/// gateway has failed (RFC 4191 section 3.2), so the way that was taken is not the one that would be taken now.
+///
+/// # Errors
+/// Why the kernel gave no list.
+pub fn by_gateway(destination: IpAddr, device: u32, via: IpAddr) -> Result<Option<NextHop>, NetlinkError> {
+    let mut request = RouteMessage::default();
+    request.header.address_family = family(destination);
+    let list = rtnetlink::dump(&RouteNetlinkMessage::GetRoute(request))?;
+    let routes = list.iter().filter_map(|message| match message {
+        RouteNetlinkMessage::NewRoute(route) => Some(route),
+        _ => None,
+    });
+    let fits = |route: &&RouteMessage| {
+        let names = route.attributes.contains(&RouteAttribute::Oif(device)) && gateway(&route.attributes) == Some(via);
+        names && covers(route, destination)
+    };
+    let longest = routes.filter(fits).max_by_key(|route| route.header.destination_prefix_length);
+    Ok(longest.map(|route| NextHop {
+        address: via,
+        is_gateway: true,
+        device,
+        device_name: link::name(device),
+        route: Some(Route::of(route)),
+        learned: None,
+    }))
+}
+
+fn covers(route: &RouteMessage, destination: IpAddr) -> bool {
+    let length = u32::from(route.header.destination_prefix_length);
+    let to = route.attributes.iter().find_map(|attribute| match attribute {
+        RouteAttribute::Destination(to) => Some(to),
+        _ => None,
+    });
+    match (to, destination) {
+        (None, _) => length == 0,
+        (Some(RouteAddress::Inet(to)), IpAddr::V4(address)) => {
+            (to.to_bits() ^ address.to_bits()).leading_zeros() >= length
+        }
+        (Some(RouteAddress::Inet6(to)), IpAddr::V6(address)) => {
+            (to.to_bits() ^ address.to_bits()).leading_zeros() >= length
+        }
+        _ => false,
+    }
 }
 
 /// From the exact question to the plain one: a source that was translated is refused with a way in.
@@ -121,12 +178,7 @@ fn ask(question: &RouteMessage, destination: IpAddr) -> Result<Option<NextHop>, 
     // Before 4.13, or for a moment between two changes, there is no text.
     let entry = one(&matching).ok().flatten();
     let via = gateway(&chosen.attributes);
-    let route = entry.map(|entry| Route {
-        text: text(&entry),
-        table: Some(table(&entry)),
-        mtu: mtu(&entry.attributes),
-        mtu_locked: locked(&entry.attributes),
-    });
+    let route = entry.as_ref().map(Route::of);
     let learned = mtu(&chosen.attributes)
         .filter(|mtu| route.as_ref().is_none_or(|route| route.mtu != Some(*mtu)))
         .map(|mtu| Learned { mtu, expires: expires(&chosen.attributes) });
@@ -344,6 +396,13 @@ mod tests {
         );
         main.attributes.push(RouteAttribute::Table(1000));
         assert_eq!(table(&main), "1000");
+    }
+
+    #[test]
+    fn a_route_covers_its_prefix() {
+        let to = route(24, vec![RouteAttribute::Destination(v4("10.99.2.0"))]);
+        assert!(covers(&to, "10.99.2.77".parse().unwrap()) && !covers(&to, "10.99.3.77".parse().unwrap()));
+        assert!(!covers(&to, "fd99::1".parse().unwrap()) && covers(&route(0, vec![]), "10.1.1.1".parse().unwrap()));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use answerer::Answerer;
 use hop::NextHop;
 use table::{Asking, Counts, Entry, Table};
 
+use std::net::IpAddr;
+
 use super::recent::Recent;
 use super::{Packet, Scene, sysctl};
 use crate::host::error::NetlinkError;
@@ -73,34 +75,63 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Neighbo
         return Ok(Neighbours::default());
     }
     let packet = &scene.question.packet;
-    let looked = scene.inside(|| {
-        let hop = hop::next_hop(packet)?;
-        let Some(hop) = hop else { return Ok(None) };
-        let device = link::link(hop.device);
-        let entry = table::entry(hop.device, hop.address);
-        let has_no_ipv6 = hop.address.is_ipv6()
-            && !hop.device_name.contains('/')
-            && sysctl::read(&format!("net/ipv6/conf/{}/mtu", hop.device_name))
-                .is_err_and(|errno| errno.0 == libc::ENOENT);
-        Ok::<_, NetlinkError>(Some((hop, device, entry, has_no_ipv6)))
-    })?;
-    let Some((hop, device, entry, has_no_ipv6)) = scene.note("the route of the packet", looked).flatten() else {
+    let looked = scene.inside(|| hop::next_hop(packet).map(|hop| hop.map(look)))?;
+    let Some(mut look) = scene.note("the route of the packet", looked).flatten() else {
         return Ok(Neighbours::default());
     };
-    let mut facts = Neighbours { has_no_ipv6, ..Neighbours::default() };
-    facts.device = scene.note("the device of the next hop", device).flatten();
-    facts.entry = match scene.note("the neighbour entry of the next hop", entry) {
+    let mut facts = Neighbours::default();
+    tables(scene, memory, &look.hop, &mut facts)?;
+    if let Some(failed) = another(scene, &look, facts.counts.as_ref()) {
+        look = failed;
+    }
+    facts.has_no_ipv6 = look.has_no_ipv6;
+    facts.device = scene.note("the device of the next hop", look.device).flatten();
+    facts.entry = match scene.note("the neighbour entry of the next hop", look.entry) {
         None => Lookup::NotRead,
         Some(None) => Lookup::Absent,
         Some(Some(entry)) => Lookup::Found(entry),
     };
-    tables(scene, memory, &hop, &mut facts)?;
     if let Some(peer) = facts.device.as_ref().and_then(|device| link::peer(scene, &mut memory.links, device)) {
-        let answerer = answerer::read(scene, peer, hop.address);
+        let answerer = answerer::read(scene, peer, look.hop.address);
         facts.answerer = scene.note("the other end of the link", answerer);
     }
-    facts.hop = Some(hop);
+    facts.hop = Some(look.hop);
     Ok(facts)
+}
+
+/// What is read of a next hop inside the packet's namespace.
+struct Look {
+    hop: NextHop,
+    device: Result<Option<Interface>, NetlinkError>,
+    entry: Result<Option<Entry>, NetlinkError>,
+    has_no_ipv6: bool,
+}
+
+fn look(hop: NextHop) -> Look {
+    let is_named = hop.address.is_ipv6() && !hop.device_name.contains('/');
+    let conf = format!("net/ipv6/conf/{}/mtu", hop.device_name);
+    Look {
+        device: link::link(hop.device),
+        entry: table::entry(hop.device, hop.address),
+        has_no_ipv6: is_named && sysctl::read(&conf).is_err_and(|errno| errno.0 == libc::ENOENT),
+        hop,
+    }
+}
+
+/// The gateway that failed where the route leads to one that answers: IPv6 turns to another one by itself.
+fn another(scene: &Scene<'_>, look: &Look, counts: Option<&Counts>) -> Option<Look> {
+    let packet = &scene.question.packet;
+    let destination = packet.destination.filter(IpAddr::is_ipv6)?;
+    let answers = matches!(&look.entry, Ok(Some(entry)) if !entry.is_unanswered());
+    let left_by = if packet.goes_out_by == 0 { packet.interface.index } else { packet.goes_out_by };
+    let failed = counts.filter(|_| answers)?.unanswered.iter().filter(|(device, _)| *device == left_by);
+    let failed: Vec<IpAddr> = failed.map(|(_, address)| *address).collect();
+    let found = scene.inside(|| {
+        let mut hops = failed.iter().filter_map(|via| hop::by_gateway(destination, left_by, *via).ok().flatten());
+        // Of two it is not known which one it was.
+        hops.next().filter(|_| hops.next().is_none()).map(self::look)
+    });
+    found.ok().flatten()
 }
 
 fn tables(scene: &mut Scene<'_>, memory: &mut Memory, hop: &NextHop, facts: &mut Neighbours) -> Result<(), HostError> {

@@ -27,13 +27,24 @@ pub struct Entry {
     pub is_external: bool,
 }
 
+impl Entry {
+    /// Whether there is no answer so far.
+    pub fn is_unanswered(&self) -> bool {
+        matches!(self.state.as_str(), "FAILED" | "INCOMPLETE" | "NONE")
+    }
+}
+
+/// Entries that never answered which are kept.
+const MOST_UNANSWERED: usize = 16;
+
 /// How many entries a namespace has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     pub all: usize,
     pub failed: usize,
     pub incomplete: usize,
-    pub permanent: usize,
+    /// Device and address of those that failed: some of them if there are many.
+    pub unanswered: Vec<(u32, IpAddr)>,
 }
 
 /// A family's table of the whole machine.
@@ -103,6 +114,14 @@ fn parse(message: &NeighbourMessage) -> Entry {
     entry
 }
 
+fn address(message: &NeighbourMessage) -> Option<IpAddr> {
+    message.attributes.iter().find_map(|attribute| match attribute {
+        NeighbourAttribute::Destination(NeighbourAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        NeighbourAttribute::Destination(NeighbourAddress::Inet6(address)) => Some(IpAddr::V6(*address)),
+        _ => None,
+    })
+}
+
 /// The entries of the calling thread's namespace for a family, counted.
 ///
 /// # Errors
@@ -114,9 +133,13 @@ pub fn counts(of: IpAddr) -> Result<Counts, NetlinkError> {
     Ok(list.iter().filter_map(neighbour).fold(Counts::default(), |mut counts, message| {
         counts.all += 1;
         match message.header.state {
-            NeighbourState::Failed => counts.failed += 1,
+            NeighbourState::Failed => {
+                counts.failed += 1;
+                let room = counts.unanswered.len() < MOST_UNANSWERED;
+                let address = address(message).filter(|_| room);
+                counts.unanswered.extend(address.map(|address| (message.header.ifindex, address)));
+            }
             NeighbourState::Incomplete => counts.incomplete += 1,
-            NeighbourState::Permanent | NeighbourState::Noarp => counts.permanent += 1,
             _ => {}
         }
         counts

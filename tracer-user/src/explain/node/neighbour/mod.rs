@@ -46,6 +46,15 @@ impl Failure {
 /// Says what the state of the node adds to what the kernel's event says.
 pub(super) fn refine(explanation: &mut Explanation, state: &Neighbours, drop: &Observation<'_>) {
     let (Some(failure), Some(hop)) = (Failure::of(drop), &state.hop) else { return };
+    if failure == Failure::NoAnswer
+        && let Lookup::Found(found) = &state.entry
+        && !found.is_unanswered()
+    {
+        // It answers again, or the packet went another way: then it would be wrong to blame this one.
+        let (address, name) = (hop.address, &hop.device_name);
+        let now = format!("the route leads to {address} on {name} now, whose entry is {}: it answers", found.state);
+        return super::doubt(explanation, now);
+    }
     explanation.route = hop.route.as_ref().map(|route| Route { text: route.text.clone(), table: route.table.clone() });
     explanation.evidence.push(way(hop));
     match failure {
@@ -79,13 +88,9 @@ const fn ip(address: IpAddr) -> &'static str {
 /// The state of the entry in words for the summary: ` (entry FAILED)`.
 fn state(lookup: &Lookup) -> String {
     match lookup {
-        Lookup::Found(entry) if is_unanswered(&entry.state) => format!(" (entry {})", entry.state),
+        Lookup::Found(entry) if entry.is_unanswered() => format!(" (entry {})", entry.state),
         _ => String::new(),
     }
-}
-
-fn is_unanswered(state: &str) -> bool {
-    matches!(state, "FAILED" | "INCOMPLETE" | "NONE")
 }
 
 /// What the entry says now, or that there is none.
@@ -96,20 +101,17 @@ fn entry(explanation: &mut Explanation, state: &Neighbours, hop: &NextHop) {
         Lookup::Absent => {
             super::doubt(explanation, format!("the entry of {address} on {name} was gone when it was read"));
         }
-        Lookup::Found(found) if is_unanswered(&found.state) => {
+        Lookup::Found(found) if found.is_unanswered() => {
             let who = if found.is_external { ", put there by another program (extern_learn)" } else { "" };
             explanation.evidence.push(format!("the neighbour entry of {address} on {name} is {}{who}", found.state));
         }
-        Lookup::Found(found) => super::doubt(
-            explanation,
-            format!("the neighbour entry of {address} on {name} is {} by now: it answers again", found.state),
-        ),
+        Lookup::Found(_) => {}
     }
 }
 
 /// How many neighbours the namespace has, and how many of them do not answer.
 fn counts(explanation: &mut Explanation, state: &Neighbours, hop: &NextHop) {
-    let Some(counts) = state.counts else { return };
+    let Some(counts) = &state.counts else { return };
     let family = if hop.address.is_ipv4() { "IPv4" } else { "IPv6" };
     explanation.evidence.push(format!(
         "the namespace has {} {family} neighbour entries: {} FAILED, {} INCOMPLETE",
