@@ -1,5 +1,7 @@
 //! To be read: see the module's page of the documentation.
 
+pub(in crate::node) mod head;
+
 use super::Scene;
 use crate::host::HostError;
 
