@@ -81,14 +81,14 @@ fn wider(state: &Mtu, device: &Interface, drop: &Observation<'_>) -> Vec<String>
                 device.name
             )];
         };
-        let most = below.mtu.saturating_sub(ipv4);
+        let most = below.interface.mtu.saturating_sub(if below.is_ipv6 { ipv6 } else { ipv4 });
         if most > device.mtu && most >= state.shape.length {
             return vec![command(drop, &set(&device.name, most))];
         }
         return vec![format!(
             "{} ({kind}) adds {ipv4} bytes over IPv4 and {ipv6} over IPv6, and its packets leave by {} with MTU {}: its MTU \
              can be {most} at most",
-            device.name, below.name, below.mtu
+            device.name, below.interface.name, below.interface.mtu
         )];
     }
     if wanted <= device.mtu {

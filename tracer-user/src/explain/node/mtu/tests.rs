@@ -1,7 +1,7 @@
 use super::*;
 use crate::event::Cause;
 use crate::host::{Netns, NetnsName};
-use crate::node::mtu::Shape;
+use crate::node::mtu::{Below, Shape};
 use crate::node::neighbour::hop::{Learned, NextHop, Route as Way};
 
 const NS: &str = "nsenter --net=/run/netns/r";
@@ -92,12 +92,12 @@ fn what_fits_by_now_is_not_blamed() {
 fn a_tunnel_is_not_made_wider_than_what_carries_it() {
     let tunnel = Mtu {
         device: Some(interface(21, "vx0", 1400, Some("vxlan"))),
-        below: Some(interface(2, "eth0", 1450, None)),
+        below: Some(Below { interface: interface(2, "eth0", 1450, None), is_ipv6: false }),
         ..forwarded()
     };
     let narrow = told(&tunnel, "PKT_TOO_BIG", "ip_forward", "10.99.2.2");
     assert!(narrow.remedy.iter().any(|text| text.contains("can be 1400 at most")), "{:#?}", narrow.remedy);
-    let room = Mtu { below: Some(interface(2, "eth0", 1500, None)), ..tunnel };
+    let room = Mtu { below: Some(Below { interface: interface(2, "eth0", 1500, None), is_ipv6: false }), ..tunnel };
     has(&told(&room, "PKT_TOO_BIG", "ip_forward", "10.99.2.2"), &format!("{NS} ip link set dev vx0 mtu 1450"));
 }
 

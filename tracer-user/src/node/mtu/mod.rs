@@ -3,6 +3,10 @@
 //! Rule: the largest packet is worked out as the kernel does when it forwards (`ip_dst_mtu_maybe_forward` and
 //! `ip6_dst_mtu_maybe_forward`, `include/net`, 5.10 to 6.18); explaining compares it with the packet.
 
+mod tunnel;
+
+pub use tunnel::Below;
+
 use super::checksum::head;
 use super::neighbour::hop::{self, NextHop};
 use super::neighbour::link::{self, Peer};
@@ -24,8 +28,8 @@ pub struct Mtu {
     pub ipv6_mtu: Option<u32>,
     /// `net.ipv4.ip_forward_use_pmtu`: whether forwarding obeys a learned path MTU.
     pub obeys_learned: bool,
-    /// The device that a tunnel's packets leave by.
-    pub below: Option<Interface>,
+    /// What carries a tunnel's packets.
+    pub below: Option<Below>,
     /// The other end of a veth device.
     pub peer: Option<Peer>,
 }
@@ -64,7 +68,7 @@ struct Inside {
     hop: Result<Option<NextHop>, NetlinkError>,
     device: Result<Option<Interface>, NetlinkError>,
     came_in_by: Option<Interface>,
-    below: Option<Interface>,
+    below: Option<Below>,
     ipv6_mtu: Option<u32>,
     obeys_learned: bool,
 }
@@ -92,8 +96,7 @@ fn look(packet: &Packet) -> Inside {
     let left_by = leaves_by(packet, hop.as_ref().ok().and_then(Option::as_ref));
     let device = if left_by == 0 { Ok(None) } else { link::link(left_by) };
     let known = device.as_ref().ok().and_then(Option::as_ref);
-    let lower = known.filter(|device| device.kind.as_deref() != Some("veth")).and_then(|device| device.link);
-    let below = lower.filter(|lower| lower.nsid.is_none()).and_then(|lower| link::link(lower.index).ok().flatten());
+    let below = known.and_then(tunnel::below);
     let name = known.map(|device| device.name.clone()).filter(|name| !name.contains('/'));
     let ipv6_mtu = name.filter(|_| packet.is_ipv6()).and_then(|name| number(&format!("net/ipv6/conf/{name}/mtu")));
     let came_in_by = if packet.came_in_by == 0 { None } else { link::link(packet.came_in_by).ok().flatten() };
