@@ -124,31 +124,6 @@ fn there_is_no_memory_for_another_datagram() -> Result<()> {
 }
 
 #[test]
-fn too_many_others_come_between() -> Result<()> {
-    let lab = topology::pair()?;
-    let _near = sysctl::set(&lab.server, "net/ipv4/ipfrag_max_dist", "1")?;
-    let mut story = Story::of(&lab.server)?;
-    let mixed = |first: u16| {
-        let others = (first + 1..first + 4).map(|id| half(Family::V4, id, false));
-        let whole = [half(Family::V4, first, false)].into_iter().chain(others);
-        whole.chain([half(Family::V4, first, true)]).collect::<Vec<_>>()
-    };
-    send(&lab, &mixed(20))?;
-    let name = "net.ipv4.ipfrag_max_dist";
-    let wanted = wanted(&lab, &["FRAG_TOO_FAR"], Family::V4)?.with(key::SYSCTL_NAME, name);
-    let event = story.names(wanted.with(key::SYSCTL_VALUE, "1"), 1)?;
-    ensure!(
-        event.text(key::SUMMARY).contains("datagram id 0x0014 from 10.99.1.2: net.ipv4.ipfrag_max_dist is 1"),
-        "{event}"
-    );
-    remedy::apply(&event, "ipfrag_max_dist=64", &lab.server)?;
-    let socket = receiver(&lab, Family::V4)?;
-    send(&lab, &mixed(40))?;
-    arrives(&socket)?;
-    story.end().map(drop)
-}
-
-#[test]
 fn fragments_overlap() -> Result<()> {
     let lab = topology::pair()?;
     let mut story = Story::of(&lab.server)?;
