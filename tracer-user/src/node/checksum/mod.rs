@@ -32,6 +32,7 @@ pub(super) struct Memory {
 }
 
 /// Reads it.
+#[expect(clippy::unnecessary_wraps, reason = "every topic is read alike; what the bytes show needs no namespace")]
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Checksum, HostError> {
     let packet = &scene.question.packet;
     let mut facts = Checksum { faults: faults(packet), ..Checksum::default() };
@@ -44,7 +45,6 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Checksu
         let offload = device.as_ref().map(|device| offload::read(&device.name)).unwrap_or_default();
         Ok::<_, crate::host::error::NetlinkError>((device, offload))
     });
-    // What the bytes show does not need the namespace.
     let read = scene.note("the device that it was on", read);
     if let Some((device, offload)) = read.and_then(|read| scene.note("the device that it was on", read)) {
         (facts.device, facts.offload) = (device, offload);

@@ -34,7 +34,7 @@ struct Value {
 #[repr(C)]
 struct Driver {
     command: u32,
-    driver: [u8; 32],
+    name: [u8; 32],
     /// Versions, bus, and counts that are not used.
     others: [u8; 32 * 4 + 12 + 5 * 4],
 }
@@ -61,10 +61,10 @@ fn socket() -> Option<OwnedFd> {
 }
 
 fn driver(socket: &OwnedFd, name: &str) -> Option<String> {
-    let mut driver = Driver { command: ETHTOOL_GDRVINFO, driver: [0; 32], others: [0; 160] };
+    let mut driver = Driver { command: ETHTOOL_GDRVINFO, name: [0; 32], others: [0; 160] };
     ask(socket, name, (&raw mut driver).cast())?;
-    let end = driver.driver.iter().position(|byte| *byte == 0).unwrap_or(driver.driver.len());
-    let text = String::from_utf8_lossy(driver.driver.get(..end)?).into_owned();
+    let end = driver.name.iter().position(|byte| *byte == 0).unwrap_or(driver.name.len());
+    let text = String::from_utf8_lossy(driver.name.get(..end)?).into_owned();
     (!text.is_empty()).then_some(text)
 }
 

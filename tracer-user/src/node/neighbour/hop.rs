@@ -3,22 +3,18 @@
 //! Rule: the kernel is asked as the packet was (way in, source, mark); if it refuses that question, a plainer one is
 //! asked. The answer is of now: the route may have changed since the drop.
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use netlink_packet_route::route::{
-    RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol,
-    RouteScope, RouteType, RouteVia,
+    RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteType, RouteVia,
 };
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::link;
+use super::{link, text};
 use crate::host::error::NetlinkError;
 use crate::host::rtnetlink;
 use crate::node::Packet;
 
-/// Next hops of a multipath route that are shown.
-const MOST_HOPS: usize = 8;
 /// Bit of `RTAX_MTU` in `RTAX_LOCK` (`uapi/linux/rtnetlink.h`).
 const MTU_LOCK: u32 = 1 << 2;
 /// `RTA_EXPIRES` and cache times are in `USER_HZ` (`include/asm-generic/param.h`).
@@ -51,8 +47,8 @@ pub struct Route {
 impl Route {
     fn of(entry: &RouteMessage) -> Self {
         Self {
-            text: text(entry),
-            table: Some(table(entry)),
+            text: text::route(entry),
+            table: Some(text::table(entry)),
             mtu: mtu(&entry.attributes),
             mtu_locked: locked(&entry.attributes),
         }
@@ -200,13 +196,14 @@ fn one(question: &RouteMessage) -> Result<Option<RouteMessage>, NetlinkError> {
     }))
 }
 
-fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
+pub(super) fn gateway(attributes: &[RouteAttribute]) -> Option<IpAddr> {
     attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Gateway(RouteAddress::Inet(address)) => Some(IpAddr::V4(*address)),
+        RouteAttribute::Gateway(RouteAddress::Inet(address)) | RouteAttribute::Via(RouteVia::Inet(address)) => {
+            Some(IpAddr::V4(*address))
+        }
         RouteAttribute::Gateway(RouteAddress::Inet6(address)) | RouteAttribute::Via(RouteVia::Inet6(address)) => {
             Some(IpAddr::V6(*address))
         }
-        RouteAttribute::Via(RouteVia::Inet(address)) => Some(IpAddr::V4(*address)),
         _ => None,
     })
 }
@@ -237,115 +234,6 @@ fn expires(attributes: &[RouteAttribute]) -> u32 {
     ticks.unwrap_or_default() / USER_HZ
 }
 
-fn table(route: &RouteMessage) -> String {
-    let number = route.attributes.iter().find_map(|attribute| match attribute {
-        RouteAttribute::Table(number) => Some(*number),
-        _ => None,
-    });
-    match number.unwrap_or_else(|| u32::from(route.header.table)) {
-        253 => "default".to_owned(),
-        254 => "main".to_owned(),
-        255 => "local".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// The route as `ip route show` prints it: what it matches, its next hops, and what tells it from others.
-fn text(route: &RouteMessage) -> String {
-    let RouteHeader { destination_prefix_length: length, protocol, scope, .. } = route.header;
-    let mut text = String::new();
-    let (mut via, mut device, mut source, mut metric) = (gateway(&route.attributes), None, None, None);
-    let mut hops: &[RouteNextHop] = &[];
-    for attribute in &route.attributes {
-        match attribute {
-            RouteAttribute::Destination(to) if length > 0 => text = prefix(to, length),
-            RouteAttribute::Oif(index) => device = Some(link::name(*index)),
-            RouteAttribute::PrefSource(from) => source = address(from),
-            RouteAttribute::Priority(number) => metric = Some(*number),
-            RouteAttribute::MultiPath(list) => hops = list,
-            _ => {}
-        }
-    }
-    if text.is_empty() {
-        "default".clone_into(&mut text);
-    }
-    if !hops.is_empty() {
-        (via, device) = (None, None);
-    }
-    push(&mut text, "via", via.map(|via| of_family(route.header.address_family, via)));
-    push(&mut text, "dev", device);
-    push(&mut text, "proto", protocol_name(protocol));
-    push(&mut text, "scope", scope_name(scope));
-    push(&mut text, "src", source);
-    push(&mut text, "metric", metric);
-    for hop in hops.iter().take(MOST_HOPS) {
-        text.push_str(" nexthop");
-        push(&mut text, "via", gateway(&hop.attributes).map(|via| of_family(route.header.address_family, via)));
-        push(&mut text, "dev", Some(link::name(hop.interface_index)));
-        push(&mut text, "weight", Some(u32::from(hop.hops) + 1));
-    }
-    text
-}
-
-fn push(text: &mut String, word: &str, value: Option<impl std::fmt::Display>) {
-    if let Some(value) = value {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, " {word} {value}");
-    }
-}
-
-/// A gateway of the other family is printed with its family.
-fn of_family(family: AddressFamily, via: IpAddr) -> String {
-    match via {
-        IpAddr::V6(via) if family == AddressFamily::Inet => format!("inet6 {via}"),
-        via => via.to_string(),
-    }
-}
-
-fn address(address: &RouteAddress) -> Option<String> {
-    match address {
-        RouteAddress::Inet(address) => Some(address.to_string()),
-        RouteAddress::Inet6(address) => Some(address.to_string()),
-        _ => None,
-    }
-}
-
-fn prefix(to: &RouteAddress, length: u8) -> String {
-    match to {
-        RouteAddress::Inet(to) if length == 32 => to.to_string(),
-        RouteAddress::Inet6(to) if length == 128 => to.to_string(),
-        to => address(to).map_or_else(String::new, |to| format!("{to}/{length}")),
-    }
-}
-
-/// As `/etc/iproute2/rt_protos` has them; `boot` is not printed.
-fn protocol_name(protocol: RouteProtocol) -> Option<String> {
-    Some(match protocol {
-        RouteProtocol::Boot | RouteProtocol::Unspec => return None,
-        RouteProtocol::Kernel => "kernel".to_owned(),
-        RouteProtocol::Static => "static".to_owned(),
-        RouteProtocol::IcmpRedirect => "redirect".to_owned(),
-        other => match u8::from(other) {
-            9 => "ra".to_owned(),
-            12 => "bird".to_owned(),
-            11 => "zebra".to_owned(),
-            16 => "dhcp".to_owned(),
-            186 => "bgp".to_owned(),
-            188 => "ospf".to_owned(),
-            number => number.to_string(),
-        },
-    })
-}
-
-const fn scope_name(scope: RouteScope) -> Option<&'static str> {
-    match scope {
-        RouteScope::Link => Some("link"),
-        RouteScope::Host => Some("host"),
-        RouteScope::Site => Some("site"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::net::Ipv4Addr;
@@ -365,37 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_written_as_ip_writes_it() {
-        let default = route(0, vec![RouteAttribute::Gateway(v4("10.99.1.1")), RouteAttribute::Oif(1)]);
-        assert_eq!(text(&default), "default via 10.99.1.1 dev lo");
-        let mut link = route(
-            24,
-            vec![
-                RouteAttribute::Destination(v4("10.99.2.0")),
-                RouteAttribute::Oif(1),
-                RouteAttribute::PrefSource(v4("10.99.2.1")),
-            ],
-        );
-        link.header.protocol = RouteProtocol::Kernel;
-        link.header.scope = RouteScope::Link;
-        assert_eq!(text(&link), "10.99.2.0/24 dev lo proto kernel scope link src 10.99.2.1");
-        let host = route(32, vec![RouteAttribute::Destination(v4("10.9.9.9")), RouteAttribute::Priority(100)]);
-        assert_eq!(text(&host), "10.9.9.9 metric 100");
-        let six = RouteVia::Inet6("fe80::1".parse().unwrap());
-        let other = route(8, vec![RouteAttribute::Destination(v4("10.0.0.0")), RouteAttribute::Via(six)]);
-        assert_eq!(text(&other), "10.0.0.0/8 via inet6 fe80::1");
-    }
-
-    #[test]
     fn the_table_has_its_name_and_the_mtu_its_lock() {
         let mut main = route(0, vec![RouteAttribute::Metrics(vec![RouteMetric::Lock(4), RouteMetric::Mtu(1400)])]);
         main.header.table = 254;
         assert_eq!(
-            (table(&main).as_str(), mtu(&main.attributes), locked(&main.attributes)),
+            (text::table(&main).as_str(), mtu(&main.attributes), locked(&main.attributes)),
             ("main", Some(1400), true)
         );
         main.attributes.push(RouteAttribute::Table(1000));
-        assert_eq!(table(&main), "1000");
+        assert_eq!(text::table(&main), "1000");
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod answerer;
 pub mod hop;
 pub mod link;
 pub mod table;
+mod text;
 
 use answerer::Answerer;
 use hop::NextHop;
@@ -52,6 +53,9 @@ pub enum Lookup {
 /// What the kernel answered, if the namespace could be entered.
 type Answer<T> = Result<Result<T, NetlinkError>, HostError>;
 
+/// A family's table, and how the device asks.
+type Limits = (Option<Table>, Option<Asking>);
+
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -59,7 +63,7 @@ pub(super) struct Memory {
     /// By namespace and family.
     counts: Recent<(u32, bool), Answer<Counts>>,
     /// By namespace, family and device.
-    limits: Recent<(u32, bool, u32), Answer<(Option<Table>, Option<Asking>)>>,
+    limits: Recent<(u32, bool, u32), Answer<Limits>>,
     /// By family: IPv4, IPv6.
     table_fulls: [Option<u64>; 2],
 }

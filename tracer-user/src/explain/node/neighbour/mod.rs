@@ -97,7 +97,6 @@ fn state(lookup: &Lookup) -> String {
 fn entry(explanation: &mut Explanation, state: &Neighbours, hop: &NextHop) {
     let NextHop { address, device_name: name, .. } = hop;
     match &state.entry {
-        Lookup::NotRead => {}
         Lookup::Absent => {
             super::doubt(explanation, format!("the entry of {address} on {name} was gone when it was read"));
         }
@@ -105,7 +104,7 @@ fn entry(explanation: &mut Explanation, state: &Neighbours, hop: &NextHop) {
             let who = if found.is_external { ", put there by another program (extern_learn)" } else { "" };
             explanation.evidence.push(format!("the neighbour entry of {address} on {name} is {}{who}", found.state));
         }
-        Lookup::Found(_) => {}
+        Lookup::NotRead | Lookup::Found(_) => {}
     }
 }
 
