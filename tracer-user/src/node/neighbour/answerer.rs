@@ -12,10 +12,18 @@ use super::link::Peer;
 use crate::host::HostError;
 use crate::host::error::NetlinkError;
 use crate::host::rtnetlink;
+use crate::node::recent::Recent;
 use crate::node::{Scene, sysctl};
 
 /// Addresses of the other end that are kept.
 const MOST_ADDRESSES: usize = 4;
+
+/// The addresses of a namespace in a family, and its `arp_ignore` settings.
+type Reading = (Result<Vec<Found>, NetlinkError>, Vec<(String, u32)>);
+
+/// What was read a moment ago, by namespace, interface and whether it is IPv6.
+#[derive(Debug, Default)]
+pub(super) struct Memory(Recent<(u32, u32, bool), Result<Reading, HostError>>);
 
 /// What the other end has to do with the question.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +65,11 @@ impl Answerer {
 ///
 /// # Errors
 /// Why its namespace cannot be entered.
-pub(super) fn read(scene: &Scene<'_>, peer: Peer, asked: IpAddr) -> Result<Answerer, HostError> {
-    let name = peer.interface.name.clone();
-    let index = peer.interface.index;
-    let netns = peer.netns.inode;
-    let (addresses, arp_ignore) = scene.inside_of(&peer.netns, || (list(asked), arp_ignore(asked, &name)))?;
+pub(super) fn read(scene: &Scene<'_>, memory: &mut Memory, peer: Peer, asked: IpAddr) -> Result<Answerer, HostError> {
+    let (netns, index) = (peer.netns.inode, peer.interface.index);
+    let (addresses, arp_ignore) = memory.0.get((netns, index, asked.is_ipv6()), || {
+        scene.inside_of(&peer.netns, || (list(asked), arp_ignore(asked, &peer.interface.name)))
+    })?;
     let addresses = addresses.map_err(|error| HostError::Interfaces { netns, error })?;
     let holder = addresses.iter().find(|found| found.address == asked).map(|found| Holder {
         device: found.device,
@@ -72,6 +80,7 @@ pub(super) fn read(scene: &Scene<'_>, peer: Peer, asked: IpAddr) -> Result<Answe
     Ok(Answerer { addresses: own.take(MOST_ADDRESSES).collect(), peer, holder, arp_ignore })
 }
 
+#[derive(Clone, Debug)]
 struct Found {
     address: IpAddr,
     device: u32,

@@ -13,6 +13,7 @@ use netlink_packet_route::link::LinkMessage;
 use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 
 use crate::host::error::NetlinkError;
+use crate::host::interface::Link;
 use crate::host::{Interface, Netns, interface, netlink, rtnetlink};
 use crate::node::Scene;
 use crate::node::recent::Recent;
@@ -34,9 +35,14 @@ impl Peer {
     }
 }
 
-/// Where namespaces with an id were found, by the namespace that gave the id.
+/// What was found a moment ago, so that many questions about one link are one reading.
 #[derive(Debug, Default)]
-pub(in crate::node) struct Memory(Recent<(u32, i32), Option<u32>>);
+pub(in crate::node) struct Memory {
+    /// Where the namespaces with an id are, by the namespace that gave the id.
+    namespaces: Recent<(u32, i32), Option<u32>>,
+    /// The other end, by namespace and index of this one.
+    peers: Recent<(u32, u32), Option<Peer>>,
+}
 
 /// The interface of this index in the calling thread's namespace.
 ///
@@ -65,11 +71,21 @@ pub fn name(index: u32) -> String {
 /// The other end of `ours`, if it is a veth and its namespace can be seen.
 pub(in crate::node) fn peer(scene: &Scene<'_>, memory: &mut Memory, ours: &Interface) -> Option<Peer> {
     let theirs = ours.link.filter(|_| ours.kind.as_deref() == Some("veth"))?;
+    let Memory { namespaces, peers } = memory;
+    peers.get((scene.question.netns.inode, ours.index), || find(scene, namespaces, ours, theirs))
+}
+
+fn find(
+    scene: &Scene<'_>,
+    namespaces: &mut Recent<(u32, i32), Option<u32>>,
+    ours: &Interface,
+    theirs: Link,
+) -> Option<Peer> {
     let netns = match theirs.nsid {
         None => scene.question.netns.clone(),
         Some(id) => {
             let key = (scene.question.netns.inode, id);
-            let inode = memory.0.get(key, || namespace_of(scene, id));
+            let inode = namespaces.get(key, || namespace_of(scene, id));
             scene.host.netns(inode?)?.clone()
         }
     };

@@ -60,6 +60,7 @@ type Limits = (Option<Table>, Option<Asking>);
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     links: link::Memory,
+    answerers: answerer::Memory,
     /// By namespace and family.
     counts: Recent<(u32, bool), Answer<Counts>>,
     /// By namespace, family and device.
@@ -96,7 +97,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Neighbo
         Some(Some(entry)) => Lookup::Found(entry),
     };
     if let Some(peer) = facts.device.as_ref().and_then(|device| link::peer(scene, &mut memory.links, device)) {
-        let answerer = answerer::read(scene, peer, look.hop.address);
+        let answerer = answerer::read(scene, &mut memory.answerers, peer, look.hop.address);
         facts.answerer = scene.note("the other end of the link", answerer);
     }
     facts.hop = Some(look.hop);
