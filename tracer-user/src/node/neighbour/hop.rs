@@ -4,6 +4,7 @@
 //! asked. The answer is of now: the route may have changed since the drop.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteMessage, RouteMetric, RouteType, RouteVia,
@@ -79,32 +80,43 @@ pub fn next_hop(packet: &Packet) -> Result<Option<NextHop>, NetlinkError> {
     last
 }
 
-/// The way by this gateway: the longest route to the destination that names it. IPv6 turns to another route as soon as a
-/// gateway has failed (RFC 4191 section 3.2), so the way that was taken is not the one that would be taken now.
+/// Routes of a namespace that are searched: a router of the internet has too many for that.
+const MOST_ROUTES: usize = 4096;
+
+/// All IPv6 routes of the calling thread's namespace; none if there are too many.
 ///
 /// # Errors
 /// Why the kernel gave no list.
-pub fn by_gateway(destination: IpAddr, device: u32, via: IpAddr) -> Result<Option<NextHop>, NetlinkError> {
+pub(super) fn ipv6_routes() -> Result<Arc<Vec<RouteMessage>>, NetlinkError> {
     let mut request = RouteMessage::default();
-    request.header.address_family = family(destination);
+    request.header.address_family = AddressFamily::Inet6;
     let list = rtnetlink::dump(&RouteNetlinkMessage::GetRoute(request))?;
-    let routes = list.iter().filter_map(|message| match message {
+    if list.len() > MOST_ROUTES {
+        return Ok(Arc::default());
+    }
+    let routes = list.into_iter().filter_map(|message| match message {
         RouteNetlinkMessage::NewRoute(route) => Some(route),
         _ => None,
     });
+    Ok(Arc::new(routes.collect()))
+}
+
+/// The way by this gateway: the longest of the routes to the destination that names it. IPv6 turns to another route as soon
+/// as a gateway has failed (RFC 4191 section 3.2), so the way that was taken is not the one that would be taken now.
+pub(super) fn by_gateway(routes: &[RouteMessage], destination: IpAddr, device: u32, via: IpAddr) -> Option<NextHop> {
     let fits = |route: &&RouteMessage| {
         let names = route.attributes.contains(&RouteAttribute::Oif(device)) && gateway(&route.attributes) == Some(via);
         names && covers(route, destination)
     };
-    let longest = routes.filter(fits).max_by_key(|route| route.header.destination_prefix_length);
-    Ok(longest.map(|route| NextHop {
+    let longest = routes.iter().filter(fits).max_by_key(|route| route.header.destination_prefix_length);
+    longest.map(|route| NextHop {
         address: via,
         is_gateway: true,
         device,
         device_name: link::name(device),
         route: Some(Route::of(route)),
         learned: None,
-    }))
+    })
 }
 
 fn covers(route: &RouteMessage, destination: IpAddr) -> bool {

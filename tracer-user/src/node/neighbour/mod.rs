@@ -10,11 +10,13 @@ pub mod link;
 pub mod table;
 mod text;
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use answerer::Answerer;
 use hop::NextHop;
+use netlink_packet_route::route::RouteMessage;
 use table::{Asking, Counts, Entry, Table};
-
-use std::net::IpAddr;
 
 use super::recent::Recent;
 use super::{Packet, Scene, sysctl};
@@ -65,6 +67,8 @@ pub(super) struct Memory {
     counts: Recent<(u32, bool), Answer<Counts>>,
     /// By namespace, family and device.
     limits: Recent<(u32, bool, u32), Answer<Limits>>,
+    /// IPv6 routes, by namespace.
+    routes: Recent<u32, Answer<Arc<Vec<RouteMessage>>>>,
     /// By family: IPv4, IPv6.
     table_fulls: [Option<u64>; 2],
 }
@@ -86,7 +90,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Neighbo
     };
     let mut facts = Neighbours::default();
     tables(scene, memory, &look.hop, &mut facts)?;
-    if let Some(failed) = another(scene, &look, facts.counts.as_ref()) {
+    if let Some(failed) = another(scene, memory, &look, facts.counts.as_ref()) {
         look = failed;
     }
     facts.has_no_ipv6 = look.has_no_ipv6;
@@ -124,15 +128,19 @@ fn look(hop: NextHop) -> Look {
 }
 
 /// The gateway that failed where the route leads to one that answers: IPv6 turns to another one by itself.
-fn another(scene: &Scene<'_>, look: &Look, counts: Option<&Counts>) -> Option<Look> {
+fn another(scene: &Scene<'_>, memory: &mut Memory, look: &Look, counts: Option<&Counts>) -> Option<Look> {
     let packet = &scene.question.packet;
     let destination = packet.destination.filter(IpAddr::is_ipv6)?;
     let answers = matches!(&look.entry, Ok(Some(entry)) if !entry.is_unanswered());
     let left_by = if packet.goes_out_by == 0 { packet.interface.index } else { packet.goes_out_by };
     let failed = counts.filter(|_| answers)?.unanswered.iter().filter(|(device, _)| *device == left_by);
     let failed: Vec<IpAddr> = failed.map(|(_, address)| *address).collect();
+    if failed.is_empty() {
+        return None;
+    }
+    let routes = memory.routes.get(scene.question.netns.inode, || scene.inside(hop::ipv6_routes)).ok()?.ok()?;
     let found = scene.inside(|| {
-        let mut hops = failed.iter().filter_map(|via| hop::by_gateway(destination, left_by, *via).ok().flatten());
+        let mut hops = failed.iter().filter_map(|via| hop::by_gateway(&routes, destination, left_by, *via));
         // Of two it is not known which one it was.
         hops.next().filter(|_| hops.next().is_none()).map(self::look)
     });

@@ -36,7 +36,11 @@ pub(super) fn refine(explanation: &mut Explanation, state: &Mtu, drop: &Observat
     }
     let length = state.shape.length;
     if length > 0 && length <= limit.mtu {
-        let now = format!("{length} bytes fit through {} by now: the MTU is {}", limit.device, limit.mtu);
+        let now = format!(
+            "{length} bytes fit through {} ({}) now: it was smaller then, or something on the way (IPsec) takes room",
+            limit.device,
+            limit.says()
+        );
         return doubt(explanation, now);
     }
     if let Some(from) = state.came_in_by.as_ref().filter(|from| length > from.mtu) {

@@ -45,6 +45,9 @@ impl Failure {
 
 /// Says what the state of the node adds to what the kernel's event says.
 pub(super) fn refine(explanation: &mut Explanation, state: &Neighbours, drop: &Observation<'_>) {
+    if drop.reason == Some("IPV6_NDISC_HOP_LIMIT") {
+        return from_beyond(explanation, drop);
+    }
     let (Some(failure), Some(hop)) = (Failure::of(drop), &state.hop) else { return };
     if failure == Failure::NoAnswer
         && let Lookup::Found(found) = &state.entry
@@ -62,6 +65,16 @@ pub(super) fn refine(explanation: &mut Explanation, state: &Neighbours, drop: &O
         Failure::QueueFull => queue::refine(explanation, state, hop, drop),
         Failure::NoEntry => full::refine(explanation, state, hop, drop),
     }
+}
+
+/// Neighbour discovery with a hop limit below 255 came through a router, or somebody pretends (RFC 4861 section 7.1).
+fn from_beyond(explanation: &mut Explanation, drop: &Observation<'_>) {
+    let Some(hops) = drop.ttl else { return };
+    let from = drop.source.map(|source| format!(" from {source}")).unwrap_or_default();
+    explanation.summary = format!(
+        "a neighbour discovery message{from} has hop limit {hops}, it must have 255: it was forwarded or forged"
+    );
+    explanation.evidence.push(format!("its hop limit is {hops}"));
 }
 
 /// How the packet's destination leads to the next hop.

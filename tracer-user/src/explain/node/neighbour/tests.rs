@@ -75,6 +75,13 @@ fn nothing_read_changes_nothing() {
 }
 
 #[test]
+fn neighbour_discovery_from_beyond_the_link_is_told_by_its_hop_limit() {
+    let drop = Observation { ttl: Some(64), ..drop("IPV6_NDISC_HOP_LIMIT", "icmpv6_rcv") };
+    let told = told(&Neighbours::default(), &drop);
+    assert!(told.summary.contains("has hop limit 64, it must have 255"), "{}", told.summary);
+}
+
+#[test]
 fn a_device_without_carrier_or_down_is_the_reason() {
     let mut facts = facts();
     facts.device.as_mut().unwrap().flags = libc::IFF_UP as u32;
