@@ -26,7 +26,8 @@ pub fn get(request: &RouteNetlinkMessage) -> Result<Vec<RouteNetlinkMessage>, Ne
     Ok(answer.iter().filter_map(typed).collect())
 }
 
-fn raw(request: &RouteNetlinkMessage) -> Message {
+/// The same request as bytes, for answers that are read by hand.
+pub(crate) fn raw(request: &RouteNetlinkMessage) -> Message {
     let mut payload = vec![0; request.buffer_len()];
     request.serialize(&mut payload);
     Message { kind: request.message_type(), payload }

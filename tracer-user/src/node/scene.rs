@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::Question;
 use crate::host::{self, HostError, Netns, enter};
 
-/// How long entering a namespace may take.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long entering a namespace may take: on a busy machine a thread may not run for some hundred milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One question being answered.
 #[derive(Debug)]

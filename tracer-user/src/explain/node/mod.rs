@@ -68,3 +68,11 @@ fn command(drop: &Observation<'_>, command: &str) -> String {
         None => command.to_owned(),
     }
 }
+
+/// Says what could not be decided, or what the state says to the contrary by now.
+fn doubt(explanation: &mut Explanation, doubt: String) {
+    explanation.unknown = Some(match explanation.unknown.take() {
+        Some(open) => format!("{open}; {doubt}"),
+        None => doubt,
+    });
+}

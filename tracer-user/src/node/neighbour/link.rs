@@ -1,0 +1,142 @@
+//! One interface as it is now, and the other end of a veth pair, in whichever namespace that is.
+//!
+//! Rule: the other end is believed only if its namespace has the very id (`IFLA_LINK_NETNSID`) that our end names and the
+//! interface there points back: indices repeat from pod to pod.
+
+use std::ffi::CStr;
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::LinkMessage;
+use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
+
+use crate::host::error::NetlinkError;
+use crate::host::interface::Link;
+use crate::host::{Interface, Netns, interface, netlink, rtnetlink};
+use crate::node::Scene;
+use crate::node::recent::Recent;
+
+/// Namespaces that are looked at for the other end.
+const MOST_NAMESPACES: usize = 1024;
+
+/// The other end of a veth pair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    pub netns: Netns,
+    pub interface: Interface,
+}
+
+impl Peer {
+    /// The interface and where it is: `eth0 in cni-1234`.
+    pub fn place(&self) -> String {
+        format!("{} in {}", self.interface.name, self.netns.name)
+    }
+}
+
+/// What was found a moment ago, so that many questions about one link are one reading.
+#[derive(Debug, Default)]
+pub(in crate::node) struct Memory {
+    /// Where the namespaces with an id are, by the namespace that gave the id.
+    namespaces: Recent<(u32, i32), Option<u32>>,
+    /// The other end, by namespace and index of this one.
+    peers: Recent<(u32, u32), Option<Peer>>,
+}
+
+/// The interface of this index in the calling thread's namespace.
+///
+/// # Errors
+/// `ENODEV` when there is none.
+pub fn link(index: u32) -> Result<Option<Interface>, NetlinkError> {
+    let mut request = LinkMessage::default();
+    request.header.index = index;
+    let request = RouteNetlinkMessage::GetLink(request);
+    let answer = netlink::get(libc::NETLINK_ROUTE as isize, &rtnetlink::raw(&request))?;
+    Ok(answer.iter().find_map(interface::parse))
+}
+
+/// The name of an index in the calling thread's namespace; `ifN` when it has gone.
+pub fn name(index: u32) -> String {
+    let mut buffer = [0; libc::IF_NAMESIZE];
+    // SAFETY: the buffer has the `IF_NAMESIZE` bytes that the call may write, and outlives it.
+    let found = unsafe { libc::if_indextoname(index, buffer.as_mut_ptr()) };
+    if found.is_null() {
+        return format!("if{index}");
+    }
+    // SAFETY: the call ended the name within the buffer with a NUL.
+    unsafe { CStr::from_ptr(found) }.to_string_lossy().into_owned()
+}
+
+/// The other end of `ours`, if it is a veth and its namespace can be seen.
+pub(in crate::node) fn peer(scene: &Scene<'_>, memory: &mut Memory, ours: &Interface) -> Option<Peer> {
+    let theirs = ours.link.filter(|_| ours.kind.as_deref() == Some("veth"))?;
+    let Memory { namespaces, peers } = memory;
+    peers.get((scene.question.netns.inode, ours.index), || find(scene, namespaces, ours, theirs))
+}
+
+fn find(
+    scene: &Scene<'_>,
+    namespaces: &mut Recent<(u32, i32), Option<u32>>,
+    ours: &Interface,
+    theirs: Link,
+) -> Option<Peer> {
+    let netns = match theirs.nsid {
+        None => scene.question.netns.clone(),
+        Some(id) => {
+            let key = (scene.question.netns.inode, id);
+            let inode = namespaces.get(key, || namespace_of(scene, id));
+            scene.host.netns(inode?)?.clone()
+        }
+    };
+    let interface = scene.inside_of(&netns, || link(theirs.index)).ok()?.ok()??;
+    let points_back = interface.link.is_some_and(|link| link.index == ours.index);
+    points_back.then_some(Peer { netns, interface })
+}
+
+/// The namespace that the packet's namespace knows by this id.
+fn namespace_of(scene: &Scene<'_>, id: i32) -> Option<u32> {
+    let own = scene.question.netns.inode;
+    let others: Vec<&Netns> =
+        scene.host.namespaces().filter(|netns| netns.inode != own).take(MOST_NAMESPACES).collect();
+    scene
+        .inside(|| others.iter().find(|netns| open(netns).and_then(|door| id_of(&door)) == Some(id)))
+        .ok()
+        .flatten()
+        .map(|netns| netns.inode)
+}
+
+fn open(netns: &Netns) -> Option<File> {
+    netns.doors.iter().find_map(|door| {
+        // Not to hang on a FIFO that took the place of a mount.
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(door).ok()?;
+        file.metadata().is_ok_and(|found| found.ino() == u64::from(netns.inode)).then_some(file)
+    })
+}
+
+/// By which id the calling thread's namespace knows another.
+fn id_of(door: &File) -> Option<i32> {
+    let mut request = NsidMessage::default();
+    request.attributes.push(NsidAttribute::Fd(u32::try_from(door.as_raw_fd()).ok()?));
+    let answer = rtnetlink::get(&RouteNetlinkMessage::GetNsId(request)).ok()?;
+    answer.into_iter().find_map(|message| match message {
+        RouteNetlinkMessage::NewNsId(found) => found.attributes.into_iter().find_map(|attribute| match attribute {
+            NsidAttribute::Id(id) if id >= 0 => Some(id),
+            _ => None,
+        }),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_device_is_read() {
+        let lo = link(1).unwrap().unwrap();
+        assert_eq!((lo.index, lo.name.as_str(), name(1).as_str()), (1, "lo", "lo"));
+        assert!(link(0x7fff_fff0).is_err());
+        assert_eq!(name(0x7fff_fff0), "if2147483632");
+    }
+}
