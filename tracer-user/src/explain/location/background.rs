@@ -7,14 +7,6 @@ use crate::explain::observation::Segment;
 
 pub(super) const PLACES: &[Place] = &[
     Place {
-        reasons: &[NOT_SPECIFIED],
-        locations: "inet_rtm_getroute",
-        says: "somebody asked the kernel for a route that there is not; the packet was made for the question",
-        cause: Some(Cause::NoRoute),
-        severity: Some((Noise, "a question for a route, as of `ip route get`, and no packet of the network")),
-        ..ROW
-    },
-    Place {
         locations: "unix_* __unix_* netlink_* __netlink_* virtio_transport_* vhost_transport_* vsock_* vmci_transport_* \
              scm_*",
         says: "a message between local sockets was thrown away",
