@@ -1,4 +1,11 @@
-//! To be read: see the module's page of the documentation.
+//! Who listens, with which queue and buffer, and whose program it is.
+
+mod cgroup;
+pub mod diag;
+pub mod owner;
+
+pub use cgroup::Place;
+pub use owner::Owner;
 
 use super::Scene;
 use crate::host::HostError;
