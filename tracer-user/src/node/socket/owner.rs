@@ -9,12 +9,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::allowance::Allowance;
 use super::cgroup::{self, Place};
 use crate::host::netns;
-use crate::node::recent::Recent;
 
 /// How long one search may take.
 const BUDGET: Duration = Duration::from_millis(100);
+/// After this time processes are searched again, as one may have ended or passed its sockets on.
+const FRESH: Duration = Duration::from_secs(1);
+/// Namespaces whose sockets are remembered.
+const MOST_NAMESPACES: usize = 64;
 /// Sockets remembered of one namespace.
 const MOST_SOCKETS: usize = 65_536;
 /// Bytes of `/proc/PID/cgroup` that are read; a line a hierarchy.
@@ -48,12 +52,31 @@ impl Owners {
 
 /// Earlier searches, by the namespace's inode.
 #[derive(Debug, Default)]
-pub struct Cache(Recent<u32, Arc<Owners>>);
+pub struct Cache {
+    kept: HashMap<u32, (Instant, Arc<Owners>)>,
+    allowance: Allowance,
+}
 
 impl Cache {
-    /// Who holds the sockets of a network namespace. What took long to find is used for longer.
-    pub fn owners(&mut self, netns: u32) -> Arc<Owners> {
-        self.0.get(netns, || Arc::new(search(Path::new("/proc"), netns, Instant::now() + BUDGET)))
+    /// Who holds these sockets of a network namespace. It is searched for them anew where they were not found before or a
+    /// while has passed, as often as the allowance lets it.
+    pub fn owners(&mut self, netns: u32, inodes: &[u32]) -> Arc<Owners> {
+        let kept = self.kept.get(&netns);
+        let is_known = |owners: &Owners| inodes.iter().all(|inode| *inode == 0 || owners.get(*inode).is_some());
+        if let Some((_, owners)) = kept.filter(|(read, owners)| read.elapsed() < FRESH && is_known(owners)) {
+            return Arc::clone(owners);
+        }
+        let search = || Arc::new(search(Path::new("/proc"), netns, Instant::now() + BUDGET));
+        let Some(found) = self.allowance.spend(search) else {
+            let cut = Some("many such questions are asked already, so processes are searched for later".to_owned());
+            return kept
+                .map_or_else(|| Arc::new(Owners { cut, ..Owners::default() }), |(_, owners)| Arc::clone(owners));
+        };
+        if self.kept.len() >= MOST_NAMESPACES {
+            self.kept.clear();
+        }
+        self.kept.insert(netns, (Instant::now(), Arc::clone(&found)));
+        found
     }
 }
 
