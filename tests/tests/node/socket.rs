@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use socket2::{Domain, SockRef, Socket, Type};
 use tracer_tests::event::key;
 use tracer_tests::firewall::{Backend, Chain};
-use tracer_tests::program::Program;
+use tracer_tests::program::{COMM, Program};
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, C0_MAC, NEIGHBOUR, Pair, Router, S0_MAC, SERVER, ip};
 use tracer_tests::traffic::frame::{self, ACK, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ipv4, Ipv6, Segment};
@@ -313,6 +313,7 @@ fn a_full_receive_buffer_and_whose_it_is() -> Result<()> {
         let expected = format!("the receive buffer of udp {local} ({}) is full: ", program.label());
         ensure!(summary.starts_with(&expected) && summary.ends_with(&format!(" of {limit} bytes")), "{event}");
         proves(&event, &format!("udp {local} is held by {}", program.label()));
+        assert_eq!((event.number(key::PROCESS_PID)?, event.text(key::PROCESS_COMM)), (program.pid().into(), COMM));
         advises(&event, &format!("top -b -n 1 -H -p {}", program.pid()));
         advises(&event, &format!("raise the SO_RCVBUF that {} sets, {} bytes now", program.label(), limit / 2));
         // The count of drops has been read by now, so that of the next flow is seen to move it.
@@ -428,6 +429,7 @@ fn a_full_accept_queue_whose_backlog_the_setting_cuts() -> Result<()> {
         proves(&event, "net.core.somaxconn is 2");
         proves(&event, &format!("is held by {}", program.label()));
         assert_eq!(event.text(key::SYSCTL_NAME), "net.core.somaxconn");
+        assert_eq!((event.number(key::PROCESS_PID)?, event.text(key::PROCESS_COMM)), (program.pid().into(), COMM));
         advises(&event, &format!("restart {}", program.label()));
         remedy::apply(&event, "sysctl -w net.core.somaxconn=4096", &lab.server)?;
         // As a restarted program would: the backlog is set when it listens.
