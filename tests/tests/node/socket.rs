@@ -92,8 +92,7 @@ fn a_closed_port_and_what_is_served_instead() -> Result<()> {
                 local.label()
             );
             proves(&event, &served);
-            advises(&event, &format!("ss -{} ", protocol.get(..1).unwrap_or_default()));
-            remedy::apply(&event, "ss -", &lab.server)?;
+            remedy::apply(&event, if protocol == "tcp" { "ss -tlnmp" } else { "ss -uanmp" }, &lab.server)?;
             heals(&mut story, &lab, protocol, to)?;
         }
         story.end()?;

@@ -4,6 +4,8 @@
 
 mod absent;
 mod busy;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use crate::event::Explanation;

@@ -58,13 +58,13 @@ pub(super) fn holder(held: &Held) -> Option<String> {
 /// The command that shows sockets of a protocol at a port.
 pub(super) fn show(drop: &Observation<'_>, number: u8, port: u16, only_listening: bool) -> String {
     let kind = match number {
-        TCP => "-t",
-        UDP => "-u",
-        SCTP => "--sctp",
+        TCP => "t",
+        UDP => "u",
+        SCTP => "S",
         _ => "",
     };
-    let which = if only_listening { "-l" } else { "-a" };
-    command(drop, &format!("ss {kind} {which} -nmp '( sport = :{port} )'").replace("  ", " "))
+    let which = if only_listening { "l" } else { "a" };
+    command(drop, &format!("ss -{kind}{which}nmp '( sport = :{port} )'"))
 }
 
 /// At most so many items, and how many more there are.
