@@ -1,6 +1,7 @@
 //! Sockets: nobody listens there, the buffer is full, the accept queue is full.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -36,13 +37,36 @@ fn advises(event: &Event, part: &str) {
     assert!(remedies.iter().any(|remedy| remedy.contains(part)), "{part} is not in {remedies:#?}");
 }
 
+/// Sockets that stay open until their story has ended: closing one throws its queue away, which is reported.
+type Open = Vec<OwnedFd>;
+
 /// Shows that the same traffic gets through once somebody listens.
-fn heals(story: &mut Story, lab: &Router, protocol: &str, to: SocketAddr) -> Result<()> {
-    let flow = match protocol {
-        "udp" => udp::deliver(&lab.client, &lab.server, to)?,
-        _ => tcp::connect(&lab.client, &lab.server, to)?.flow,
-    };
-    story.control(flow);
+fn heals(story: &mut Story, lab: &Router, protocol: &str, to: SocketAddr, open: &mut Open) -> Result<()> {
+    let listener = lab.server.run(|| listen(protocol, to))?;
+    reaches(story, lab, protocol, listener, [to, to], open)
+}
+
+/// Shows that traffic to the first address arrives at the listener as traffic to the second.
+fn reaches(
+    story: &mut Story,
+    lab: &Router,
+    protocol: &str,
+    listener: Socket,
+    [to, arrives]: [SocketAddr; 2],
+    open: &mut Open,
+) -> Result<()> {
+    if protocol == "udp" {
+        let flow = attempt(lab, protocol, to)?;
+        let socket = UdpSocket::from(listener);
+        socket.set_read_timeout(Some(patience()))?;
+        socket.recv_from(&mut [0; 64])?;
+        story.control(Flow { destination: arrives, ..flow });
+        return Ok(());
+    }
+    let stream = lab.client.run(|| Ok(TcpStream::connect_timeout(&to, patience())?))?;
+    let (accepted, _) = listener.accept()?;
+    story.control(Flow { protocol: "tcp", source: stream.local_addr()?, destination: arrives });
+    open.extend([stream.into(), accepted.into()]);
     Ok(())
 }
 
@@ -77,6 +101,7 @@ fn serve(lab: &Router, protocol: &str, at: SocketAddr) -> Result<Program> {
 fn a_closed_port_and_what_is_served_instead() -> Result<()> {
     for protocol in ["tcp", "udp"] {
         let lab = topology::router()?;
+        let mut open = Open::new();
         let mut story = Story::of(&lab.server)?;
         let local = serve(&lab, protocol, "127.0.0.1:82".parse()?)?;
         for family in Family::BOTH {
@@ -93,7 +118,7 @@ fn a_closed_port_and_what_is_served_instead() -> Result<()> {
             );
             proves(&event, &served);
             remedy::apply(&event, if protocol == "tcp" { "ss -tlnmp" } else { "ss -uanmp" }, &lab.server)?;
-            heals(&mut story, &lab, protocol, to)?;
+            heals(&mut story, &lab, protocol, to, &mut open)?;
         }
         story.end()?;
     }
@@ -104,6 +129,7 @@ fn a_closed_port_and_what_is_served_instead() -> Result<()> {
 fn a_program_on_another_address() -> Result<()> {
     let lab = topology::router()?;
     ip(&lab.server, "address add 10.99.2.9/24 dev s0\naddress add fd99:2::9/64 dev s0 nodad")?;
+    let mut open = Open::new();
     let mut story = Story::of(&lab.server)?;
     let others = [("127.0.0.1", "::1"), ("10.99.2.9", "fd99:2::9")];
     for (port, (v4, v6)) in (PORT..).zip(others) {
@@ -121,7 +147,7 @@ fn a_program_on_another_address() -> Result<()> {
                 &format!("let {} listen on {} or on {}", program.label(), to.ip(), family.pick("0.0.0.0", "[::]")),
             );
             drop(program);
-            heals(&mut story, &lab, protocol, to)?;
+            heals(&mut story, &lab, protocol, to, &mut open)?;
         }
     }
     story.end().map(drop)
@@ -131,6 +157,7 @@ fn a_program_on_another_address() -> Result<()> {
 fn an_ipv6_socket_without_ipv4() -> Result<()> {
     let lab = topology::router()?;
     let _only = sysctl::set(&lab.server, "net/ipv6/bindv6only", "1")?;
+    let mut open = Open::new();
     let mut story = Story::of(&lab.server)?;
     for (port, protocol) in (PORT..).zip(["tcp", "udp"]) {
         sysctl::set(&lab.server, "net/ipv6/bindv6only", "1").map(std::mem::forget)?;
@@ -147,13 +174,7 @@ fn an_ipv6_socket_without_ipv4() -> Result<()> {
         drop(program);
         // Started again, the program takes both.
         let socket = lab.server.run(|| listen(protocol, at))?;
-        let flow = attempt(&lab, protocol, to)?;
-        if protocol == "tcp" {
-            socket.accept()?;
-        } else {
-            UdpSocket::from(socket).recv_from(&mut [0; 64])?;
-        }
-        story.control(flow);
+        reaches(&mut story, &lab, protocol, socket, [to, to], &mut open)?;
     }
     story.end().map(drop)
 }
@@ -161,13 +182,14 @@ fn an_ipv6_socket_without_ipv4() -> Result<()> {
 #[test]
 fn an_ipv4_socket_and_an_ipv6_packet() -> Result<()> {
     let lab = topology::router()?;
+    let mut open = Open::new();
     let mut story = Story::of(&lab.server)?;
     let program = serve(&lab, "tcp", (any(Family::V4), PORT).into())?;
     let to = SERVER.port(Family::V6, PORT);
     let event = story.names(refused(&lab, &attempt(&lab, "tcp", to)?)?, 1)?;
     says(&event, &format!("nothing listens on tcp {to}: {} has this port for IPv4 only (0.0.0.0:81)", program.label()));
     drop(program);
-    heals(&mut story, &lab, "tcp", to)?;
+    heals(&mut story, &lab, "tcp", to, &mut open)?;
     story.end().map(drop)
 }
 
@@ -216,6 +238,7 @@ fn a_service_that_leads_to_a_closed_port() -> Result<()> {
     const SERVICE: Dual = Dual { v4: Ipv4Addr::new(10, 96, 0, 1), v6: Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 1) };
     for backend in Backend::BOTH {
         let lab = topology::router()?;
+        let mut open = Open::new();
         let mut story = Story::of(&lab.server)?;
         for (family, protocol) in [(Family::V4, "tcp"), (Family::V4, "udp"), (Family::V6, "tcp"), (Family::V6, "udp")] {
             let chain = Chain { namespace: &lab.router, backend, family, table: "nat", chain: "PREROUTING" };
@@ -234,6 +257,14 @@ fn a_service_that_leads_to_a_closed_port() -> Result<()> {
                 program.label()
             );
             advises(&event, &served);
+            // A refused connection is forgotten at once: the rule tells; one of UDP is still known.
+            if protocol == "tcp" {
+                proves(&event, &format!("leads from {service} to {target} (\"shop/web:https\")"));
+                advises(&event, "kubectl -n shop get service web -o yaml");
+                remedy::apply(&event, "-t nat -S PREROUTING", &lab.router)?;
+            } else {
+                proves(&event, &format!("it was sent to {service} and translated to {target}"));
+            }
             // What the remedy says, done.
             drop(rule);
             let rule = format!(
@@ -242,14 +273,9 @@ fn a_service_that_leads_to_a_closed_port() -> Result<()> {
                 SERVER.port(family, 8444)
             );
             let _rule = chain.append(&rule)?;
-            let socket = lab.server.run(|| listen(protocol, SERVER.port(family, 8444)))?;
-            let flow = attempt(&lab, protocol, service)?;
-            if protocol == "tcp" {
-                socket.accept()?;
-            } else {
-                UdpSocket::from(socket).recv_from(&mut [0; 64])?;
-            }
-            story.control(Flow { destination: SERVER.port(family, 8444), ..flow });
+            let arrives = SERVER.port(family, 8444);
+            let socket = lab.server.run(|| listen(protocol, arrives))?;
+            reaches(&mut story, &lab, protocol, socket, [service, arrives], &mut open)?;
         }
         story.end()?;
     }
@@ -259,6 +285,7 @@ fn a_service_that_leads_to_a_closed_port() -> Result<()> {
 #[test]
 fn a_tunnel_port_without_a_device() -> Result<()> {
     let lab = topology::router()?;
+    let mut open = Open::new();
     let mut story = Story::of(&lab.server)?;
     for family in Family::BOTH {
         for (port, kind) in [(4789, "vxlan"), (6081, "geneve")] {
@@ -266,7 +293,7 @@ fn a_tunnel_port_without_a_device() -> Result<()> {
             let event = story.names(refused(&lab, &attempt(&lab, "udp", to)?)?, 1)?;
             says(&event, &format!("nothing listens on udp {to}: there is no {kind} device for this port"));
             advises(&event, &format!("ip -d link show type {kind}"));
-            heals(&mut story, &lab, "udp", to)?;
+            heals(&mut story, &lab, "udp", to, &mut open)?;
         }
     }
     story.end().map(drop)
@@ -468,5 +495,47 @@ fn a_full_accept_queue_whose_backlog_is_the_programs() -> Result<()> {
         }
         story.end()?;
     }
+    Ok(())
+}
+
+#[test]
+fn a_protocol_that_nobody_takes() -> Result<()> {
+    /// Free for experiments (RFC 3692).
+    const NOBODYS: u8 = 253;
+    let lab = topology::router()?;
+    let mut story = Story::of(&lab.server)?;
+    for family in Family::BOTH {
+        let to = SERVER.ip(family);
+        lab.client.run(|| {
+            let domain = family.pick(Domain::IPV4, Domain::IPV6);
+            let socket = Socket::new(domain, Type::RAW, Some(i32::from(NOBODYS).into()))?;
+            socket.send_to(&[1; 8], &SocketAddr::new(to, 0).into())?;
+            Ok(())
+        })?;
+        let wanted = Expect::drop("IP_NOPROTO").cause("no_socket").problem().netns(&lab.server)?;
+        let wanted = wanted.with(key::DESTINATION, to.to_string());
+        let event = story.names(wanted, 1)?;
+        says(&event, "nothing on this machine takes packets of IP protocol 253");
+        story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
+    }
+    story.end().map(drop)
+}
+
+#[test]
+fn a_namespace_that_goes_away() -> Result<()> {
+    let lab = topology::router()?;
+    let mut story = Story::of(&lab.server)?;
+    let flow = attempt(&lab, "udp", SERVER.port(Family::V4, PORT))?;
+    // Nothing leads to it any more but what the kernel holds; the line comes all the same.
+    let wanted = refused(&lab, &flow)?;
+    let Router { client, router, server } = lab;
+    drop(server);
+    let event = story.names(wanted, 1)?;
+    let summary = event.text(key::SUMMARY);
+    let to = SERVER.port(Family::V4, PORT);
+    let known = [format!("nothing listens on udp {to}"), format!("nobody listens on udp {to}")];
+    ensure!(known.iter().any(|known| known == summary), "{event}");
+    ensure!(summary.starts_with("nothing") || event.at(key::UNDECIDED).is_some(), "it is not said why: {event}");
+    drop((client, router));
     Ok(())
 }

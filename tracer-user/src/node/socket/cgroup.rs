@@ -54,7 +54,7 @@ fn pod(part: &str) -> Option<String> {
     let name = part.strip_suffix(".slice").unwrap_or(part);
     let (before, uid) = match name.strip_prefix("pod") {
         Some(uid) => ("kubepods-", uid),
-        None => name.rsplit_once("-pod").map(|(before, uid)| (before, uid))?,
+        None => name.rsplit_once("-pod")?,
     };
     let uid = uid.replace('_', "-");
     // A static pod's uid is a hash of 32 digits.

@@ -39,10 +39,10 @@ pub(super) fn find(reply: &Tuple) -> Result<Option<Tuple>, NetlinkError> {
 fn request(reply: &Tuple) -> Option<Message> {
     let (family, addresses) = match (reply.source, reply.destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            (libc::AF_INET, [attribute(V4[0], &source.octets()), attribute(V4[1], &destination.octets())])
+            (libc::AF_INET as u8, [attribute(V4[0], &source.octets()), attribute(V4[1], &destination.octets())])
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            (libc::AF_INET6, [attribute(V6[0], &source.octets()), attribute(V6[1], &destination.octets())])
+            (libc::AF_INET6 as u8, [attribute(V6[0], &source.octets()), attribute(V6[1], &destination.octets())])
         }
         _ => return None,
     };
@@ -55,7 +55,7 @@ fn request(reply: &Tuple) -> Option<Message> {
         attribute(TUPLE_IP | NLA_F_NESTED, &addresses.concat()),
         attribute(TUPLE_PROTO | NLA_F_NESTED, &protocol.concat()),
     ];
-    let mut payload = vec![family as u8, 0, 0, 0];
+    let mut payload = vec![family, 0, 0, 0];
     payload.extend(attribute(TUPLE_REPLY | NLA_F_NESTED, &tuple.concat()));
     Some(Message { kind: GET, payload })
 }

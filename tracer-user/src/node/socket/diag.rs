@@ -112,8 +112,8 @@ pub fn listeners(protocol: u8) -> Result<Vec<Socket>, NetlinkError> {
 /// # Errors
 /// Why the kernel gave none; `ENOENT` where it can't list this protocol.
 pub fn list(protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, NetlinkError> {
-    let mut all = of_family(libc::AF_INET, protocol, which, port)?;
-    match of_family(libc::AF_INET6, protocol, which, port) {
+    let mut all = of_family(libc::AF_INET as u8, protocol, which, port)?;
+    match of_family(libc::AF_INET6 as u8, protocol, which, port) {
         Ok(more) => all.extend(more),
         // A kernel without IPv6.
         Err(NetlinkError::Refused(Errno(libc::ENOENT | libc::EAFNOSUPPORT))) => {}
@@ -122,14 +122,14 @@ pub fn list(protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, Netlin
     Ok(all)
 }
 
-fn of_family(family: i32, protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, NetlinkError> {
+fn of_family(family: u8, protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, NetlinkError> {
     let answer = netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port))?;
     let sockets = answer.messages.iter().filter_map(|message| socket(protocol, &message.payload));
     Ok(sockets.filter(|socket| which == Which::Any || socket.listens).collect())
 }
 
 /// `struct inet_diag_req_v2`.
-fn request(family: i32, protocol: u8, which: Which, port: u16) -> Message {
+fn request(family: u8, protocol: u8, which: Which, port: u16) -> Message {
     let states: u32 = match (which, protocol) {
         (Which::Listening, UDP | UDPLITE) => 1 << CLOSE,
         (Which::Listening, _) => 1 << LISTEN,
@@ -137,7 +137,7 @@ fn request(family: i32, protocol: u8, which: Which, port: u16) -> Message {
         (Which::Any, _) => 1 << CLOSE | 1 << LISTEN | 1 << SYN_RECV | 1 << ESTABLISHED | 1 << 4 | 1 << 5 | 1 << 8,
     };
     let mut payload = Vec::with_capacity(56);
-    payload.extend([family as u8, protocol, 1 << (SKMEMINFO - 1), 0]);
+    payload.extend([family, protocol, 1 << (SKMEMINFO - 1), 0]);
     payload.extend(states.to_ne_bytes());
     payload.extend(port.to_be_bytes());
     // Any peer, address, interface; "no cookie" is all ones.

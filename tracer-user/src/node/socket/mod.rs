@@ -9,6 +9,7 @@ pub mod busy;
 mod cgroup;
 mod conntrack;
 pub mod diag;
+mod ipvs;
 pub mod nat;
 pub mod owner;
 pub mod service;
@@ -35,9 +36,9 @@ const MOST_LISTS: usize = 64;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sockets {
     /// No socket took the packet.
-    Absent(Absent),
+    Absent(Box<Absent>),
     /// There is a socket, and it took no more.
-    Busy(Busy),
+    Busy(Box<Busy>),
     /// Nothing takes packets of this IP protocol.
     NoHandler {
         protocol: u8,
@@ -80,9 +81,9 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Sockets
         return unhandled(scene, protocol);
     }
     if is_absent {
-        return absent::read(scene, memory).map(Sockets::Absent);
+        return absent::read(scene, memory).map(|absent| Sockets::Absent(Box::new(absent)));
     }
-    busy::read(scene, memory).map(Sockets::Busy)
+    busy::read(scene, memory).map(|busy| Sockets::Busy(Box::new(busy)))
 }
 
 /// Where kernels without reasons free what no socket is open for.
@@ -108,16 +109,19 @@ fn ends(scene: &Scene<'_>) -> Option<(SocketAddr, SocketAddr)> {
     Some((source, SocketAddr::new(packet.destination?, packet.destination_port?)))
 }
 
+/// The listeners of a namespace, or why they are not known.
+type Listed = Result<Arc<Vec<Socket>>, String>;
+
 /// Lists of listeners by namespace and protocol, and when each was read (`CLOCK_MONOTONIC`, ns).
 #[derive(Debug, Default)]
 struct Listeners {
-    kept: HashMap<(u32, u8), (u64, Result<Arc<Vec<Socket>>, String>)>,
+    kept: HashMap<(u32, u8), (u64, Listed)>,
     allowance: Allowance,
 }
 
 impl Listeners {
     /// The listeners of the packet's namespace, as they were after the drop. In a flood the last list has to do.
-    fn get(&mut self, scene: &Scene<'_>, protocol: u8) -> Result<Arc<Vec<Socket>>, String> {
+    fn get(&mut self, scene: &Scene<'_>, protocol: u8) -> Listed {
         let key = (scene.question.netns.inode, protocol);
         let kept = self.kept.get(&key).cloned();
         if let Some((_, listed)) = kept.as_ref().filter(|(read, _)| *read > scene.question.time) {
@@ -162,3 +166,6 @@ impl Memory {
         held
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -29,7 +29,7 @@ pub struct Lead {
     pub port: Option<u16>,
     /// The line of the rule that translates.
     pub text: String,
-    /// `iptables -t nat -S CHAIN` or `nft list chain …`: shows it.
+    /// Shows it: `iptables -t nat -S CHAIN`, `nft list chain …`, `ipvsadm -Ln`.
     pub show: String,
     /// Its comment, or that of a rule on the way: kube-proxy names the Service there.
     pub comment: Option<String>,

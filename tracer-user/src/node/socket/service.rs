@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::allowance::Allowance;
 use super::conntrack;
+use super::ipvs;
 use super::nat::{self, Lead};
 use crate::decode::Tuple;
 use crate::host::{Netns, enter};
@@ -29,6 +30,8 @@ pub struct Translation {
     pub seen: Seen,
     /// The namespace that translated it: its name; `None` for the packet's own.
     pub by: Option<String>,
+    /// How a command is run there: `nsenter --net=PATH`; `None` where it needs no prefix.
+    pub entry: Option<String>,
 }
 
 /// How a translation is known.
@@ -69,7 +72,7 @@ pub(super) fn find(
 fn of_packet(scene: &Scene<'_>, source: SocketAddr, destination: SocketAddr) -> Option<Translation> {
     let connection = scene.question.packet.dropped.as_ref()?.connection()?;
     let (asked, client) = before(&connection.original, source, destination)?;
-    Some(Translation { asked: Some(asked), client, seen: Seen::Connection, by: None })
+    Some(Translation { asked: Some(asked), client, seen: Seen::Connection, by: None, entry: None })
 }
 
 /// The destination and client of a connection's first packet, if its destination is another now.
@@ -111,18 +114,18 @@ fn elsewhere(
         let original = answer.as_ref().ok()?.as_ref().ok()?.as_ref()?;
         Some((*inode, before(original, source, destination)?))
     });
-    let by = |inode: u32| scene.host.netns(inode).map(|netns| netns.name.to_string());
+    let found = |inode: u32, asked: Option<SocketAddr>, client: Option<SocketAddr>, seen: Seen| {
+        let netns = scene.host.netns(inode);
+        let (by, entry) = (netns.map(|netns| netns.name.to_string()), netns.and_then(Netns::entry_command));
+        Translation { asked, client, seen, by, entry }
+    };
     if let Some((inode, (asked, client))) = hit {
-        return Some(Translation { asked: Some(asked), client, seen: Seen::Connection, by: by(inode) });
+        return Some(found(inode, Some(asked), client, Seen::Connection));
     }
-    // A connection that was refused is forgotten at once, so the rules are asked for where it would have been sent on.
-    let lead = rules.find(&others, Instant::now() + BUDGET, protocol, destination);
-    let translation = lead.map(|(inode, lead)| Translation {
-        asked: lead.asked,
-        client: None,
-        seen: Seen::Rule(lead),
-        by: by(inode),
-    });
+    // A connection that was refused is forgotten at once, so what would have sent it there is asked.
+    let lead = ipvs::find(&others, deadline, protocol, destination)
+        .or_else(|| rules.find(&others, Instant::now() + BUDGET, protocol, destination));
+    let translation = lead.map(|(inode, lead)| found(inode, lead.asked, None, Seen::Rule(lead)));
     if translation.is_none() && cut > 0 {
         scene.unknown.push(format!("whether {cut} other namespaces lead there: there are too many to ask at once"));
     }

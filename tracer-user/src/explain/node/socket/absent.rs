@@ -29,7 +29,8 @@ pub(super) fn refine(explanation: &mut Explanation, absent: &Absent, drop: &Obse
         explanation.confidence = if agrees { Confidence::Certain } else { explanation.confidence };
     }
     if let Some(translation) = &absent.translation {
-        explanation.summary.push_str(&format!(", the target of {}", asked(translation)));
+        explanation.summary += ", the target of ";
+        explanation.summary += &asked(translation);
     }
     explanation.remedy = remedy(absent, number, to, drop);
     explanation.sysctl = ipv6_only(absent).map(|sysctl| vec![sysctl]).or(explanation.sysctl.take());
@@ -220,6 +221,8 @@ fn almost(held: &Held, why: Why, to: SocketAddr, absent: &Absent, drop: &Observa
 fn service(absent: &Absent, translation: &Translation, to: SocketAddr) -> Vec<String> {
     let mut remedy = Vec::new();
     if let Seen::Rule(lead) = &translation.seen {
+        let entry = translation.entry.as_ref().map(|entry| format!("{entry} ")).unwrap_or_default();
+        remedy.push(format!("{entry}{}", lead.show));
         let name = lead.comment.as_deref().and_then(|comment| comment.split_whitespace().next());
         if let Some((namespace, rest)) = name.and_then(|name| name.split_once('/')) {
             let name = rest.split_once(':').map_or(rest, |(name, _)| name);
@@ -259,13 +262,10 @@ pub(super) fn no_handler(explanation: &mut Explanation, number: u8, is_known: Op
     let known = HANDLERS.iter().find(|(own, ..)| *own == number);
     let name = known.map_or_else(|| format!("protocol {number}"), |(_, name, _)| format!("protocol {number}, {name}"));
     explanation.summary = format!("nothing on this machine takes packets of IP {name}");
-    match is_known {
-        Some(true) => explanation.evidence.push(format!("the kernel has sockets of IP {name}, but no handler took it")),
-        Some(false) => {
-            explanation.evidence.push(format!("/proc/net/protocols has no IP {name}: its module is not loaded"))
-        }
-        None => {}
-    }
+    let sockets = is_known.map(|is_known| {
+        if is_known { "has such sockets, but no handler" } else { "has no such sockets: its module is not loaded" }
+    });
+    explanation.evidence.extend(sockets.map(|sockets| format!("the kernel {sockets} (/proc/net/protocols)")));
     let mut remedy: Vec<String> = known.map(|(_, _, what)| (*what).to_owned()).into_iter().collect();
     remedy.insert(0, command(drop, "nstat -az IpInUnknownProtos Ip6InUnknownProtos"));
     remedy.push("stop the sender, if nobody here is to get it".to_owned());

@@ -194,8 +194,8 @@ fn protocol_memory(explanation: &mut Explanation, busy: &Busy, drop: &Observatio
     if used >= pressure {
         explanation.summary = format!(
             "the {name} sockets of this machine hold {} of {} MiB that net.ipv4.{name}_mem allows",
-            used * PAGE >> 20,
-            most * PAGE >> 20
+            mebibytes(used),
+            mebibytes(most)
         );
         let (low, pressure, most) = (low.saturating_mul(2), pressure.saturating_mul(2), most.saturating_mul(2));
         explanation.remedy.push(format!("sysctl -w net.ipv4.{name}_mem='{low} {pressure} {most}'"));
@@ -204,6 +204,10 @@ fn protocol_memory(explanation: &mut Explanation, busy: &Busy, drop: &Observatio
         explanation.unknown.get_or_insert(open.to_owned());
         explanation.remedy.push("look at memory.max and memory.events of the program's cgroup".to_owned());
     }
+}
+
+const fn mebibytes(pages: u64) -> u64 {
+    pages.saturating_mul(PAGE) >> 20
 }
 
 fn sysctl(name: &str, value: u64) -> Sysctl {

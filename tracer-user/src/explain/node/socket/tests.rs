@@ -52,7 +52,7 @@ fn refined(sockets: &Sockets, drop: &Observation<'_>) -> Explanation {
 }
 
 fn absent(absent: Absent, to: &str) -> Explanation {
-    refined(&Sockets::Absent(Absent { is_listed: true, ..absent }), &drop("NO_SOCKET", TCP, to))
+    refined(&Sockets::Absent(Box::new(Absent { is_listed: true, ..absent })), &drop("NO_SOCKET", TCP, to))
 }
 
 #[test]
@@ -89,18 +89,18 @@ fn a_socket_that_is_there_now_is_no_proof() {
 
 #[test]
 fn what_could_not_be_listed_is_not_claimed() {
-    let unread = refined(&Sockets::Absent(Absent::default()), &drop("NO_SOCKET", TCP, "10.0.0.1:80"));
+    let unread = refined(&Sockets::Absent(Box::new(Absent::default())), &drop("NO_SOCKET", TCP, "10.0.0.1:80"));
     assert_eq!((unread.summary.as_str(), unread.confidence), ("nobody listens there", Confidence::Derived));
     assert!(unread.evidence.is_empty(), "{:?}", unread.evidence);
     let no_ports = Observation { reason: Some("NO_SOCKET"), ..Observation::default() };
-    assert_eq!(refined(&Sockets::Absent(Absent::default()), &no_ports).remedy, ["before"]);
+    assert_eq!(refined(&Sockets::Absent(Box::default()), &no_ports).remedy, ["before"]);
 }
 
 #[test]
 fn the_way_by_a_service_is_told() {
     let asked = Some("10.96.0.1:443".parse().unwrap());
     let client = Some("192.0.2.7:5000".parse().unwrap());
-    let connection = Translation { asked, client, seen: Seen::Connection, by: Some("host".into()) };
+    let connection = Translation { asked, client, seen: Seen::Connection, by: Some("host".into()), entry: None };
     let served = vec![held(TCP, "0.0.0.0:8443"), held(TCP, "127.0.0.1:9")];
     let through =
         absent(Absent { translation: Some(connection), served, ports: 2, ..Absent::default() }, "10.244.1.5:6443");
@@ -116,12 +116,13 @@ fn the_way_by_a_service_is_told() {
         asked: None,
         port: Some(8080),
         text: "-A DOCKER ! -i docker0 -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.244.1.5:6443".into(),
-        show: String::new(),
+        show: "iptables-nft -t nat -S DOCKER".into(),
         comment: Some("shop/web;reboot:https".into()),
     };
-    let rule = Translation { asked: None, client: None, seen: Seen::Rule(lead), by: Some("host".into()) };
+    let rule = Translation { asked: None, client: None, seen: Seen::Rule(lead), by: Some("host".into()), entry: None };
     let through = absent(Absent { translation: Some(rule), ..Absent::default() }, "10.244.1.5:6443");
     assert!(through.summary.ends_with(", the target of port 8080 of host"));
+    assert!(through.remedy.contains(&"iptables-nft -t nat -S DOCKER".to_owned()));
     assert!(
         through.remedy.contains(&"kubectl -n shop get service 'web;reboot' -o yaml".to_owned()),
         "{:?}",
@@ -147,7 +148,7 @@ fn busy(protocol: u8, memory: Memory) -> Busy {
 }
 
 fn datagram(busy: Busy) -> Explanation {
-    refined(&Sockets::Busy(busy), &drop("SOCKET_RCVBUFF", UDP, "10.0.0.1:9999"))
+    refined(&Sockets::Busy(Box::new(busy)), &drop("SOCKET_RCVBUFF", UDP, "10.0.0.1:9999"))
 }
 
 #[test]
@@ -204,7 +205,7 @@ fn the_accept_queue_and_its_backlog() {
         let place = Place { container: Some("c0ffee".into()), pod: Some("uid-1".into()), unit: None };
         held.owner.as_mut().unwrap().place = place;
         busy.settings = Settings { somaxconn, ..Settings::default() };
-        refined(&Sockets::Busy(busy), &drop("TCP_LISTEN_OVERFLOW", TCP, "10.0.0.1:9999"))
+        refined(&Sockets::Busy(Box::new(busy)), &drop("TCP_LISTEN_OVERFLOW", TCP, "10.0.0.1:9999"))
     };
     let full = queue(3, 2, Some(4096));
     assert_eq!(
@@ -226,7 +227,7 @@ fn the_memory_of_a_protocol() {
     let at = |used| {
         let memory = ProtocolMemory { used, limits: [100, 200, 300] };
         let busy = Busy { settings: Settings { memory: Some(memory), ..Settings::default() }, ..Busy::default() };
-        refined(&Sockets::Busy(busy), &drop("PROTO_MEM", UDP, "10.0.0.1:9999"))
+        refined(&Sockets::Busy(Box::new(busy)), &drop("PROTO_MEM", UDP, "10.0.0.1:9999"))
     };
     let full = at(300);
     assert!(full.summary.starts_with("the udp sockets of this machine hold 1 of 1 MiB that net.ipv4.udp_mem allows"));

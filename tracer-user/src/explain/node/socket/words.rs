@@ -41,18 +41,15 @@ pub(super) fn who(held: &Held) -> String {
 /// `udp 0.0.0.0:53 is held by dnsmasq[12], container 4f0c…, pod 1c2d-…`.
 pub(super) fn holder(held: &Held) -> Option<String> {
     let owner = held.owner.as_ref()?;
-    let mut text = format!("{} is held by {}", address(held), program(owner));
     let place = &owner.place;
     let parts = [("container", &place.container), ("pod", &place.pod), ("unit", &place.unit)];
-    for (what, name) in parts.into_iter().filter_map(|(what, name)| Some((what, name.as_ref()?))) {
-        text.push_str(&format!(", {what} {name}"));
-    }
-    match owner.others {
-        0 => {}
-        1 => text.push_str(" and one more process"),
-        others => text.push_str(&format!(" and {others} more processes")),
-    }
-    Some(text)
+    let place: String = parts.iter().filter_map(|(what, name)| Some(format!(", {what} {}", name.as_ref()?))).collect();
+    let others = match owner.others {
+        0 => String::new(),
+        1 => " and one more process".to_owned(),
+        others => format!(" and {others} more processes"),
+    };
+    Some(format!("{} is held by {}{place}{others}", address(held), program(owner)))
 }
 
 /// The command that shows sockets of a protocol at a port.
