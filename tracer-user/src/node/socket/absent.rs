@@ -29,8 +29,18 @@ pub struct Absent {
     /// Whether the sockets could be listed: else the lists above are empty for that.
     pub is_listed: bool,
     pub translation: Option<Translation>,
+    /// The VRF that the packet is in, if sockets without one do not see it.
+    pub vrf: Option<Vrf>,
     /// `net.ipv6.bindv6only`, where a socket takes IPv6 only.
     pub bind_ipv6_only: Option<String>,
+}
+
+/// A VRF whose packets only its own sockets see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vrf {
+    pub name: String,
+    /// `net.ipv4.tcp_l3mdev_accept` or `udp_l3mdev_accept`, which is 0.
+    pub setting: &'static str,
 }
 
 /// Why a socket at the right port did not take the packet.
@@ -46,6 +56,8 @@ pub enum Why {
     Ipv4Only,
     /// It is bound to another interface or VRF.
     Interface,
+    /// It is bound to no interface, and the packet is in a VRF that such sockets do not see.
+    Vrf,
     /// It only takes what its own peer sends.
     Peer,
 }
@@ -64,14 +76,27 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent,
     let (same, other) = here.unwrap_or_default();
 
     let arrived = arrived_by(scene);
-    let reasons: Vec<Why> = same.iter().map(|socket| why(socket, source, destination, &arrived)).collect();
+    let vrf = closed_vrf(scene, protocol)?;
+    let see = |socket: &Socket| match why(socket, source, destination, &arrived) {
+        Why::NotThen if vrf.is_some() && socket.interface == 0 => Why::Vrf,
+        why => why,
+    };
+    let reasons: Vec<Why> = same.iter().map(see).collect();
     let same = memory.held(scene, same.into_iter()).into_iter().zip(reasons).collect();
     let other = memory.held(scene, other.into_iter());
     let (served, ports) = nearest(&listeners, destination);
     let served = memory.held(scene, served.into_iter());
     let translation = service::find(scene, source, destination, &mut memory.services);
-    let mut absent =
-        Absent { same_port: same, other_protocol: other, served, ports, is_listed, translation, bind_ipv6_only: None };
+    let mut absent = Absent {
+        same_port: same,
+        other_protocol: other,
+        served,
+        ports,
+        is_listed,
+        translation,
+        vrf,
+        bind_ipv6_only: None,
+    };
     if absent.same_port.iter().any(|(_, why)| *why == Why::Ipv6Only) {
         let value = scene.inside(|| sysctl::read("net/ipv6/bindv6only"))?;
         absent.bind_ipv6_only = value.ok();
@@ -102,6 +127,22 @@ fn arrived_by(scene: &Scene<'_>) -> Vec<u32> {
     let devices = [packet.interface.index, packet.came_in_by];
     let masters = devices.map(|index| scene.host.interface(netns, index).and_then(|device| device.master));
     devices.into_iter().chain(masters.into_iter().flatten()).filter(|index| *index != 0).collect()
+}
+
+/// The VRF that the packet is in, if unbound sockets of the protocol do not see it (Documentation/networking/vrf.rst).
+fn closed_vrf(scene: &Scene<'_>, protocol: u8) -> Result<Option<Vrf>, HostError> {
+    let (path, setting) = match protocol {
+        TCP => ("net/ipv4/tcp_l3mdev_accept", "net.ipv4.tcp_l3mdev_accept"),
+        UDP | UDPLITE => ("net/ipv4/udp_l3mdev_accept", "net.ipv4.udp_l3mdev_accept"),
+        _ => return Ok(None),
+    };
+    let netns = scene.question.netns.inode;
+    let devices = arrived_by(scene).into_iter().filter_map(|index| scene.host.interface(netns, index));
+    let mut vrfs = devices.filter(|device| device.kind.as_deref() == Some("vrf"));
+    let Some(vrf) = vrfs.next() else { return Ok(None) };
+    let value = scene.inside(|| sysctl::read(path))?;
+    let name = vrf.name.clone();
+    Ok(value.is_ok_and(|value| value == "0").then_some(Vrf { name, setting }))
 }
 
 fn why(socket: &Socket, source: SocketAddr, destination: SocketAddr, arrived: &[u32]) -> Why {

@@ -31,6 +31,8 @@ use allowance::Allowance;
 
 /// Lists of listeners that are kept.
 const MOST_LISTS: usize = 64;
+/// How long a list is used for packets that were only counted, ns.
+const UNTIMED_FRESH: u64 = 1_000_000_000;
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +126,11 @@ impl Listeners {
     fn get(&mut self, scene: &Scene<'_>, protocol: u8) -> Listed {
         let key = (scene.question.netns.inode, protocol);
         let kept = self.kept.get(&key).cloned();
-        if let Some((_, listed)) = kept.as_ref().filter(|(read, _)| *read > scene.question.time) {
+        let since = match scene.question.time {
+            0 => clock::monotonic().saturating_sub(UNTIMED_FRESH),
+            time => time,
+        };
+        if let Some((_, listed)) = kept.as_ref().filter(|(read, _)| *read > since) {
             return listed.clone();
         }
         let read = self.allowance.spend(|| {

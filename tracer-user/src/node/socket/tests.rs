@@ -23,7 +23,18 @@ fn question(reason: &str, protocol: u8, to: SocketAddr) -> Question {
         ..Packet::default()
     };
     let netns = Netns { inode, name: NetnsName::Host, doors: Vec::new() };
-    let case = Case::new(FlowKey::default(), None);
+    let flow = FlowKey {
+        location: 1,
+        netns: inode,
+        reason: 2,
+        ifindex: 1,
+        port: to.port(),
+        protocol,
+        family: 4,
+        source: [0; 4],
+        destination: [0; 4],
+    };
+    let case = Case::new(flow, None);
     Question { case, topic: Topic::Socket, netns, packet, time: 1 }
 }
 

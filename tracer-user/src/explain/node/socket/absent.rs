@@ -33,7 +33,7 @@ pub(super) fn refine(explanation: &mut Explanation, absent: &Absent, drop: &Obse
         explanation.summary += &asked(translation);
     }
     explanation.remedy = remedy(absent, number, to, drop);
-    explanation.sysctl = ipv6_only(absent).map(|sysctl| vec![sysctl]).or(explanation.sysctl.take());
+    explanation.sysctl = setting(absent).map(|sysctl| vec![sysctl]).or(explanation.sysctl.take());
     if absent.same_port.iter().any(|(_, why)| *why == Why::NotThen) {
         let open = "why it was not taken, unless the socket was opened after it came".to_owned();
         explanation.unknown.get_or_insert(open);
@@ -58,6 +58,7 @@ fn summary(absent: &Absent, goal: &str, port: u16, number: u8) -> String {
                     let peer = held.socket.peer.map_or_else(|| "another peer".to_owned(), |peer| peer.to_string());
                     format!("{who} has this port for its peer {peer} only")
                 }
+                Why::Vrf => format!("{who} has this port, but sees no packets of {}", vrf(absent)),
                 Why::Address | Why::NotThen => format!("{who} has this port on {} only", local.ip()),
             };
     }
@@ -91,6 +92,7 @@ fn facts(absent: &Absent, number: u8, to: SocketAddr) -> Vec<String> {
             Why::Interface => {
                 format!("{label} takes packets of {} only", held.interface.as_deref().unwrap_or("another interface"))
             }
+            Why::Vrf => format!("{label} is bound to no VRF, and {} is 0", vrf_setting(absent)),
             Why::Peer => match held.socket.peer {
                 Some(peer) => format!("{label} takes packets of {peer} only"),
                 None => format!("{label} takes packets of its peer only"),
@@ -213,6 +215,11 @@ fn almost(held: &Held, why: Why, to: SocketAddr, absent: &Absent, drop: &Observa
             "let {who} listen without SO_BINDTODEVICE, or send by {}",
             held.interface.as_deref().unwrap_or("its interface")
         )],
+        Why::Vrf => {
+            let mut remedy = vec![format!("bind {who} to {}: ip vrf exec, or SO_BINDTODEVICE", vrf(absent))];
+            remedy.push(command(drop, &format!("sysctl -w {}=1", vrf_setting(absent))));
+            remedy
+        }
         Why::Peer => vec![format!("{} is connected to another peer: open a second socket for this one", address(held))],
     }
 }
@@ -239,9 +246,23 @@ fn service(absent: &Absent, translation: &Translation, to: SocketAddr) -> Vec<St
     remedy
 }
 
-fn ipv6_only(absent: &Absent) -> Option<Sysctl> {
-    let value = absent.bind_ipv6_only.clone().filter(|value| value == "1")?;
-    Some(Sysctl { name: "net.ipv6.bindv6only".to_owned(), effective: value.clone(), value })
+/// `VRF red`.
+fn vrf(absent: &Absent) -> String {
+    absent.vrf.as_ref().map_or_else(|| "its VRF".to_owned(), |vrf| format!("VRF {}", vrf.name))
+}
+
+fn vrf_setting(absent: &Absent) -> &'static str {
+    absent.vrf.as_ref().map_or("l3mdev_accept", |vrf| vrf.setting)
+}
+
+/// The setting that keeps a socket from taking it.
+fn setting(absent: &Absent) -> Option<Sysctl> {
+    let (name, value) = match absent.same_port.first()?.1 {
+        Why::Vrf => (vrf_setting(absent), "0"),
+        Why::Ipv6Only if absent.bind_ipv6_only.as_deref() == Some("1") => ("net.ipv6.bindv6only", "1"),
+        _ => return None,
+    };
+    Some(Sysctl { name: name.to_owned(), value: value.to_owned(), effective: value.to_owned() })
 }
 
 /// Nothing takes packets of an IP protocol.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::event::{Cause, Confidence, Explanation};
 use crate::explain::Observation;
-use crate::node::socket::absent::{Absent, Why};
+use crate::node::socket::absent::{Absent, Vrf, Why};
 use crate::node::socket::busy::{Busy, ProtocolMemory, Settings};
 use crate::node::socket::diag::{Memory, TCP, UDP};
 use crate::node::socket::nat::Lead;
@@ -78,6 +78,20 @@ fn each_way_of_not_being_there_has_its_sentence() {
 }
 
 #[test]
+fn a_vrf_that_unbound_sockets_do_not_see() {
+    let same_port = vec![(held(TCP, "0.0.0.0:80"), Why::Vrf)];
+    let vrf = Some(Vrf { name: "red".into(), setting: "net.ipv4.tcp_l3mdev_accept" });
+    let unseen = absent(Absent { same_port, vrf, ..Absent::default() }, "10.0.0.1:80");
+    assert_eq!(
+        unseen.summary,
+        "nothing listens on tcp 10.0.0.1:80: nginx[12] has this port, but sees no packets of VRF red"
+    );
+    assert_eq!(unseen.sysctl.unwrap()[0].name, "net.ipv4.tcp_l3mdev_accept");
+    let command = "nsenter --net=/run/netns/pod sysctl -w net.ipv4.tcp_l3mdev_accept=1";
+    assert!(unseen.remedy.contains(&command.to_owned()), "{:?}", unseen.remedy);
+}
+
+#[test]
 fn a_socket_that_is_there_now_is_no_proof() {
     let same_port = vec![(held(TCP, "0.0.0.0:80"), Why::NotThen)];
     let late = absent(Absent { same_port, ..Absent::default() }, "10.0.0.1:80");
@@ -89,7 +103,7 @@ fn a_socket_that_is_there_now_is_no_proof() {
 
 #[test]
 fn what_could_not_be_listed_is_not_claimed() {
-    let unread = refined(&Sockets::Absent(Box::new(Absent::default())), &drop("NO_SOCKET", TCP, "10.0.0.1:80"));
+    let unread = refined(&Sockets::Absent(Box::default()), &drop("NO_SOCKET", TCP, "10.0.0.1:80"));
     assert_eq!((unread.summary.as_str(), unread.confidence), ("nobody listens there", Confidence::Derived));
     assert!(unread.evidence.is_empty(), "{:?}", unread.evidence);
     let no_ports = Observation { reason: Some("NO_SOCKET"), ..Observation::default() };
