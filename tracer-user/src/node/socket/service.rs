@@ -13,12 +13,12 @@ use super::ipvs;
 use super::nat::{self, Lead};
 use crate::decode::Tuple;
 use crate::host::{Netns, enter};
-use crate::node::Scene;
+use crate::node::{Scene, sysctl};
 
 /// How long one search may take.
-const BUDGET: Duration = Duration::from_millis(100);
+const BUDGET: Duration = Duration::from_millis(200);
 /// Namespaces that are asked at most; the host's is always the first.
-const MOST_NAMESPACES: usize = 64;
+const MOST_NAMESPACES: usize = 512;
 
 /// Where a packet was sent before its destination was translated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,10 +108,10 @@ fn elsewhere(
         destination_port: source.port(),
     };
     let deadline = Instant::now() + BUDGET;
-    let asked = enter::each(&others, deadline, |_| Ok(conntrack::find(&reply)));
+    let asked = enter::each(&others, deadline, |_| Ok((conntrack::find(&reply), forwards(destination))));
     let cut = others.len().saturating_sub(asked.len()) + left;
     let hit = asked.iter().find_map(|(inode, answer)| {
-        let original = answer.as_ref().ok()?.as_ref().ok()?.as_ref()?;
+        let original = answer.as_ref().ok()?.0.as_ref().ok()?.as_ref()?;
         Some((*inode, before(original, source, destination)?))
     });
     let found = |inode: u32, asked: Option<SocketAddr>, client: Option<SocketAddr>, seen: Seen| {
@@ -123,13 +123,27 @@ fn elsewhere(
         return Some(found(inode, Some(asked), client, Seen::Connection));
     }
     // A connection that was refused is forgotten at once, so what would have sent it there is asked.
+    // Only a namespace that forwards can have done it.
+    let forwarders: Vec<u32> = asked
+        .iter()
+        .filter(|(_, answer)| answer.as_ref().is_ok_and(|answer| answer.1))
+        .map(|(inode, _)| *inode)
+        .collect();
+    others.retain(|netns| forwarders.contains(&netns.inode));
+    let deadline = Instant::now() + BUDGET;
     let lead = ipvs::find(&others, deadline, protocol, destination)
-        .or_else(|| rules.find(&others, Instant::now() + BUDGET, protocol, destination));
+        .or_else(|| rules.find(&others, deadline, protocol, destination));
     let translation = lead.map(|(inode, lead)| found(inode, lead.asked, None, Seen::Rule(lead)));
     if translation.is_none() && cut > 0 {
         scene.unknown.push(format!("whether {cut} other namespaces lead there: there are too many to ask at once"));
     }
     translation
+}
+
+/// Whether the calling thread's namespace forwards packets of the destination's family.
+fn forwards(destination: SocketAddr) -> bool {
+    let setting = if destination.is_ipv4() { "net/ipv4/ip_forward" } else { "net/ipv6/conf/all/forwarding" };
+    sysctl::read(setting).is_ok_and(|value| value != "0")
 }
 
 #[cfg(test)]

@@ -31,6 +31,11 @@ pub(super) fn refine(explanation: &mut Explanation, absent: &Absent, drop: &Obse
     if let Some(translation) = &absent.translation {
         explanation.summary += ", the target of ";
         explanation.summary += &asked(translation);
+        if let Seen::Rule(_) = translation.seen {
+            let open =
+                "whether this client asked for it or for the port itself: a refused connection is forgotten at once";
+            explanation.unknown.get_or_insert(open.to_owned());
+        }
     }
     explanation.remedy = remedy(absent, number, to, drop);
     explanation.sysctl = setting(absent).map(|sysctl| vec![sysctl]).or(explanation.sysctl.take());
