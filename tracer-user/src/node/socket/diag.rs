@@ -1,12 +1,14 @@
 //! The sockets of the calling thread's network namespace, as the kernel lists them (`NETLINK_SOCK_DIAG`).
 //!
 //! Rule: only what was asked for is listed (protocol, states, local port), and lengths of an answer are checked before
-//! they are believed. Layouts are those of include/uapi/linux/{inet_diag,sock_diag}.h, the same from 5.10 to 7.2.
+//! they are believed; where the kernel has no such list, `/proc/net` tells less. Layouts are those of
+//! include/uapi/linux/{inet_diag,sock_diag}.h, the same from 5.10 to 7.2.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Buf;
 
+use super::procnet;
 use crate::host::error::{Errno, NetlinkError};
 use crate::host::netlink::{self, Message};
 
@@ -54,7 +56,7 @@ pub struct Socket {
     pub uid: u32,
     /// As in `/proc/PID/fd`; 0 for one that no program holds.
     pub inode: u32,
-    /// As in `ss -e` (`sk:`).
+    /// As in `ss -e` (`sk:`); 0 if unknown.
     pub cookie: u64,
     /// Bytes that wait to be read; of a listener, connections that wait to be accepted.
     pub receive_queue: u32,
@@ -123,9 +125,19 @@ pub fn list(protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, Netlin
 }
 
 fn of_family(family: u8, protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, NetlinkError> {
-    let answer = netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port))?;
-    let sockets = answer.messages.iter().filter_map(|message| socket(protocol, &message.payload));
-    Ok(sockets.filter(|socket| which == Which::Any || socket.listens).collect())
+    let is_wanted = |socket: &Socket| which == Which::Any || socket.listens;
+    match netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port)) {
+        Ok(answer) => {
+            let sockets = answer.messages.iter().filter_map(|message| socket(protocol, &message.payload));
+            Ok(sockets.filter(is_wanted).collect())
+        }
+        // A kernel that was built without this list.
+        Err(error @ NetlinkError::Refused(Errno(libc::ENOENT))) => {
+            let sockets = procnet::list(family == libc::AF_INET6 as u8, protocol, port).ok_or(error)?;
+            Ok(sockets.into_iter().filter(is_wanted).collect())
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// `struct inet_diag_req_v2`.

@@ -12,6 +12,7 @@ pub mod diag;
 mod ipvs;
 pub mod nat;
 pub mod owner;
+mod procnet;
 pub mod service;
 
 use std::collections::HashMap;

@@ -95,7 +95,9 @@ fn accept_queue(explanation: &mut Explanation, held: &Held, settings: &Settings,
 
 fn buffer(explanation: &mut Explanation, held: &Held, settings: &Settings, drop: &Observation<'_>) {
     let Some(memory) = held.socket.memory else {
-        explanation.summary = format!("the socket {} took no more", labelled(held));
+        let open =
+            "how full its buffer is: this kernel does not list sockets over netlink, and /proc/net has no limits";
+        explanation.unknown.get_or_insert(open.to_owned());
         return;
     };
     let Memory { received, limit, backlog, .. } = memory;

@@ -191,6 +191,16 @@ fn a_full_buffer_and_what_bounds_it() {
 }
 
 #[test]
+fn without_limits_the_event_stands_and_the_program_is_named() {
+    let mut bare = busy(UDP, Memory::default());
+    bare.socket.as_mut().unwrap().socket.memory = None;
+    let bare = datagram(bare);
+    assert_eq!((bare.summary.as_str(), &bare.remedy[..]), ("nobody listens there", &["before".to_owned()][..]));
+    assert_eq!(bare.evidence, ["udp 0.0.0.0:9999 is held by nginx[12]"]);
+    assert!(bare.unknown.unwrap().starts_with("how full its buffer is"));
+}
+
+#[test]
 fn how_sure_it_is_which_socket_it_was() {
     let memory = Memory { received: 212_480, limit: 212_992, backlog: 0, drops: 7 };
     let plain = datagram(busy(UDP, memory));
