@@ -1,40 +1,26 @@
-//! Sockets: nobody listens there, the buffer is full, the accept queue is full.
+//! Nobody listens there: who almost does, and what leads there.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::{Domain, Socket, Type};
 use tracer_tests::event::key;
 use tracer_tests::firewall::{Backend, Chain};
-use tracer_tests::program::{COMM, Program};
+use tracer_tests::program::Program;
 use tracer_tests::story::CONTROL_PORT;
-use tracer_tests::topology::{self, C0_MAC, NEIGHBOUR, Pair, Router, S0_MAC, SERVER, ip};
-use tracer_tests::traffic::frame::{self, ACK, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ipv4, Ipv6, Segment};
-use tracer_tests::traffic::raw::Interface;
+use tracer_tests::topology::{self, Router, SERVER, ip};
 use tracer_tests::traffic::{Flow, tcp, udp};
-use tracer_tests::{Dual, Event, Expect, Family, Story, patience, remedy, sysctl};
+use tracer_tests::{Dual, Expect, Family, Story, patience, remedy, sysctl};
+
+use super::{advises, any, proves, says};
 
 const PORT: u16 = 81;
 
 fn refused(lab: &Router, flow: &Flow) -> Result<Expect> {
     let wanted = Expect::drop("NO_SOCKET").cause("no_socket").problem().hook("socket").interface("s0");
     Ok(wanted.netns(&lab.server)?.flow(flow))
-}
-
-fn proves(event: &Event, part: &str) {
-    let evidence = event.texts(key::EVIDENCE);
-    assert!(evidence.iter().any(|fact| fact.contains(part)), "{part} is not in {evidence:#?}");
-}
-
-fn says(event: &Event, summary: &str) {
-    assert_eq!(event.text(key::SUMMARY), summary);
-}
-
-fn advises(event: &Event, part: &str) {
-    let remedies = event.texts(key::REMEDY);
-    assert!(remedies.iter().any(|remedy| remedy.contains(part)), "{part} is not in {remedies:#?}");
 }
 
 /// Sockets that stay open until their story has ended: closing one throws its queue away, which is reported.
@@ -72,10 +58,6 @@ fn reaches(
 
 fn attempt(lab: &Router, protocol: &str, to: SocketAddr) -> Result<Flow> {
     lab.client.run(|| if protocol == "udp" { Ok(udp::send(to, 1, 20)?.flow) } else { tcp::attempt(to) })
-}
-
-fn any(family: Family) -> IpAddr {
-    family.pick(Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into())
 }
 
 /// A TCP or UDP socket that listens.
@@ -312,190 +294,6 @@ fn many_listeners_are_told_quickly_and_not_all() -> Result<()> {
     proves(&event, "tcp ports that are served: 11999, 11998, 11997, 11996, 11995, 11994, 11993, 11992 and 1992 more");
     drop(sockets);
     story.end().map(drop)
-}
-
-#[test]
-fn a_full_receive_buffer_and_whose_it_is() -> Result<()> {
-    let lab = topology::router()?;
-    for family in Family::BOTH {
-        let to = SERVER.port(family, 9999);
-        let lazy = lab.server.run(|| Ok(UdpSocket::bind((any(family), 9999))?))?;
-        SockRef::from(&lazy).set_recv_buffer_size(4000)?;
-        let limit = SockRef::from(&lazy).recv_buffer_size()?;
-        let program = Program::holding(&lab.server, lazy.try_clone()?)?;
-        lazy.set_nonblocking(true)?;
-        let kept = || std::iter::from_fn(|| lazy.recv(&mut [0; 2048]).ok()).count() as u64;
-        // How many fit is tried before anybody watches.
-        lab.client.run(|| udp::send(to, 20, 400))?;
-        udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?;
-        let fits = kept();
-        let mut story = Story::of(&lab.server)?;
-        let wanted = Expect::drop("SOCKET_RCVBUFF").cause("socket_buffer").problem().interface("s0");
-        let wanted = wanted.netns(&lab.server)?;
-        let sent = lab.client.run(|| udp::send(to, 20, 400))?;
-        let event = story.names(wanted.clone().flow(&sent.flow).sure("derived"), 20 - fits)?;
-        let local = SocketAddr::new(any(family), 9999);
-        let summary = event.text(key::SUMMARY);
-        let expected = format!("the receive buffer of udp {local} ({}) is full: ", program.label());
-        ensure!(summary.starts_with(&expected) && summary.ends_with(&format!(" of {limit} bytes")), "{event}");
-        proves(&event, &format!("udp {local} is held by {}", program.label()));
-        assert_eq!((event.number(key::PROCESS_PID)?, event.text(key::PROCESS_COMM)), (program.pid().into(), COMM));
-        advises(&event, &format!("top -b -n 1 -H -p {}", program.pid()));
-        advises(&event, &format!("raise the SO_RCVBUF that {} sets, {} bytes now", program.label(), limit / 2));
-        // The count of drops has been read by now, so that of the next flow is seen to move it.
-        let again = lab.client.run(|| udp::send(to, 1, 400))?;
-        let sure = story.names(wanted.flow(&again.flow).sure("certain"), 1)?;
-        proves(&sure, "its count of drops rose from");
-        // The program reads, and the buffer is large enough.
-        assert_eq!(kept(), fits);
-        SockRef::from(&lazy).set_recv_buffer_size(100_000)?;
-        let flow = lab.client.run(|| Ok(udp::send(to, 20, 400)?.flow))?;
-        lazy.set_nonblocking(false)?;
-        for _ in 0..20 {
-            lazy.recv(&mut [0; 2048])?;
-        }
-        story.control(flow);
-        story.end()?;
-    }
-    Ok(())
-}
-
-/// Nobody's address: a real client would answer what it did not ask for with resets.
-const NOBODY: Dual = Dual { v4: Ipv4Addr::new(10, 99, 1, 50), v6: Ipv6Addr::new(0xfd99, 1, 0, 0, 0, 0, 0, 0x50) };
-const LISTENER: u16 = 8080;
-
-/// A client that makes handshakes by hand.
-struct Client<'a> {
-    lab: &'a Pair,
-    wire: Interface,
-    family: Family,
-}
-
-impl<'a> Client<'a> {
-    fn new(lab: &'a Pair, family: Family) -> Result<Self> {
-        let address = NOBODY.ip(family);
-        lab.server.exec(&format!("ip neighbour replace {address} lladdr 02:77:00:00:01:02 dev s0 nud permanent"))?;
-        let wire = lab.client.run(|| Interface::listener("c0"))?;
-        Ok(Self { lab, wire, family })
-    }
-
-    fn send(&mut self, segment: &Segment<'_>) -> Result<()> {
-        let bytes = frame::tcp_segment(NOBODY.ip(self.family), NEIGHBOUR.ip(self.family), segment);
-        let frame = match self.family {
-            Family::V4 => (ETHERTYPE_IPV4, Ipv4::new(NOBODY.v4, NEIGHBOUR.v4, frame::TCP).build(&bytes)),
-            Family::V6 => (ETHERTYPE_IPV6, Ipv6::new(NOBODY.v6, NEIGHBOUR.v6, frame::TCP).build(&bytes)),
-        };
-        self.wire.send(&frame::ethernet(S0_MAC, C0_MAC, frame.0, &frame.1))
-    }
-
-    /// Sends a SYN; the sequence number that the listener answers with.
-    fn open(&mut self, port: u16) -> Result<u32> {
-        self.send(&Segment { ports: (port, LISTENER), ..Segment::default() })?;
-        let ports = [LISTENER.to_be_bytes(), port.to_be_bytes()].concat();
-        let at = self.family.pick(34, 54);
-        let answer = self.wire.receive(patience(), |frame| frame.get(at..at + 4) == Some(&ports[..]))?;
-        let answer = answer.with_context(|| format!("no SYN-ACK to port {port}"))?;
-        Ok(u32::from_be_bytes([answer[at + 4], answer[at + 5], answer[at + 6], answer[at + 7]]))
-    }
-
-    /// Ends the handshake.
-    fn complete(&mut self, port: u16, theirs: u32) -> Result<Flow> {
-        let acknowledged = theirs.wrapping_add(1);
-        let ports = (port, LISTENER);
-        self.send(&Segment { ports, flags: ACK, sequence: 2, acknowledged, ..Segment::default() })?;
-        let source = (NOBODY.ip(self.family), port).into();
-        Ok(Flow { protocol: "tcp", source, destination: NEIGHBOUR.port(self.family, LISTENER) })
-    }
-
-    /// Fills a queue that takes three, and two more; the flows of those two.
-    fn overflow(&mut self, first: u16) -> Result<[Flow; 2]> {
-        for port in [first, first + 1] {
-            let theirs = self.open(port)?;
-            self.complete(port, theirs)?;
-        }
-        let theirs = [first + 2, first + 3, first + 4].map(|port| self.open(port).map(|theirs| (port, theirs)));
-        let [third, fourth, fifth] = theirs;
-        let (third, fourth, fifth) = (third?, fourth?, fifth?);
-        self.complete(third.0, third.1)?;
-        Ok([self.complete(fourth.0, fourth.1)?, self.complete(fifth.0, fifth.1)?])
-    }
-
-    fn listen(&self, backlog: i32) -> Result<Socket> {
-        self.lab.server.run(|| {
-            let at = SocketAddr::new(any(self.family), LISTENER);
-            let socket = Socket::new(Domain::for_address(at), Type::STREAM, None)?;
-            socket.set_reuse_address(true)?;
-            socket.bind(&at.into())?;
-            socket.listen(backlog)?;
-            Ok(socket)
-        })
-    }
-}
-
-fn overflow(lab: &Pair, flow: &Flow) -> Result<Expect> {
-    let wanted = Expect::finest(&["TCP_LISTEN_OVERFLOW", "NOT_SPECIFIED"])?.cause("listen_overflow").problem();
-    Ok(wanted.hook("socket").interface("s0").netns(&lab.server)?.flow(flow))
-}
-
-#[test]
-fn a_full_accept_queue_whose_backlog_the_setting_cuts() -> Result<()> {
-    for family in Family::BOTH {
-        let lab = topology::pair()?;
-        let _no_cookies = sysctl::set(&lab.server, "net/ipv4/tcp_syncookies", "0")?;
-        let _few = sysctl::set(&lab.server, "net/core/somaxconn", "2")?;
-        let mut client = Client::new(&lab, family)?;
-        let listener = client.listen(100)?;
-        let program = Program::holding(&lab.server, listener.try_clone()?)?;
-        let mut story = Story::of(&lab.server)?;
-        let [flow, again] = client.overflow(3001)?;
-        let event = story.names(overflow(&lab, &flow)?, 1)?;
-        story.names(overflow(&lab, &again)?, 1)?;
-        let label = format!("tcp {} ({})", SocketAddr::new(any(family), LISTENER), program.label());
-        says(&event, &format!("the accept queue of {label} is full: 3 connections wait, the backlog is 2"));
-        proves(&event, "net.core.somaxconn is 2");
-        proves(&event, &format!("is held by {}", program.label()));
-        assert_eq!(event.text(key::SYSCTL_NAME), "net.core.somaxconn");
-        assert_eq!((event.number(key::PROCESS_PID)?, event.text(key::PROCESS_COMM)), (program.pid().into(), COMM));
-        advises(&event, &format!("restart {}", program.label()));
-        remedy::apply(&event, "sysctl -w net.core.somaxconn=4096", &lab.server)?;
-        // As a restarted program would: the backlog is set when it listens.
-        listener.listen(100)?;
-        let theirs = client.open(4001)?;
-        let flow = client.complete(4001, theirs)?;
-        story.control(flow);
-        for _ in 0..4 {
-            listener.accept()?;
-        }
-        story.end()?;
-    }
-    Ok(())
-}
-
-#[test]
-fn a_full_accept_queue_whose_backlog_is_the_programs() -> Result<()> {
-    for family in Family::BOTH {
-        let lab = topology::pair()?;
-        let _no_cookies = sysctl::set(&lab.server, "net/ipv4/tcp_syncookies", "0")?;
-        let mut client = Client::new(&lab, family)?;
-        let listener = client.listen(2)?;
-        let program = Program::holding(&lab.server, listener.try_clone()?)?;
-        let mut story = Story::of(&lab.server)?;
-        let [flow, again] = client.overflow(3001)?;
-        let event = story.names(overflow(&lab, &flow)?, 1)?;
-        story.names(overflow(&lab, &again)?, 1)?;
-        let raise =
-            format!("raise the backlog that {} passes to listen(), 2 now (net.core.somaxconn allows ", program.label());
-        advises(&event, &raise);
-        proves(&event, "3 connections wait to be accepted, its backlog is 2");
-        listener.listen(100)?;
-        let theirs = client.open(4001)?;
-        story.control(client.complete(4001, theirs)?);
-        for _ in 0..4 {
-            listener.accept()?;
-        }
-        story.end()?;
-    }
-    Ok(())
 }
 
 #[test]
