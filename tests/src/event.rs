@@ -36,6 +36,8 @@ pub mod key {
     pub const REPLY: &str = "/conntrack/reply";
     pub const UID: &str = "/socket/uid";
     pub const GID: &str = "/socket/gid";
+    pub const PROCESS_PID: &str = "/process/pid";
+    pub const PROCESS_COMM: &str = "/process/comm";
     pub const STACK: &str = "/stack";
     pub const FAMILY: &str = "/packet/family";
     pub const PROTOCOL: &str = "/packet/protocol";

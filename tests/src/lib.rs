@@ -11,6 +11,7 @@ pub mod family;
 pub mod firewall;
 pub mod kernel;
 pub mod netns;
+pub mod program;
 pub mod remedy;
 pub mod require;
 pub mod schema;

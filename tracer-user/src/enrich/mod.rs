@@ -12,8 +12,9 @@ use tracer_common::{FLAG_OWNER, FlowKey, NO_REASON};
 
 use crate::btf::ReasonNames;
 use crate::decode::Dropped;
-use crate::event::{Hook, Interface, Location, Netns, Reason, Socket};
+use crate::event::{Hook, Interface, Location, Netns, Process, Reason, Socket};
 use crate::host::{self, Symbols, Unknown};
+use crate::node::socket::Owner;
 
 pub use conntrack::conntrack;
 pub use observation::observation;
@@ -107,6 +108,11 @@ pub fn socket(dropped: &Dropped) -> Option<Socket> {
         gid: is_owned.then_some(event.gid),
     };
     (socket.cookie.is_some() || socket.cgroup.is_some() || is_owned).then_some(socket)
+}
+
+/// The program that holds a socket.
+pub fn process(owner: &Owner) -> Process {
+    Process { pid: owner.pid, comm: owner.comm.clone(), container: owner.place.container.clone() }
 }
 
 /// Where the packet was freed.

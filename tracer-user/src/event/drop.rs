@@ -48,6 +48,9 @@ pub struct Drop {
     /// The socket that owns the packet.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub socket: Option<Socket>,
+    /// The program whose socket took no more; never the one that happened to be running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
     pub explanation: Explanation,
 }
 
@@ -232,4 +235,16 @@ pub struct Socket {
     pub uid: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gid: Option<u32>,
+}
+
+/// A program that holds a socket open.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+pub struct Process {
+    /// As whydrop's PID namespace numbers it.
+    pub pid: u32,
+    /// At most 15 bytes, set by the program itself.
+    pub comm: String,
+    /// 64 hexadecimal digits, as the container runtime names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
 }

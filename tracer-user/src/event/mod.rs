@@ -11,7 +11,7 @@ mod stats;
 pub use cause::{Cause, Confidence, Hook, Severity};
 pub use drop::{
     Conntrack, ConntrackEnd, ConntrackState, ConntrackStatus, ConntrackTuple, Drop, Endpoint, Family, Icmp, Interface,
-    Location, Netns, Packet, Reason, Socket,
+    Location, Netns, Packet, Process, Reason, Socket,
 };
 pub use explanation::{
     Backend, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyVerdict, Program, Route, Rule, RuleStep,

@@ -66,6 +66,16 @@ impl State {
     pub fn unreadable(why: String) -> Self {
         Self { read: SystemTime::now(), facts: Facts::None, unknown: vec![why] }
     }
+
+    /// The program whose socket the packet was for, where it can have been no other.
+    pub fn process(&self) -> Option<&socket::Owner> {
+        match &self.facts {
+            Facts::Socket(socket::Sockets::Busy(busy)) if busy.alternatives == 0 => {
+                busy.socket.as_ref()?.owner.as_ref()
+            }
+            _ => None,
+        }
+    }
 }
 
 /// The facts of a topic.

@@ -208,6 +208,7 @@ impl Describer {
             packet,
             conntrack: sample.and_then(enrich::conntrack),
             socket: sample.and_then(enrich::socket),
+            process: state.and_then(node::State::process).map(enrich::process),
             explanation: verdict.explanation,
         })
     }

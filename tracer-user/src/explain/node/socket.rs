@@ -1,8 +1,0 @@
-//! To be explained.
-
-use crate::event::Explanation;
-use crate::explain::Observation;
-use crate::node::socket::Sockets;
-
-/// Says what the state of the node adds to what the kernel's event says.
-pub(super) fn refine(_explanation: &mut Explanation, _state: &Sockets, _drop: &Observation<'_>) {}
