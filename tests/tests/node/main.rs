@@ -1,6 +1,7 @@
 //! What the node itself decides: the setting, route, socket, neighbour, program or queue is named with its value, and
 //! what is to be tried helps when it is done.
 
+mod conntrack;
 mod device;
 mod fragment;
 mod mtu;

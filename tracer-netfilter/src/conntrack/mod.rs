@@ -136,14 +136,16 @@ pub fn statistics() -> Result<Statistics, ConntrackError> {
     Ok(sum.answer)
 }
 
-/// `CTA_FILTER` of 5.8 (`ctnetlink_parse_tuple_filter`): which parts of the tuple count.
+/// `CTA_FILTER` of 5.8 (`ctnetlink_parse_tuple_filter`): which parts of the tuple count. Addresses of IPv6 are not asked
+/// for: kernels up to 6.18 at least leave out those that are equal (`ctnetlink_filter_match_tuple`).
 fn chosen(request: Request, answers: &Answers) -> Request {
     const SOURCE: u32 = 1 << 0;
     const DESTINATION: u32 = 1 << 1;
     const PROTOCOL: u32 = 1 << 3;
     const SOURCE_PORT: u32 = 1 << 4;
     let is_icmp = matches!(answers.protocol, 1 | 58);
-    let flags = SOURCE | DESTINATION | PROTOCOL | if is_icmp { 0 } else { SOURCE_PORT };
+    let addresses = if answers.to.is_ipv4() { SOURCE | DESTINATION } else { 0 };
+    let flags = addresses | PROTOCOL | if is_icmp { 0 } else { SOURCE_PORT };
     let tuple = Tuple {
         source: answers.from.0,
         destination: answers.to,

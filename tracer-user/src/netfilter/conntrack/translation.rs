@@ -108,14 +108,15 @@ const fn default_ports(port: u16, is_icmp: bool) -> Ports {
     }
 }
 
-/// Looks for what is in use of `range`, in the calling thread's namespace.
+/// Looks for what is in use of `range`, in the calling thread's namespace. The kernel passes over the other entries, so
+/// that even a large table is looked through at once.
 pub(super) fn used(answers: &Answers, range: Ports) -> Result<Used, String> {
     let mut count = Count { taken: vec![0; 1024], ..Count::default() };
     let each = |entry: &conntrack::Entry| {
         count.add(entry, range);
         if count.seen < MOST_ENTRIES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let walked = conntrack::walk_answers(answers, Instant::now() + PATIENCE, each);
+    let walked = conntrack::walk_answers(answers, Instant::now() + 2 * PATIENCE, each);
     let is_whole = walked.map_err(|error| error.to_string())?;
     Ok(Used { is_whole, ..count.used() })
 }
