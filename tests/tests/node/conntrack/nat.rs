@@ -54,11 +54,9 @@ fn the_rule_its_ports_and_who_has_them_are_told() -> Result<()> {
         let chain = |family, table| Chain { namespace: &lab.router, backend, family, table, chain: "POSTROUTING" };
         let mut story = Story::of(&lab.router)?;
         for family in Family::BOTH {
-            // One that could be blamed, and is not: it stands before the translation, and saw none.
-            let _other = Chain { backend: Backend::Legacy, ..chain(family, "mangle") }.append(
-                &format!("-p udp --dport {PORT} -m ttl --ttl-eq 3 -j DROP")
-                    .replace("-m ttl --ttl-eq", family.pick("-m ttl --ttl-eq", "-m hl --hl-eq")),
-            )?;
+            // It would drop what the packet looks like now, but stands before the translation, and saw none.
+            let looks_like = format!("-s {} -p udp --dport {PORT} -j DROP", ROUTER_2.ip(family));
+            let _other = Chain { backend: Backend::Legacy, ..chain(family, "mangle") }.append(&looks_like)?;
             let rule = format!("-o r2 -p udp -j SNAT --to-source {}", ports(family));
             let snat = chain(family, "nat").append(&rule)?;
             let event = third(&lab, &mut story, family)?;

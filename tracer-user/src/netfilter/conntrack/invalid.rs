@@ -111,7 +111,7 @@ impl Invalid {
                 None
             }
         };
-        let why = why(packet, &settings, &mut find);
+        let why = why(packet, settings, &mut find);
         Self { why, settings, unknown }
     }
 }
@@ -133,7 +133,7 @@ impl Settings {
 /// Looks for a packet's entry, by its tuple and ICMP type and code; `None` if the table can't be asked.
 type Find<'a> = &'a mut dyn FnMut(&Tuple, Option<(u8, u8)>) -> Option<Option<Entry>>;
 
-fn why(packet: &Packet, settings: &Settings, find: Find<'_>) -> Why {
+fn why(packet: &Packet, settings: Settings, find: Find<'_>) -> Why {
     let (Some(protocol), 0) = (packet.protocol, packet.fragment_offset) else { return Why::Unknown };
     if settings.checksum != Some(false)
         && let Some((has, right)) = checksum::wrong(packet)
@@ -148,7 +148,7 @@ fn why(packet: &Packet, settings: &Settings, find: Find<'_>) -> Why {
     }
 }
 
-fn tcp(packet: &Packet, settings: &Settings, find: Find<'_>) -> Why {
+fn tcp(packet: &Packet, settings: Settings, find: Find<'_>) -> Why {
     let Some(flags) = packet.at(packet.transport, 13, 1).and_then(|bytes| bytes.first()) else { return Why::Unknown };
     if is_short_tcp(packet) {
         return Why::Header;
@@ -193,8 +193,7 @@ const fn segment(flags: u8) -> Option<Segment> {
 const fn has_place(state: u8, segment: Segment, direction: Direction) -> bool {
     let is_opening = matches!(state, SYN_SENT | SYN_SENT_2);
     match (segment, direction) {
-        (Segment::Ack | Segment::Fin, Direction::Original) => !is_opening,
-        (Segment::Fin, Direction::Reply) => !is_opening,
+        (Segment::Ack, Direction::Original) | (Segment::Fin, _) => !is_opening,
         (Segment::SynAck, Direction::Original) => matches!(state, SYN_RECV | SYN_SENT_2),
         (Segment::Syn, Direction::Reply) => is_opening || state == 7,
         _ => true,
@@ -300,21 +299,21 @@ mod tests {
         log_invalid: Some(0),
     };
 
-    fn told(flags: u8, settings: &Settings, found: Option<Entry>) -> Why {
+    fn told(flags: u8, settings: Settings, found: Option<Entry>) -> Why {
         why(&packet(flags), settings, &mut |_, _| Some(found))
     }
 
     #[test]
     fn without_an_entry_the_segment_and_the_setting_decide() {
-        assert_eq!(told(ACK, &STRICT, None), Why::NoEntry(Segment::Ack));
+        assert_eq!(told(ACK, STRICT, None), Why::NoEntry(Segment::Ack));
         let loose = Settings { tcp_loose: Some(true), ..STRICT };
-        assert_eq!(told(ACK, &loose, None), Why::Unknown, "it would have been taken up");
-        assert_eq!(told(SYN | ACK, &loose, None), Why::NoEntry(Segment::SynAck));
-        assert_eq!(told(RST, &loose, None), Why::NoEntry(Segment::Reset));
-        assert_eq!(told(FIN | ACK, &loose, None), Why::NoEntry(Segment::Fin));
-        assert_eq!(told(SYN, &STRICT, None), Why::Unknown, "a SYN is never out of place");
-        assert_eq!(told(SYN | FIN, &STRICT, None), Why::Flags);
-        assert_eq!(told(0, &STRICT, None), Why::Flags);
+        assert_eq!(told(ACK, loose, None), Why::Unknown, "it would have been taken up");
+        assert_eq!(told(SYN | ACK, loose, None), Why::NoEntry(Segment::SynAck));
+        assert_eq!(told(RST, loose, None), Why::NoEntry(Segment::Reset));
+        assert_eq!(told(FIN | ACK, loose, None), Why::NoEntry(Segment::Fin));
+        assert_eq!(told(SYN, STRICT, None), Why::Unknown, "a SYN is never out of place");
+        assert_eq!(told(SYN | FIN, STRICT, None), Why::Flags);
+        assert_eq!(told(0, STRICT, None), Why::Flags);
     }
 
     #[test]
@@ -322,25 +321,25 @@ mod tests {
         let established = entry(3, false);
         let (state, segment) = (established.tcp.unwrap(), Segment::Ack);
         let window = Why::Window { state, segment, direction: Direction::Original };
-        assert_eq!(told(ACK, &STRICT, Some(established)), window);
+        assert_eq!(told(ACK, STRICT, Some(established)), window);
         let window = Why::Window { state, segment: Segment::Reset, direction: Direction::Reply };
-        assert_eq!(told(RST | ACK, &STRICT, Some(entry(3, true))), window);
+        assert_eq!(told(RST | ACK, STRICT, Some(entry(3, true))), window);
         let opening = entry(SYN_SENT, false);
         let state = Why::State { state: opening.tcp.unwrap(), segment, direction: Direction::Original };
-        assert_eq!(told(ACK, &STRICT, Some(opening)), state);
-        assert_eq!(why(&packet(ACK), &STRICT, &mut |_, _| None), Why::Unknown, "the table can't be asked");
+        assert_eq!(told(ACK, STRICT, Some(opening)), state);
+        assert_eq!(why(&packet(ACK), STRICT, &mut |_, _| None), Why::Unknown, "the table can't be asked");
     }
 
     #[test]
     fn headers_that_lie() {
         let mut short = packet(ACK);
         short.length = Some(30);
-        assert_eq!(why(&short, &STRICT, &mut |_, _| Some(None)), Why::Header);
+        assert_eq!(why(&short, STRICT, &mut |_, _| Some(None)), Why::Header);
         let mut wrong = packet(ACK);
         wrong.bytes[36] ^= 0x55;
-        assert!(matches!(why(&wrong, &STRICT, &mut |_, _| Some(None)), Why::Checksum { .. }));
+        assert!(matches!(why(&wrong, STRICT, &mut |_, _| Some(None)), Why::Checksum { .. }));
         let unchecked = Settings { checksum: Some(false), ..STRICT };
-        assert_eq!(why(&wrong, &unchecked, &mut |_, _| Some(None)), Why::NoEntry(Segment::Ack));
+        assert_eq!(why(&wrong, unchecked, &mut |_, _| Some(None)), Why::NoEntry(Segment::Ack));
     }
 
     #[test]
@@ -353,9 +352,9 @@ mod tests {
         let right = checksum::wrong(&error).unwrap().1.to_be_bytes();
         error.bytes[22..24].copy_from_slice(&right);
         let sent = tuple(&packet(ACK)).unwrap();
-        assert_eq!(why(&error, &STRICT, &mut |_, _| Some(None)), Why::ErrorWithoutEntry(sent));
+        assert_eq!(why(&error, STRICT, &mut |_, _| Some(None)), Why::ErrorWithoutEntry(sent));
         let found = Some(entry(3, false));
-        assert_eq!(why(&error, &STRICT, &mut |_, _| Some(found)), Why::Unknown, "it belongs there");
+        assert_eq!(why(&error, STRICT, &mut |_, _| Some(found)), Why::Unknown, "it belongs there");
     }
 
     #[test]
@@ -363,7 +362,7 @@ mod tests {
         let whole = packet(ACK).bytes;
         for length in 0..whole.len() {
             let cut = Packet::from_network(0x0800, &whole[..length]);
-            let _ = why(&cut, &STRICT, &mut |_, _| Some(None));
+            let _ = why(&cut, STRICT, &mut |_, _| Some(None));
         }
     }
 }

@@ -47,14 +47,23 @@ pub(super) fn refine(explanation: &mut Explanation, facts: &Invalid, ruling: &Ru
         explanation.sysctl = Some(vec![Sysctl { name, value: now.to_owned(), effective: now.to_owned() }]);
     }
     first.extend(remedy);
+    if !matches!(facts.why, Why::Window { .. } | Why::Unknown) {
+        explanation.remedy.retain(|remedy| !is_for_window(remedy));
+    }
     let is_open = matches!(facts.why, Why::Unknown | Why::Window { .. });
     if is_open && facts.settings.log_invalid == Some(0) {
         first.push(command(drop, "sysctl -w net.netfilter.nf_conntrack_log_invalid=255"));
     }
     explanation.evidence.extend(evidence);
+    explanation.remedy.retain(|remedy| !first.contains(remedy));
     explanation.remedy.splice(0..0, first);
     let open = explanation.unknown.take().into_iter().chain(facts.unknown.iter().cloned()).collect::<Vec<_>>();
     explanation.unknown = (!open.is_empty()).then(|| open.join("; "));
+}
+
+/// What lets only segments outside the window pass: an owner's advice may name it for any invalid packet.
+fn is_for_window(remedy: &str) -> bool {
+    remedy.contains("tcp_be_liberal") || remedy.contains("tcpBeLiberal")
 }
 
 fn told(facts: &Invalid, drop: &Observation<'_>) -> Told {
@@ -208,6 +217,20 @@ mod tests {
         let reset = Why::Window { state, segment: Segment::Reset, direction: Direction::Original };
         assert!(of(reset, SETTINGS).remedy[0].ends_with("nf_conntrack_tcp_ignore_invalid_rst=1"));
         assert!(!of(reset, Settings { tcp_ignore_invalid_rst: None, ..SETTINGS }).remedy[0].contains("ignore"));
+    }
+
+    #[test]
+    fn what_an_owner_advises_stays_where_it_helps() {
+        let remedy = |why| {
+            let drop = packet("tcp");
+            let mut explanation = Explanation::new(Cause::NetfilterRule, Confidence::Certain, "it");
+            explanation.remedy = vec!["set conntrack.tcpBeLiberal: true".to_owned()];
+            let facts = Invalid { why, settings: SETTINGS, unknown: Vec::new() };
+            refine(&mut explanation, &facts, &ruling(Pressure::default(), Connections::None), &drop);
+            explanation.remedy.join("\n")
+        };
+        assert!(!remedy(Why::Flags).contains("tcpBeLiberal"));
+        assert!(remedy(Why::Unknown).contains("tcpBeLiberal"));
     }
 
     #[test]

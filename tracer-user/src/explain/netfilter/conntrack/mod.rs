@@ -59,7 +59,7 @@ const fn family(address: IpAddr) -> &'static str {
 }
 
 fn named(number: u8) -> String {
-    protocol::name(number).to_string()
+    protocol::name(number)
 }
 
 fn no_rule(ruling: &Ruling) -> String {
