@@ -96,9 +96,28 @@ pub fn walk_answers(
 /// Why it can't be told.
 pub fn find(tuple: &Tuple, icmp: Option<(u8, u8)>) -> Result<Option<Entry>, ConntrackError> {
     presence::check()?;
+    look_up(&mut Socket::open()?, tuple, icmp)
+}
+
+/// The entries that packets with these tuples belong to, where there are any: no list is gone through for it.
+///
+/// # Errors
+/// Why it can't be told.
+pub fn find_each(tuples: impl Iterator<Item = Tuple>, mut each: impl FnMut(&Entry)) -> Result<(), ConntrackError> {
+    presence::check()?;
+    let mut socket = Socket::open()?;
+    for tuple in tuples {
+        if let Some(entry) = look_up(&mut socket, &tuple, None)? {
+            each(&entry);
+        }
+    }
+    Ok(())
+}
+
+fn look_up(socket: &mut Socket, tuple: &Tuple, icmp: Option<(u8, u8)>) -> Result<Option<Entry>, ConntrackError> {
     let attributes = decode::tuple(tuple, icmp);
     let request = Request::new(Subsystem::Conntrack, GET, family(tuple.source)).with(ORIGINAL | NESTED, &attributes);
-    match Socket::open()?.get(&request, |message| Entry::decode(message.attributes)) {
+    match socket.get(&request, |message| Entry::decode(message.attributes)) {
         Ok(entry) => Ok(Some(entry)),
         Err(error) if error.is_absent() => Ok(None),
         Err(error) => Err(error.into()),

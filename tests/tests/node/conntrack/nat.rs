@@ -6,7 +6,7 @@ use tracer_tests::firewall::{Backend, Chain, nft};
 use tracer_tests::topology::{self, CLIENT, ROUTER_2, Router, SERVER};
 use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, udp};
-use tracer_tests::{Event, Expect, Family, Story, remedy};
+use tracer_tests::{Event, Expect, Family, Story, Tracer, remedy};
 
 use super::{arrives, says};
 
@@ -72,6 +72,36 @@ fn the_rule_its_ports_and_who_has_them_are_told() -> Result<()> {
         story.end()?;
     }
     Ok(())
+}
+
+/// More ports than are looked for one by one: the list is gone through.
+#[test]
+fn a_large_range_is_counted_from_the_list() -> Result<()> {
+    const FIRST: u16 = 40_000;
+    const PORTS: u16 = 1500;
+    let lab = topology::router()?;
+    let last = FIRST + PORTS - 1;
+    nft(
+        &lab.router,
+        &format!(
+            "table inet t {{ chain n {{ type nat hook postrouting priority 100;
+                oifname r2 meta l4proto udp masquerade to :{FIRST}-{last}; }}; }}"
+        ),
+    )?;
+    let mut tracer = Tracer::watch(&lab.router)?;
+    for family in Family::BOTH {
+        // A large range is given up before it is used up: at most all are taken, then one more.
+        lab.client.run(|| (0..PORTS + 1).try_for_each(|_| udp::send(SERVER.port(family, PORT), 1, 20).map(drop)))?;
+        let wanted = Expect::drop("NETFILTER_DROP").hook("postrouting").netns(&lab.router)?.cause("nat_exhausted");
+        let wanted = wanted.with(key::DESTINATION, SERVER.ip(family).to_string());
+        let event = tracer.wait_for(&wanted)?;
+        let ports = ports(family).replace("40001", &last.to_string());
+        let place = format!("of {PORTS} ports of {ports} towards udp {}", SERVER.port(family, PORT));
+        ensure!(says(&event, &place), "{event}");
+        let all = format!("{} has ", CLIENT.ip(family));
+        ensure!(says(&event, &all), "nobody has them: {event}");
+    }
+    tracer.stop()?.ensure_clean()
 }
 
 #[test]

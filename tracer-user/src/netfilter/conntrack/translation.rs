@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tracer_netfilter::conntrack::{self, Answers};
-use tracer_netfilter::packet::{Connection, Known, Packet};
+use tracer_netfilter::packet::{Connection, Known, Packet, Tuple};
 use tracer_netfilter::translation::SourceRange;
 
 use super::PATIENCE;
 
 /// Entries looked at in one look: two for each port.
 const MOST_ENTRIES: u32 = 131_072;
+/// Ports that are looked for one by one, each some microseconds.
+const FEW: u16 = 1024;
 /// Sources counted.
 const MOST_SOURCES: usize = 4096;
 /// Sources told.
@@ -108,10 +110,16 @@ const fn default_ports(port: u16, is_icmp: bool) -> Ports {
     }
 }
 
-/// Looks for what is in use of `range`, in the calling thread's namespace. The kernel passes over the other entries, so
-/// that even a large table is looked through at once.
+/// Looks for what is in use of `range`, in the calling thread's namespace: port by port if they are few, else through the
+/// list, of which the kernel passes over the other entries.
 pub(super) fn used(answers: &Answers, range: Ports) -> Result<Used, String> {
     let mut count = Count { taken: vec![0; 1024], ..Count::default() };
+    let is_icmp = matches!(answers.protocol, 1 | 58);
+    if !is_icmp && range.1.saturating_sub(range.0) < FEW {
+        let tuples = (range.0..=range.1).map(|port| answer(answers, port));
+        conntrack::find_each(tuples, |entry| count.add(entry, range)).map_err(|error| error.to_string())?;
+        return Ok(Used { is_whole: true, ..count.used() });
+    }
     let each = |entry: &conntrack::Entry| {
         count.add(entry, range);
         if count.seen < MOST_ENTRIES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -119,6 +127,12 @@ pub(super) fn used(answers: &Answers, range: Ports) -> Result<Used, String> {
     let walked = conntrack::walk_answers(answers, Instant::now() + 2 * PATIENCE, each);
     let is_whole = walked.map_err(|error| error.to_string())?;
     Ok(Used { is_whole, ..count.used() })
+}
+
+/// An answer to one port.
+const fn answer(answers: &Answers, port: u16) -> Tuple {
+    let Answers { protocol, from: (source, source_port), to: destination } = *answers;
+    Tuple { source, destination, source_port, destination_port: port, protocol }
 }
 
 #[derive(Debug, Default)]
@@ -158,7 +172,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use tracer_netfilter::conntrack::Entry;
-    use tracer_netfilter::packet::{ConnectionState, Tuple};
+    use tracer_netfilter::packet::ConnectionState;
 
     use super::*;
 
