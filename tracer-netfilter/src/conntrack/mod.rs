@@ -11,7 +11,7 @@ mod tests;
 
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use thiserror::Error;
 
@@ -58,13 +58,13 @@ impl Answers {
     }
 }
 
-/// Goes through the table until `each` says that it is enough, or the deadline is over; whether it was all.
+/// Goes through the table until `each` says that it is enough, or the time is over; whether it was all.
 ///
 /// # Errors
 /// Why there is no list.
-pub fn walk(deadline: Instant, mut each: impl FnMut(&Entry) -> ControlFlow<()>) -> Result<bool, ConntrackError> {
+pub fn walk(time: Duration, mut each: impl FnMut(&Entry) -> ControlFlow<()>) -> Result<bool, ConntrackError> {
     presence::check()?;
-    Ok(Socket::open()?.begin(&Request::new(Subsystem::Conntrack, GET, 0), deadline, |message| {
+    Ok(Socket::open()?.begin(&Request::new(Subsystem::Conntrack, GET, 0), Instant::now() + time, |message| {
         Entry::decode(message.attributes).map_or(ControlFlow::Continue(()), |entry| each(&entry))
     })?)
 }
@@ -75,10 +75,11 @@ pub fn walk(deadline: Instant, mut each: impl FnMut(&Entry) -> ControlFlow<()>) 
 /// Why there is no list.
 pub fn walk_answers(
     answers: &Answers,
-    deadline: Instant,
+    time: Duration,
     mut each: impl FnMut(&Entry) -> ControlFlow<()>,
 ) -> Result<bool, ConntrackError> {
     presence::check()?;
+    let deadline = Instant::now() + time;
     let whole = Request::new(Subsystem::Conntrack, GET, family(answers.to));
     let mut take = |message: crate::netlink::Message<'_>| match Entry::decode(message.attributes) {
         Some(entry) if answers.has(&entry) => each(&entry),

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use super::ConntrackError;
 
-/// A function of ctnetlink that is there as long as it is.
+/// A function of ctnetlink, as it ends the line of one that is built in.
 const FUNCTION: &[u8] = b" ctnetlink_dump_table";
 
 /// It was found once: it is not looked for again. It can be unloaded, but nobody does that.
@@ -40,7 +40,7 @@ fn has_function(mut symbols: impl BufRead) -> bool {
         line.clear();
         match symbols.read_until(b'\n', &mut line) {
             Ok(0) | Err(_) => return false,
-            Ok(_) if line.windows(FUNCTION.len()).any(|part| part == FUNCTION) => return true,
+            Ok(_) if line.trim_ascii_end().ends_with(FUNCTION) => return true,
             Ok(_) => {}
         }
     }

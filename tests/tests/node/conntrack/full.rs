@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tracer_tests::event::key;
@@ -79,6 +79,12 @@ fn a_full_table_names_who_fills_it_and_makes_room() -> Result<()> {
         ensure!(told.text(key::SUMMARY).ends_with(&summary), "{told}");
         ensure!(says(&told, &format!("entries are from {GREEDY}")), "{told}");
         ensure!(says(&told, "of the first ") && says(&told, "nf_conntrack_udp_timeout"), "{told}");
+        // Enough of them to speak for all, and no more than are looked at.
+        let seen = told
+            .texts(key::EVIDENCE)
+            .iter()
+            .find_map(|fact| fact.split_once("of the first ")?.1.split_once(" entries")?.0.parse::<u64>().ok());
+        ensure!(seen.is_some_and(|seen| (200..=50_000).contains(&seen)), "{seen:?} entries were looked at: {told}");
         let raise = format!("sysctl -w net.netfilter.nf_conntrack_max={}", max * 2);
         ensure!(told.texts(key::REMEDY).contains(&raise.as_str()), "the limit is the host's: {told}");
         event = Some(told);
@@ -106,8 +112,7 @@ fn a_look_sets_nothing_to_work() -> Result<()> {
     let look = || {
         lab.router.run(|| {
             let mut seen = 0;
-            let deadline = Instant::now() + Duration::from_secs(5);
-            let is_whole = tracer_netfilter::conntrack::walk(deadline, |_| {
+            let is_whole = tracer_netfilter::conntrack::walk(Duration::from_secs(5), |_| {
                 seen += 1;
                 ControlFlow::Continue(())
             })?;

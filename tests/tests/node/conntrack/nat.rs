@@ -91,7 +91,7 @@ fn a_large_range_is_counted_from_the_list() -> Result<()> {
     let mut tracer = Tracer::watch(&lab.router)?;
     for family in Family::BOTH {
         // A large range is given up before it is used up: at most all are taken, then one more.
-        lab.client.run(|| (0..PORTS + 1).try_for_each(|_| udp::send(SERVER.port(family, PORT), 1, 20).map(drop)))?;
+        lab.client.run(|| (0..=PORTS).try_for_each(|_| udp::send(SERVER.port(family, PORT), 1, 20).map(drop)))?;
         let wanted = Expect::drop("NETFILTER_DROP").hook("postrouting").netns(&lab.router)?.cause("nat_exhausted");
         let wanted = wanted.with(key::DESTINATION, SERVER.ip(family).to_string());
         let event = tracer.wait_for(&wanted)?;

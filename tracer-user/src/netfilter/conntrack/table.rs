@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
 use tracer_netfilter::conntrack::{self, Entry};
 
@@ -81,7 +80,7 @@ pub(super) fn read() -> Result<Table, String> {
         count.add(entry);
         if count.seen < MOST_ENTRIES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let is_whole = conntrack::walk(Instant::now() + PATIENCE, each).map_err(|error| error.to_string())?;
+    let is_whole = conntrack::walk(PATIENCE, each).map_err(|error| error.to_string())?;
     Ok(Table { is_whole, timeouts: Timeouts::read(), ..count.table() })
 }
 

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tracer_netfilter::conntrack::{self, Answers};
 use tracer_netfilter::packet::{Connection, Known, Packet, Tuple};
@@ -124,7 +123,7 @@ pub(super) fn used(answers: &Answers, range: Ports) -> Result<Used, String> {
         count.add(entry, range);
         if count.seen < MOST_ENTRIES { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     };
-    let walked = conntrack::walk_answers(answers, Instant::now() + 2 * PATIENCE, each);
+    let walked = conntrack::walk_answers(answers, 2 * PATIENCE, each);
     let is_whole = walked.map_err(|error| error.to_string())?;
     Ok(Used { is_whole, ..count.used() })
 }
