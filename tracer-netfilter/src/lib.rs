@@ -11,6 +11,7 @@
 //! external program is run; every byte from the kernel is checked before it is believed, and a rule that can't be
 //! understood is "unknown", never "matches" or "does not match".
 
+pub mod conntrack;
 pub mod evaluate;
 pub mod ipset;
 pub mod legacy;
@@ -22,6 +23,7 @@ pub mod owner;
 pub mod packet;
 pub mod text;
 pub mod trace;
+pub mod translation;
 pub mod truth;
 pub mod walk;
 pub mod world;

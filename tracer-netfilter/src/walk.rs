@@ -101,6 +101,8 @@ pub struct Walk {
     /// The packet's mark at the end, where it is known.
     pub mark: Option<u32>,
     pub destination: Destination,
+    /// Rules that give the packet another address, or may: the first that surely matches is the last here.
+    pub translators: Vec<Place>,
     /// What was not known and changed nothing, or kept rules from being read: a noun phrase each.
     pub unknown: Vec<String>,
     pub steps: Vec<Step>,

@@ -2,6 +2,7 @@
 //! what is to be tried helps when it is done.
 
 mod checksum;
+mod conntrack;
 mod device;
 mod fragment;
 mod mtu;

@@ -152,7 +152,7 @@ impl<'w, 'a, 'p> ChainWalk<'w, 'a, 'p> {
             Action::Unclear(reason) => self.unclear(reason),
             Action::Translate(translation) => {
                 let is_sure = doubt.is_none() && self.is_sure();
-                self.walker.translate(&translation, is_sure);
+                self.walker.translate(&translation, is_sure, trail.place);
                 self.accept(doubt);
             }
         }

@@ -46,6 +46,7 @@ pub(super) struct Walker<'a> {
     pending: Vec<(i32, Reason)>,
     /// Whether a nat chain has translated the packet.
     translated: Truth,
+    translators: Vec<Place>,
     destination: Destination,
     pub is_stolen: bool,
     /// Something was taken from a mark at the end.
@@ -60,6 +61,7 @@ pub(super) struct Walked {
     pub found: Vec<Found>,
     pub mark: Option<u32>,
     destination: Destination,
+    translators: Vec<Place>,
     pub unknown: Vec<String>,
     pub steps: Vec<Step>,
     /// Something was taken from a mark at the end.
@@ -73,8 +75,8 @@ impl Walked {
 
     pub(super) fn into_walk(self) -> Walk {
         let candidates = self.found.into_iter().map(|found| found.candidate).collect();
-        let Self { outcome, mark, destination, unknown, steps, .. } = self;
-        Walk { outcome, candidates, mark, destination, unknown, steps }
+        let Self { outcome, mark, destination, translators, unknown, steps, .. } = self;
+        Walk { outcome, candidates, mark, destination, translators, unknown, steps }
     }
 }
 
@@ -115,6 +117,7 @@ impl<'a> Walker<'a> {
             notes: Doubts::default(),
             pending: Vec::new(),
             translated: Truth::No,
+            translators: Vec::new(),
             destination: Destination::Stays,
             is_stolen: false,
             relied: false,
@@ -194,7 +197,8 @@ impl<'a> Walker<'a> {
     }
 
     /// A nat chain gives the packet another address.
-    pub(super) fn translate(&mut self, translation: &Translation, sure: bool) {
+    pub(super) fn translate(&mut self, translation: &Translation, sure: bool, by: Place) {
+        self.translators.push(by);
         self.translated = if sure { Truth::Yes } else { Truth::unknown("whether another chain has translated it") };
         if !matches!(self.question.packet.mark, Mark::Before(_)) {
             return;
@@ -239,6 +243,7 @@ impl<'a> Walker<'a> {
             found: self.candidates.into_found(),
             mark,
             destination: self.destination,
+            translators: self.translators,
             unknown: self.notes.into_strings(),
             steps: self.steps,
             relied: self.relied,

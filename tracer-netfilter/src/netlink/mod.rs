@@ -18,6 +18,7 @@ pub use socket::{Dump, Socket};
 /// `NFNL_SUBSYS_` numbers (`include/uapi/linux/netfilter/nfnetlink.h`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subsystem {
+    Conntrack,
     IpSet,
     NfTables,
 }
@@ -25,6 +26,7 @@ pub enum Subsystem {
 impl Subsystem {
     pub const fn number(self) -> u8 {
         match self {
+            Self::Conntrack => 1,
             Self::IpSet => 6,
             Self::NfTables => 10,
         }

@@ -3,7 +3,8 @@
 //! Rule: a list that changed while it was read is asked for again, [`ATTEMPTS`] times in all; what was collected before
 //! is forgotten then.
 
-use std::time::Duration;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NetlinkBuffer};
 use netlink_sys::SocketAddr;
@@ -90,6 +91,33 @@ impl Socket {
             self.drain();
         }
         dump
+    }
+
+    /// Asks for a list and takes only the beginning of it: until `each` says that it is enough, or the deadline is over.
+    /// Whether it was all. The socket ends with it, because the kernel is still in the middle of the list.
+    pub fn begin(
+        mut self,
+        request: &Request,
+        deadline: Instant,
+        mut each: impl FnMut(Message<'_>) -> ControlFlow<()>,
+    ) -> Result<bool, NetlinkError> {
+        self.send(request, NLM_F_REQUEST | NLM_F_DUMP)?;
+        for _ in 0..MAX_DATAGRAMS {
+            self.receive()?;
+            let mut wants_more = ControlFlow::Continue(());
+            let progress = take(&self.buffer, self.sequence, &mut false, |message| {
+                if wants_more.is_continue() {
+                    wants_more = each(message);
+                }
+            })?;
+            if progress == Progress::Complete {
+                return Ok(wants_more.is_continue());
+            }
+            if wants_more.is_break() || Instant::now() >= deadline {
+                return Ok(false);
+            }
+        }
+        Err(NetlinkError::Endless)
     }
 
     fn whole<T: Default>(

@@ -17,6 +17,7 @@ use tracer_netfilter::trace::{Entry, Flow, Origin, TraceError, TracedDrop, Trace
 use tracer_netfilter::walk::{Candidate, End, Layer};
 use tracer_netfilter::{Hook, Packet, Ruleset};
 
+use super::conntrack::Connections;
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect};
 use super::{Question, Spot};
@@ -113,7 +114,14 @@ fn trace(question: &Question) -> Result<Option<Ruling>, TraceError> {
         .zip(question.spots.first())
         .and_then(|(candidate, spot)| Suspect::new(&ruleset, &candidate, &spot.packet, &world, Proof::Traced));
     let (rules, read) = (rule_count(&ruleset), SystemTime::now());
-    Ok(suspect.map(|suspect| Ruling { suspects: vec![suspect], rules, read, unknown: Vec::new(), conntrack: None }))
+    Ok(suspect.map(|suspect| Ruling {
+        suspects: vec![suspect],
+        rules,
+        read,
+        unknown: Vec::new(),
+        conntrack: None,
+        connections: Connections::None,
+    }))
 }
 
 /// The flow as it comes to the hook; any source port, because a client tries again from another one.

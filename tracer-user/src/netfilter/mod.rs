@@ -15,7 +15,10 @@ mod ruling;
 mod suspect;
 mod wording;
 
-pub use conntrack::Pressure;
+pub use conntrack::{
+    Becomes, Connections, Creator, Direction, Invalid, Ports, Pressure, Segment, Settings, Table, Target, Timeouts,
+    Translation, Translator, Used, Why,
+};
 pub use handle::{NetfilterHandle, Plan, spawn};
 pub use packet::{Ends, packet};
 pub use ruling::{Ruling, rule_count};

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant, SystemTime};
 use tracer_netfilter::evaluate::walk;
 use tracer_netfilter::live::{self, Live};
 use tracer_netfilter::model::{Backend, Place};
-use tracer_netfilter::packet::{Device, Known};
-use tracer_netfilter::walk::{Candidate, Layer, Question as Asked};
+use tracer_netfilter::packet::{ConnectionState, Device, Known};
+use tracer_netfilter::walk::{Candidate, Layer, Question as Asked, Walk};
 use tracer_netfilter::{Packet, Ruleset, World};
 
-use super::conntrack::Watch;
+use super::conntrack::{self, Connections, Memory, Translator};
 use super::ruling::{Ruling, rule_count};
-use super::suspect::{Proof, Suspect, counter};
+use super::suspect::{Proof, Suspect, counter, translator};
 use super::{Question, Spot};
 use crate::host::{clock, enter};
 
@@ -34,7 +34,7 @@ pub(super) struct Namespace {
     /// Whose it is, if this kernel tells: a number is soon another one's.
     cookie: Option<u64>,
     reading: Option<Reading>,
-    conntrack: Watch,
+    conntrack: Memory,
 }
 
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl Namespace {
         self.begin();
         if self.reading.is_none() {
             self.reading = Some(Reading::new());
-            self.conntrack.look(0);
+            self.conntrack.prime();
         }
     }
 
@@ -75,32 +75,23 @@ impl Namespace {
         let earliest = questions.iter().map(|question| question.time).min().unwrap_or_default();
         let pressure = self.conntrack.look(earliest);
         let world = Live::new();
-        let mut counters = Counters { ruleset: &ruleset, done, reads_legacy, now: HashMap::new() };
+        let counters = Counters { ruleset: &ruleset, done, reads_legacy, now: HashMap::new() };
+        let has_invalid = pressure.is_some_and(|pressure| pressure.invalid > 0);
+        let mut search = Search { ruleset: &ruleset, world: &world, counters, has_invalid };
         let rule = |question: &Question| {
             if let Err(error) = enter::check(question.netns.inode, question.netns_cookie) {
                 return Ruling::unreadable(error.to_string());
             }
-            let mut unknown = ruleset.gaps.clone();
-            let (mut suspects, mut places) = (Vec::new(), HashSet::new());
-            for spot in &question.spots {
-                let packet = named(spot, &world);
-                let Spot { hook, layer, .. } = *spot;
-                let asked = Asked { packet: &packet, hook, layer, backend: question.backend, verbose: false };
-                let walk = walk(&ruleset, &asked, &world);
-                unknown.extend(walk.unknown);
-                // Two hooks may lead to the same rule.
-                let new = walk.candidates.iter().filter(|candidate| places.insert(candidate.place));
-                let found = new.take(MOST_SUSPECTS.saturating_sub(suspects.len()));
-                suspects.extend(found.filter_map(|candidate| {
-                    let proof = counters.proof(candidate, question.time);
-                    Suspect::new(&ruleset, candidate, &packet, &world, proof)
-                }));
-            }
+            let Found { suspects, translators, mut unknown } = search.question(question);
             if question.spots.len() > 1 && suspects.len() != 1 {
                 unknown.push("at which hook it was: the stack does not tell".to_owned());
             }
-            let mut ruling = Ruling { suspects, rules: rule_count(&ruleset), read: at, unknown, conntrack: pressure };
+            unknown.splice(0..0, ruleset.gaps.iter().cloned());
+            let (rules, connections) = (rule_count(&ruleset), Connections::None);
+            let mut ruling = Ruling { suspects, rules, read: at, unknown, conntrack: pressure, connections };
             ruling.weigh();
+            let translators = || translators.iter().filter_map(|place| translator(&ruleset, *place, &world)).collect();
+            ruling.connections = connections_of(&mut self.conntrack, question, &ruling, translators);
             ruling
         };
         questions.iter().map(rule).collect()
@@ -137,6 +128,81 @@ impl Reading {
         let is_unchanged = live::is_legacy_unchanged(&self.ruleset);
         (self.looked, self.cost) = (Instant::now(), begun.elapsed());
         is_unchanged
+    }
+}
+
+/// What the connection table has to do with a drop: it is looked at only where it may have.
+fn connections_of(
+    memory: &mut Memory,
+    question: &Question,
+    ruling: &Ruling,
+    translators: impl FnOnce() -> Vec<Translator>,
+) -> Connections {
+    let is_invalid = ruling.suspects.first().is_some_and(|first| first.needs_invalid);
+    match (question.spots.first(), ruling.conntrack) {
+        (Some(spot), _) if is_invalid => conntrack::invalid(&spot.packet),
+        // Rules whose counters stood still did not do it, if something else can have.
+        (_, Some(pressure)) if ruling.is_without_rule() && question.backend != Some(Backend::Nft) => {
+            memory.of_core(question, &pressure, translators)
+        }
+        _ => Connections::None,
+    }
+}
+
+/// What the rules say of one question.
+struct Found {
+    suspects: Vec<Suspect>,
+    /// Rules that translate the packet, or may.
+    translators: Vec<Place>,
+    unknown: Vec<String>,
+}
+
+/// Looks for rules.
+struct Search<'a> {
+    ruleset: &'a Ruleset,
+    world: &'a Live,
+    counters: Counters<'a>,
+    /// Connection tracking called packets invalid of late.
+    has_invalid: bool,
+}
+
+impl Search<'_> {
+    fn question(&mut self, question: &Question) -> Found {
+        let mut found = Found { suspects: Vec::new(), translators: Vec::new(), unknown: Vec::new() };
+        let mut places = HashSet::new();
+        for spot in &question.spots {
+            let packet = named(spot, self.world);
+            let Spot { hook, layer, .. } = *spot;
+            let asked = Asked { packet: &packet, hook, layer, backend: question.backend, verbose: false };
+            let walk = walk(self.ruleset, &asked, self.world);
+            let tracked = self.would_end_tracked(&asked, &walk);
+            found.unknown.extend(walk.unknown);
+            found.translators.extend(walk.translators);
+            // Two hooks may lead to the same rule.
+            let new = walk.candidates.iter().filter(|candidate| places.insert(candidate.place));
+            for candidate in new.take(MOST_SUSPECTS.saturating_sub(found.suspects.len())) {
+                let proof = self.counters.proof(candidate, question.time);
+                let suspect = Suspect::new(self.ruleset, candidate, &packet, self.world, proof);
+                let needs_invalid = tracked.as_ref().is_some_and(|places| !places.contains(&candidate.place));
+                found.suspects.extend(suspect.map(|suspect| Suspect { needs_invalid, ..suspect }));
+            }
+        }
+        found
+    }
+
+    /// Rules that would end an invalid packet as well if it began a connection or belonged to one; `None` if it is not
+    /// invalid. The others end it because it is.
+    fn would_end_tracked(&self, asked: &Asked<'_>, walked: &Walk) -> Option<HashSet<Place>> {
+        if !self.has_invalid || walked.candidates.is_empty() || !conntrack::is_invalid(asked.packet) {
+            return None;
+        }
+        let places = |state| {
+            let packet = conntrack::tracked(asked.packet, state)?;
+            let walk = walk(self.ruleset, &Asked { packet: &packet, ..*asked }, self.world);
+            Some(walk.candidates.into_iter().map(|candidate| candidate.place))
+        };
+        let (new, established) = (places(ConnectionState::New)?, places(ConnectionState::Established)?);
+        Some(new.chain(established).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use tracer_netfilter::Ruleset;
 
-use super::conntrack::Pressure;
+use super::conntrack::{Connections, Pressure};
 use super::suspect::{Proof, Suspect};
 
 /// The answer to a question.
@@ -19,17 +19,31 @@ pub struct Ruling {
     pub unknown: Vec<String>,
     /// `None` where connection tracking is not at work.
     pub conntrack: Option<Pressure>,
+    /// What the connection table says, where it has to do with the drop.
+    pub connections: Connections,
 }
 
 impl Ruling {
     /// Nothing could be read, and why.
     pub fn unreadable(why: String) -> Self {
-        Self { suspects: Vec::new(), rules: 0, read: SystemTime::now(), unknown: vec![why], conntrack: None }
+        Self {
+            suspects: Vec::new(),
+            rules: 0,
+            read: SystemTime::now(),
+            unknown: vec![why],
+            conntrack: None,
+            connections: Connections::None,
+        }
     }
 
     /// One rule is named, and the kernel's own counter or trace says so.
     pub fn is_certain(&self) -> bool {
         matches!(&*self.suspects, [only] if only.proof.is_seen())
+    }
+
+    /// No rule that was read drops such a packet, or none of them saw one.
+    pub fn is_without_rule(&self) -> bool {
+        self.suspects.iter().all(|suspect| suspect.proof.clears())
     }
 
     /// The kernel's trace named the rule.

@@ -5,6 +5,8 @@ use tracer_netfilter::owner::{self, Owner};
 use tracer_netfilter::walk::{Candidate, End};
 use tracer_netfilter::{Backend, Chain, Family, Packet, Ruleset, World, text};
 
+use super::conntrack::Translator;
+use super::wording::place_of;
 use crate::event::{self, RuleStep, RulesetFamily};
 use crate::node::reverse_path::{self, RuleCheck};
 
@@ -58,6 +60,8 @@ pub struct Suspect {
     pub proof: Proof,
     /// What a rule that asks for a way back to the source compared with.
     pub way_back: Option<Box<RuleCheck>>,
+    /// It is met only because connection tracking calls the packet invalid.
+    pub needs_invalid: bool,
 }
 
 impl Suspect {
@@ -76,18 +80,8 @@ impl Suspect {
             None => policy_wording(table, chain),
         };
         let path = candidate.path.iter().filter_map(|place| step(ruleset, *place)).collect();
-        let rule = event::Rule {
-            backend: backend(table),
-            family: family(table.family),
-            table: table.name.clone(),
-            chain: chain.name.clone(),
-            number: decoded.as_ref().map(|rule| rule.number),
-            handle: decoded.as_ref().and_then(|rule| rule.handle),
-            text,
-            comment: decoded.as_ref().and_then(|rule| rule.comment.clone()),
-            path,
-            packets: packets(proof).or(decoded.and_then(|rule| rule.counter).map(|counter| counter.packets)),
-        };
+        let packets = packets(proof).or(decoded.as_ref().and_then(|rule| rule.counter).map(|counter| counter.packets));
+        let rule = event::Rule { path, packets, ..shown(table, chain, decoded.as_ref(), text) };
         let owner = owner::recognise(ruleset, candidate, packet);
         let mut facts = candidate.sets.clone();
         facts.extend(candidate.marks.iter().filter_map(|place| mark_fact(ruleset, *place, world)));
@@ -101,8 +95,34 @@ impl Suspect {
             removal,
             proof,
             way_back,
+            needs_invalid: false,
         })
     }
+}
+
+/// The rule, or the chain's policy, as the event has it; without the way to it.
+fn shown(table: &Table, chain: &Chain, rule: Option<&tracer_netfilter::Rule>, text: String) -> event::Rule {
+    event::Rule {
+        backend: backend(table),
+        family: family(table.family),
+        table: table.name.clone(),
+        chain: chain.name.clone(),
+        number: rule.map(|rule| rule.number),
+        handle: rule.and_then(|rule| rule.handle),
+        text,
+        comment: rule.and_then(|rule| rule.comment.clone()),
+        path: Vec::new(),
+        packets: None,
+    }
+}
+
+/// The rule at a place that translates sources; `None` if it does not.
+pub(super) fn translator(ruleset: &Ruleset, place: Place, world: &dyn World) -> Option<Translator> {
+    let (table, chain) = (ruleset.table(place)?, ruleset.chain(place)?);
+    let rule = ruleset.rule(place)?.ok()?;
+    let range = tracer_netfilter::translation::source_range(&rule)?;
+    let shown = shown(table, chain, Some(&rule), wording(table, chain, &rule, world).0);
+    Some(Translator { place: place_of(&shown), text: shown.text, range })
 }
 
 const fn packets(proof: Proof) -> Option<u64> {

@@ -12,18 +12,7 @@ use crate::explain::quoted;
 impl Suspect {
     /// `iptables-nft filter/INPUT rule 1`, `nftables inet t/input rule 2 (handle 4)`, `the policy of …`.
     pub fn place(&self) -> String {
-        let Rule { backend, family, table, chain, number, handle, .. } = &self.rule;
-        let tool = match backend {
-            Backend::Nftables => format!("nftables {}", family.as_str()),
-            backend => family.program(*backend).to_owned(),
-        };
-        match (number, handle, backend) {
-            (None, ..) => format!("the policy of {tool} {table}/{chain}"),
-            (Some(number), Some(handle), Backend::Nftables) => {
-                format!("{tool} {table}/{chain} rule {number} (handle {handle})")
-            }
-            (Some(number), ..) => format!("{tool} {table}/{chain} rule {number}"),
-        }
+        place_of(&self.rule)
     }
 
     /// What it does with a packet.
@@ -93,6 +82,22 @@ impl Suspect {
             Backend::Nftables => format!("nft -a list chain {} {table} {chain}", family.as_str()),
             backend => format!("{} -t {table} -vnL {chain} --line-numbers", family.program(*backend)),
         }
+    }
+}
+
+/// Where a rule stands.
+pub(super) fn place_of(rule: &Rule) -> String {
+    let Rule { backend, family, table, chain, number, handle, .. } = rule;
+    let tool = match backend {
+        Backend::Nftables => format!("nftables {}", family.as_str()),
+        backend => family.program(*backend).to_owned(),
+    };
+    match (number, handle, backend) {
+        (None, ..) => format!("the policy of {tool} {table}/{chain}"),
+        (Some(number), Some(handle), Backend::Nftables) => {
+            format!("{tool} {table}/{chain} rule {number} (handle {handle})")
+        }
+        (Some(number), ..) => format!("{tool} {table}/{chain} rule {number}"),
     }
 }
 

@@ -14,7 +14,7 @@ pub mod neighbour;
 pub mod program;
 pub mod qdisc;
 mod question;
-mod recent;
+pub(crate) mod recent;
 pub mod reverse_path;
 pub mod route;
 mod scene;

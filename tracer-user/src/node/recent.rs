@@ -22,7 +22,7 @@ struct Reading<V> {
 
 /// Readings by what they are of.
 #[derive(Debug)]
-pub(super) struct Recent<K, V>(HashMap<K, Reading<V>>);
+pub(crate) struct Recent<K, V>(HashMap<K, Reading<V>>);
 
 impl<K, V> Default for Recent<K, V> {
     fn default() -> Self {
@@ -32,7 +32,7 @@ impl<K, V> Default for Recent<K, V> {
 
 impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// The kept reading, or a new one if that is too old.
-    pub(super) fn get(&mut self, key: K, read: impl FnOnce() -> V) -> V {
+    pub(crate) fn get(&mut self, key: K, read: impl FnOnce() -> V) -> V {
         if let Some(kept) = self.0.get(&key).filter(|kept| kept.is_fresh()) {
             return kept.value.clone();
         }

@@ -72,8 +72,10 @@ fn what_is_not_a_policy() -> Result<()> {
         let mut told = scene.story()?;
         let flow = scene.stray()?;
         // The endpoint that it comes from is asked first.
-        let invalid =
-            Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 2).sure("certain").remedy("conntrack -S");
+        let invalid = Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 2)
+            .invalid()
+            .sure("certain")
+            .remedy("conntrack -S");
         told.blames(&flow, &invalid)?;
         let tunnel = scene.lab.client.run(|| Ok(udp::send(SERVER.port(scene.family, 4789), 1, 8)?.flow))?;
         let encapsulated = Blame::rule("calico", &place("cali-fw-cali1c7a5f1bbd1"), 4).sure("certain");

@@ -37,7 +37,7 @@ fn by_iptables() -> Result<()> {
         told.blames(&scene.syn(ROUTER_2.ip(scene.family), 30080)?, &local)?;
         let ranges = blame("KUBE-PROXY-FIREWALL", 1).remedy("kubectl -n shop edit service web");
         told.blames(&scene.syn(balancer, 80)?, &ranges)?;
-        told.blames(&scene.stray()?, &blame("KUBE-FORWARD", 1).remedy("tcpBeLiberal"))?;
+        told.blames(&scene.stray()?, &blame("KUBE-FORWARD", 1).invalid())?;
         let marked = blame("KUBE-FIREWALL", scene.family.pick(2, 1)).hook("input");
         told.blames(&scene.syn(ROUTER_2.ip(scene.family), 8443)?, &marked.remedy("kubectl get endpointslices -A"))?;
         told.passes()?;

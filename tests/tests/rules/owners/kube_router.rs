@@ -29,7 +29,7 @@ fn pods_selected_by_a_policy() -> Result<()> {
             .remedy("kubectl -n shop describe networkpolicy front-out");
         told.blames(&scene.syn(scene.address("%published%")?, 25)?, &out)?;
         let flow = scene.stray()?;
-        let blame = Blame::rule("kube-router", &place, 2).sure("certain").remedy("conntrack -S");
+        let blame = Blame::rule("kube-router", &place, 2).invalid().sure("certain").remedy("conntrack -S");
         let event = told.blames(&flow, &blame)?;
         assert!(event.at("/explanation/policy").is_none(), "no policy did it: {event}");
         told.passes()?;

@@ -191,18 +191,34 @@ pub(super) struct Blame {
     remedy: Vec<String>,
     evidence: Vec<String>,
     path: Option<String>,
+    /// Instead of the rule or policy itself.
+    cause: Option<&'static str>,
 }
 
 impl Blame {
     /// `kube-proxy iptables-nft ip filter/KUBE-SERVICES 1`
     pub(super) fn rule(owner: &str, place: &str, number: usize) -> Self {
         let expect = Expect::drop("NETFILTER_DROP").problem().with(key::OWNER, owner);
-        Self { place: place.to_owned(), number, expect, remedy: Vec::new(), evidence: Vec::new(), path: None }
+        Self {
+            place: place.to_owned(),
+            number,
+            expect,
+            remedy: Vec::new(),
+            evidence: Vec::new(),
+            path: None,
+            cause: None,
+        }
     }
 
     /// The policy of a base chain of iptables, which has a counter of its own.
     pub(super) fn policy_of(owner: &str, place: &str) -> Self {
         Self::rule(owner, place, 0).sure("certain")
+    }
+
+    /// It drops what connection tracking calls invalid.
+    pub(super) fn invalid(mut self) -> Self {
+        self.cause = Some("conntrack_invalid");
+        self.remedy("look at what sends it").evidence("statistic invalid rose by 1")
     }
 
     /// The NetworkPolicy behind it.
@@ -261,11 +277,8 @@ pub(super) struct Told<'a> {
 impl Told<'_> {
     /// This flow was dropped, once, and told so.
     pub(super) fn blames(&mut self, flow: &Flow, blame: &Blame) -> Result<Event> {
-        let mut wanted = blame.expect.clone().flow(flow).cause(if blame.number == 0 {
-            "netfilter_policy"
-        } else {
-            "netfilter_rule"
-        });
+        let of_place = if blame.number == 0 { "netfilter_policy" } else { "netfilter_rule" };
+        let mut wanted = blame.expect.clone().flow(flow).cause(blame.cause.unwrap_or(of_place));
         let keys = [key::RULE_BACKEND, key::RULE_FAMILY, key::RULE_TABLE, key::RULE_CHAIN];
         for (key, value) in keys.into_iter().zip(blame.place()?) {
             wanted = wanted.with(key, value);

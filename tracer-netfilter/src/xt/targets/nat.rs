@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::{Blob, Effect, Extension, Line};
 use crate::evaluate::View;
 use crate::model::{DecodeError, Family};
+use crate::translation::SourceRange;
 use crate::xt::address::Numeric;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +84,17 @@ impl Extension for Nat {
 }
 
 impl Nat {
+    /// What it makes of a source; `None` if it changes destinations only.
+    pub(crate) fn source_range(&self) -> Option<SourceRange> {
+        let is_source = matches!(self.kind, Kind::Source | Kind::Masquerade);
+        let has = |bit| self.flags & bit != 0;
+        is_source.then(|| SourceRange {
+            addresses: has(MAP_ADDRESSES).then_some(self.addresses),
+            ports: has(PORTS).then_some(self.ports),
+            is_random: has(RANDOM | RANDOM_FULLY),
+        })
+    }
+
     /// `10.0.0.1-10.0.0.9:80-90`, `[fd00::1]:80`, `:80`
     fn range(&self) -> String {
         let mut text = String::new();

@@ -46,12 +46,14 @@ pub fn firewall(drop: &Observation<'_>) -> Option<Firewall> {
 /// What is said about a drop by `part` of netfilter at `hook`.
 pub(super) fn explanation(part: Netfilter, hook: Hook, drop: &Observation<'_>) -> Explanation {
     let ruled = drop.ruling.and_then(|ruling| {
-        let by_conntrack = || conntrack::explanation(part, hook, ruling);
+        let by_conntrack = || conntrack::explanation(part, hook, ruling, drop);
+        let by_rule = || {
+            let mut explanation = rule::explanation(ruling, drop)?;
+            conntrack::refine(&mut explanation, ruling, drop);
+            Some(explanation)
+        };
         // Rules whose counters stood still did not do it, if something else can have.
-        if ruling.suspects.iter().all(|suspect| suspect.proof.clears()) {
-            return by_conntrack().or_else(|| rule::explanation(ruling, drop));
-        }
-        rule::explanation(ruling, drop)
+        if ruling.is_without_rule() { by_conntrack().or_else(by_rule) } else { by_rule() }
     });
     let mut explanation = ruled.unwrap_or_else(|| without_rule(part, hook, drop));
     if explanation.remedy.is_empty() {

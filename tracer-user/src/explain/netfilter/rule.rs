@@ -123,7 +123,7 @@ mod tests {
     use crate::event::{Backend, Hook, Rule, RuleStep, RulesetFamily};
     use crate::explain::hook::Netfilter;
     use crate::explain::scenarios::packet;
-    use crate::netfilter::{Pressure, Proof};
+    use crate::netfilter::{Connections, Pressure, Proof};
 
     fn suspect(number: Option<u32>, proof: Proof) -> Suspect {
         let rule = Rule {
@@ -139,12 +139,14 @@ mod tests {
             packets: None,
         };
         let (unknown, facts, removal) = (Vec::new(), Vec::new(), "iptables-nft -t filter -D INPUT -j DROP".into());
-        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof, way_back: None }
+        let (way_back, needs_invalid) = (None, false);
+        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof, way_back, needs_invalid }
     }
 
     fn of(suspects: Vec<Suspect>) -> Explanation {
         let (read, unknown) = (SystemTime::UNIX_EPOCH, Vec::new());
-        let mut ruling = Ruling { suspects, rules: 2, read, unknown, conntrack: None };
+        let connections = Connections::None;
+        let mut ruling = Ruling { suspects, rules: 2, read, unknown, conntrack: None, connections };
         ruling.weigh();
         explanation(&ruling, &packet("tcp")).unwrap()
     }
@@ -183,11 +185,12 @@ mod tests {
 
     #[test]
     fn a_rule_whose_counter_stood_still_is_not_blamed_for_a_full_table() {
-        let pressure = Pressure { count: 9, max: 9, insert_failed: 0, drop: 4, is_delta: true };
+        let pressure = Pressure { count: 9, max: 9, drop: 4, is_delta: true, ..Pressure::default() };
         let cause = |proof| {
             let suspects = vec![suspect(Some(1), proof)];
             let (read, conntrack) = (SystemTime::UNIX_EPOCH, Some(pressure));
-            let ruling = Ruling { suspects, rules: 1, read, unknown: Vec::new(), conntrack };
+            let connections = Connections::None;
+            let ruling = Ruling { suspects, rules: 1, read, unknown: Vec::new(), conntrack, connections };
             let drop = Observation { ruling: Some(&ruling), ..packet("tcp") };
             super::super::explanation(Netfilter::Hook, Hook::Prerouting, &drop).cause
         };

@@ -10,6 +10,7 @@ use tracer_netfilter::packet::Packet;
 use tracer_netfilter::walk::{Destination, Layer, Outcome, Question, Walk};
 use tracer_netfilter::{Hook, Ruleset};
 
+use super::super::conntrack::Connections;
 use super::super::ruling::{Ruling, rule_count};
 use super::super::suspect::{Proof, Suspect, text_at};
 use super::Spec;
@@ -143,7 +144,14 @@ fn stop(ruleset: &Ruleset, packet: &Packet, hook: Hook, walk: &Walk, world: &Liv
     let suspects =
         suspects.filter_map(|candidate| Suspect::new(ruleset, candidate, packet, world, Proof::Unread)).collect();
     let unknown = walk.unknown.clone();
-    let ruling = Ruling { suspects, rules: rule_count(ruleset), read: SystemTime::now(), unknown, conntrack: None };
+    let ruling = Ruling {
+        suspects,
+        rules: rule_count(ruleset),
+        read: SystemTime::now(),
+        unknown,
+        conntrack: None,
+        connections: Connections::None,
+    };
     let steps = if verbose { steps(ruleset, walk, world) } else { Vec::new() };
     Stop { hook, outcome: walk.outcome, is_empty: walk.steps.is_empty(), destination: None, ruling, steps }
 }

@@ -35,7 +35,7 @@ fn question(reason: &str, protocol: u8, to: SocketAddr) -> Question {
         destination: [0; 4],
     };
     let case = Case::new(flow, None);
-    Question { case, topic: Topic::Socket, netns, packet, time: 1 }
+    Question { case, topic: Topic::Socket, netns, netns_cookie: 0, packet, time: 1 }
 }
 
 fn ask(question: &Question, memory: &mut Memory) -> (Result<Sockets, HostError>, Vec<String>) {
