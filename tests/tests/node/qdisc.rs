@@ -1,1 +1,170 @@
-//! To be told.
+//! A queue is full, or a device takes nothing: the queue or the other end is named, and what is proposed helps.
+
+use anyhow::{Context as _, Result};
+use tracer_tests::event::{Event, key};
+use tracer_tests::story::CONTROL_PORT;
+use tracer_tests::topology::{self, NEIGHBOUR, SERVER};
+use tracer_tests::traffic::udp;
+use tracer_tests::{Expect, Family, NetNs, Story, remedy, require, sysctl};
+
+use crate::seen;
+
+const BUCKET: &str = "tc qdisc add dev {dev} root handle 8001: tbf rate 8kbit burst 1540 limit 3000";
+const CLASSES: &str = "tc qdisc add dev c0 root handle 1: htb default 1 &&
+     tc class add dev c0 parent 1: classid 1:1 htb rate 8kbit burst 1500 &&
+     tc qdisc add dev c0 parent 1:1 handle 8002: pfifo limit 1";
+
+/// Packets that a queue dropped, by its own count.
+fn dropped(namespace: &NetNs, interface: &str, kind: &str) -> Result<u64> {
+    let shown = namespace.exec(&format!("tc -s -j qdisc show dev {interface}"))?;
+    let shown: serde_json::Value = serde_json::from_str(&shown)?;
+    let queues = shown.as_array().context("no list")?;
+    let queue = queues.iter().find(|queue| queue["kind"] == kind).with_context(|| format!("no {kind} in {shown}"))?;
+    queue["drops"].as_u64().with_context(|| format!("no drops in {queue}"))
+}
+
+fn wanted(namespace: &NetNs, interface: &str, cause: &str) -> Result<Expect> {
+    Ok(Expect::drop("QDISC_DROP").cause(cause).problem().hook("qdisc").interface(interface).netns(namespace)?)
+}
+
+fn remedies(event: &Event, parts: &[&str]) {
+    let remedies = event.texts(key::REMEDY);
+    for part in parts {
+        assert!(remedies.iter().any(|remedy| remedy.contains(part)), "no {part} in {remedies:?}");
+    }
+}
+
+/// Ten large datagrams meet the queue `kind` of `namespace`; the longer queue that is proposed takes as many, and
+/// without the queue they arrive.
+fn is_full(setup: &str, router: bool, kind: &str, names: &[&str], undo: &str) -> Result<()> {
+    require!(TOKEN_BUCKET);
+    for family in Family::BOTH {
+        let lab = topology::router()?;
+        let (namespace, device) = if router { (&lab.router, "r2") } else { (&lab.client, "c0") };
+        namespace.exec(&setup.replace("{dev}", device))?;
+        let mut story = Story::of(namespace)?;
+        let send = || lab.client.run(|| udp::send(SERVER.port(family, 9999), 10, 1000));
+        let sent = send()?;
+        let drops = dropped(namespace, device, kind)?;
+        let event = story.names(wanted(namespace, device, "qdisc")?.flow(&sent.flow).sure("derived"), drops)?;
+        for name in names {
+            seen::says(&event, key::SUMMARY, &name.replace("{dev}", device));
+        }
+        seen::says(&event, key::EVIDENCE, &format!("qdisc {kind}"));
+        remedies(&event, &["tc -s qdisc show dev", "tc qdisc change dev", "tc qdisc del dev"]);
+
+        remedy::apply(&event, "tc qdisc change dev", namespace)?;
+        send()?;
+        assert_eq!(dropped(namespace, device, kind)?, drops, "the longer queue takes them");
+        // Emptying a queue is no drop of this flow's packets by a full queue, but it is seen: so it ends here.
+        story.end()?;
+
+        namespace.exec(undo).or_else(|_| remedy::apply(&event, "tc qdisc del", namespace).map(Into::into))?;
+        let mut again = Story::of(namespace)?;
+        again.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
+        again.end()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_token_bucket_of_the_sender() -> Result<()> {
+    let says = ["the tbf qdisc 8001: of c0 (rate 8 kbit/s, limit 3000 bytes) is full", "packets dropped so far"];
+    is_full(BUCKET, false, "tbf", &says, "false")
+}
+
+#[test]
+fn a_token_bucket_of_a_router() -> Result<()> {
+    let says = ["the tbf qdisc 8001: of r2 (rate 8 kbit/s, limit 3000 bytes) is full"];
+    is_full(BUCKET, true, "tbf", &says, "false")
+}
+
+#[test]
+fn a_queue_in_a_class() -> Result<()> {
+    let says = ["the pfifo qdisc 8002: of c0 (limit 1 packet, in class 1:1 with 8 kbit/s) is full: 1 packet queued"];
+    is_full(CLASSES, false, "pfifo", &says, "tc qdisc del dev c0 root")
+}
+
+/// The second reading has the first to compare with.
+#[test]
+fn a_counter_that_rose() -> Result<()> {
+    require!(TOKEN_BUCKET);
+    let lab = topology::router()?;
+    lab.client.exec(&BUCKET.replace("{dev}", "c0"))?;
+    let mut story = Story::of(&lab.client)?;
+    let mut before = 0;
+    for (port, sure) in [(9998, "derived"), (9999, "certain")] {
+        let sent = lab.client.run(|| udp::send(SERVER.port(Family::V4, port), 10, 1000))?;
+        let drops = dropped(&lab.client, "c0", "tbf")?;
+        let event = story.names(wanted(&lab.client, "c0", "qdisc")?.flow(&sent.flow).sure(sure), drops - before)?;
+        if sure == "certain" {
+            seen::says(&event, key::EVIDENCE, "more than when it was read before");
+        }
+        before = drops;
+    }
+    story.end().map(drop)
+}
+
+#[test]
+fn packets_without_a_class() -> Result<()> {
+    require!(TOKEN_BUCKET);
+    for family in Family::BOTH {
+        let lab = topology::router()?;
+        lab.client.exec("tc qdisc add dev c0 root handle 1: htb default 30 direct_qlen 0")?;
+        let mut story = Story::of(&lab.client)?;
+        let sent = lab.client.run(|| udp::send(SERVER.port(family, 9999), 2, 20))?;
+        let event = story.names(wanted(&lab.client, "c0", "qdisc")?.flow(&sent.flow).sure("derived"), 2)?;
+        seen::says(&event, key::SUMMARY, "the htb qdisc 1: of c0 has no class for it");
+        seen::says(&event, key::SUMMARY, "its default class 1:30 does not exist");
+        seen::says(&event, key::SUMMARY, "direct_qlen 0");
+        remedy::apply(&event, "tc qdisc del dev c0 root", &lab.client)?;
+        story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
+        story.end()?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_other_end_of_a_cable_is_down() -> Result<()> {
+    for family in Family::BOTH {
+        let lab = topology::pair()?;
+        // The route stays for as long as its device is up.
+        let _stay = sysctl::set(&lab.client, "net/ipv4/conf/c0/ignore_routes_with_linkdown", "0")?;
+        lab.client.exec(&format!(
+            "ip neighbour replace {} lladdr 02:77:00:00:02:02 dev c0 nud permanent",
+            NEIGHBOUR.ip(family)
+        ))?;
+        let mut story = Story::of(&lab.client)?;
+        lab.server.exec("ip link set s0 down")?;
+        let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 9999), 2, 20))?;
+        let event = story.names(wanted(&lab.client, "c0", "device")?.flow(&sent.flow).sure("derived"), 2)?;
+        let name = lab.server.name();
+        seen::says(&event, key::SUMMARY, &format!("c0 has no carrier: its other end s0 in {name} is down"));
+        seen::says(&event, key::EVIDENCE, "c0 (veth) is up without a carrier");
+        remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
+        lab.server.exec(&format!(
+            "for i in $(seq 200); do ip -o address show dev s0 | grep -qw {0} && exit; ip address add {0}/{1} dev s0 nodad; done",
+            NEIGHBOUR.ip(family),
+            family.pick(24, 64)
+        ))?;
+        story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
+        story.end()?;
+    }
+    Ok(())
+}
+
+/// The question for the next hop is what is lost then.
+#[test]
+fn the_other_end_is_down_and_the_neighbour_unknown() -> Result<()> {
+    let lab = topology::pair()?;
+    let mut story = Story::of(&lab.client)?;
+    lab.client.exec("ip neighbour flush dev c0")?;
+    lab.server.exec("ip link set s0 down")?;
+    lab.client.run(|| udp::send(NEIGHBOUR.port(Family::V4, 9999), 1, 20))?;
+    let wanted = wanted(&lab.client, "c0", "device")?.with(key::PROTOCOL, "arp").sure("derived");
+    let event = story.names(wanted, 3)?;
+    seen::says(&event, key::SUMMARY, &format!("its other end s0 in {} is down", lab.server.name()));
+    remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
+    story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(Family::V4, CONTROL_PORT))?);
+    story.end().map(drop)
+}

@@ -52,7 +52,7 @@ fn enter(netns: &Netns) -> Result<(), HostError> {
 }
 
 /// Opens the first door that still leads to `netns`: a process number or a mount point may be another's by now.
-fn open(netns: &Netns) -> Result<File, HostError> {
+pub(crate) fn open(netns: &Netns) -> Result<File, HostError> {
     let mut refused = None;
     for path in &netns.doors {
         // Not to hang on a FIFO that took the place of a mount.

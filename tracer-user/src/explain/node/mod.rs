@@ -27,6 +27,7 @@ pub(super) fn topic(cause: Cause, drop: &Observation<'_>) -> Option<Topic> {
         || fragments.contains(&drop.symbol());
     Some(match cause {
         Cause::Mtu | Cause::Checksum if is_fragment => Topic::Fragment,
+        Cause::Checksum if drop.symbol().starts_with("vxlan_") => Topic::Device,
         Cause::ReversePath => Topic::ReversePath,
         Cause::NoRoute | Cause::RouteReject | Cause::Ttl => Topic::Route,
         Cause::NoSocket | Cause::SocketBuffer | Cause::ListenOverflow => Topic::Socket,
