@@ -7,8 +7,6 @@ use tracer_tests::topology::{self, NEIGHBOUR, SERVER};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, NetNs, Story, remedy, require, sysctl};
 
-use crate::seen;
-
 const BUCKET: &str = "tc qdisc add dev {dev} root handle 8001: tbf rate 8kbit burst 1540 limit 3000";
 const CLASSES: &str = "tc qdisc add dev c0 root handle 1: htb default 1 &&
      tc class add dev c0 parent 1: classid 1:1 htb rate 8kbit burst 1500 &&
@@ -25,6 +23,12 @@ fn dropped(namespace: &NetNs, interface: &str, kind: &str) -> Result<u64> {
 
 fn wanted(namespace: &NetNs, interface: &str, cause: &str) -> Result<Expect> {
     Ok(Expect::drop("QDISC_DROP").cause(cause).problem().hook("qdisc").interface(interface).netns(namespace)?)
+}
+
+/// The text, or one of the texts, at `key` contains `part`.
+pub fn says(event: &Event, key: &str, part: &str) {
+    let found = event.text(key).contains(part) || event.texts(key).iter().any(|text| text.contains(part));
+    assert!(found, "{key} of {event:#?} does not say {part}");
 }
 
 fn remedies(event: &Event, parts: &[&str]) {
@@ -48,9 +52,9 @@ fn is_full(setup: &str, router: bool, kind: &str, names: &[&str], undo: &str) ->
         let drops = dropped(namespace, device, kind)?;
         let event = story.names(wanted(namespace, device, "qdisc")?.flow(&sent.flow).sure("derived"), drops)?;
         for name in names {
-            seen::says(&event, key::SUMMARY, &name.replace("{dev}", device));
+            says(&event, key::SUMMARY, &name.replace("{dev}", device));
         }
-        seen::says(&event, key::EVIDENCE, &format!("qdisc {kind}"));
+        says(&event, key::EVIDENCE, &format!("qdisc {kind}"));
         remedies(&event, &["tc -s qdisc show dev", "tc qdisc change dev", "tc qdisc del dev"]);
 
         remedy::apply(&event, "tc qdisc change dev", namespace)?;
@@ -98,7 +102,7 @@ fn a_counter_that_rose() -> Result<()> {
         let drops = dropped(&lab.client, "c0", "tbf")?;
         let event = story.names(wanted(&lab.client, "c0", "qdisc")?.flow(&sent.flow).sure(sure), drops - before)?;
         if sure == "certain" {
-            seen::says(&event, key::EVIDENCE, "more than when it was read before");
+            says(&event, key::EVIDENCE, "more than when it was read before");
         }
         before = drops;
     }
@@ -114,9 +118,9 @@ fn packets_without_a_class() -> Result<()> {
         let mut story = Story::of(&lab.client)?;
         let sent = lab.client.run(|| udp::send(SERVER.port(family, 9999), 2, 20))?;
         let event = story.names(wanted(&lab.client, "c0", "qdisc")?.flow(&sent.flow).sure("derived"), 2)?;
-        seen::says(&event, key::SUMMARY, "the htb qdisc 1: of c0 has no class for it");
-        seen::says(&event, key::SUMMARY, "its default class 1:30 does not exist");
-        seen::says(&event, key::SUMMARY, "direct_qlen 0");
+        says(&event, key::SUMMARY, "the htb qdisc 1: of c0 has no class for it");
+        says(&event, key::SUMMARY, "its default class 1:30 does not exist");
+        says(&event, key::SUMMARY, "direct_qlen 0");
         remedy::apply(&event, "tc qdisc del dev c0 root", &lab.client)?;
         story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
         story.end()?;
@@ -139,8 +143,8 @@ fn the_other_end_of_a_cable_is_down() -> Result<()> {
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 9999), 2, 20))?;
         let event = story.names(wanted(&lab.client, "c0", "device")?.flow(&sent.flow).sure("derived"), 2)?;
         let name = lab.server.name();
-        seen::says(&event, key::SUMMARY, &format!("c0 has no carrier: its other end s0 in {name} is down"));
-        seen::says(&event, key::EVIDENCE, "c0 (veth) is up without a carrier");
+        says(&event, key::SUMMARY, &format!("c0 has no carrier: its other end s0 in {name} is down"));
+        says(&event, key::EVIDENCE, "c0 (veth) is up without a carrier");
         remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
         lab.server.exec(&format!(
             "for i in $(seq 200); do ip -o address show dev s0 | grep -qw {0} && exit; ip address add {0}/{1} dev s0 nodad; done",
@@ -163,7 +167,7 @@ fn the_other_end_is_down_and_the_neighbour_unknown() -> Result<()> {
     lab.client.run(|| udp::send(NEIGHBOUR.port(Family::V4, 9999), 1, 20))?;
     let wanted = wanted(&lab.client, "c0", "device")?.with(key::PROTOCOL, "arp").sure("derived");
     let event = story.names(wanted, 3)?;
-    seen::says(&event, key::SUMMARY, &format!("its other end s0 in {} is down", lab.server.name()));
+    says(&event, key::SUMMARY, &format!("its other end s0 in {} is down", lab.server.name()));
     remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
     story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(Family::V4, CONTROL_PORT))?);
     story.end().map(drop)
