@@ -6,13 +6,13 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 
 use anyhow::{Context, Result, ensure};
-use tracer_tests::event::{Event, key};
+use tracer_tests::event::key;
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, Bridge, CLIENT, NEIGHBOUR, Pair};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, NetNs, Story, remedy, require, sysctl};
 
-use crate::qdisc::says;
+use crate::qdisc::{runs, says};
 
 /// `_IOW('T', 202, int)` of include/uapi/linux/if_tun.h.
 const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
@@ -166,7 +166,7 @@ fn a_program_does_not_read() -> Result<()> {
         let sent = namespace.run(|| udp::send(behind_the_tunnel(family, 53), 8, 20))?;
         let wanted = Expect::finest(&["FULL_RING", "NOT_SPECIFIED"])?.cause("device").problem().hook("device");
         let wanted = wanted.interface("tun0").netns(&namespace)?.flow(&sent.flow).sure("derived");
-        let report = story_of_full(&mut story, wanted)?;
+        let report = story.names(wanted, 6)?;
         let pid = std::process::id();
         says(&report, key::SUMMARY, "the queue of tun0 (txqueuelen 2 packets) is full: ");
         says(&report, key::SUMMARY, &format!("{} (pid {pid}) does not read fast enough", comm.trim_end()));
@@ -175,11 +175,6 @@ fn a_program_does_not_read() -> Result<()> {
         story.end()?;
     }
     Ok(())
-}
-
-/// Six of eight, or more if a greeting of IPv6 came first.
-fn story_of_full(story: &mut Story, wanted: Expect) -> Result<Event> {
-    story.names(wanted, 6)
 }
 
 #[test]
@@ -196,6 +191,7 @@ fn no_program_has_the_tunnel_open() -> Result<()> {
         says(&event, key::SUMMARY, "tun0 has no carrier: no program has the tun device open");
         says(&event, key::REMEDY, "start the program that serves tun0");
         let _opened = namespace.run(open)?;
+        runs(&namespace, "tun0")?;
         story.control(namespace.run(|| udp::send(behind_the_tunnel(family, 54), 2, 20))?.flow);
         story.end()?;
     }

@@ -22,7 +22,8 @@ pub struct Link {
     pub is_up: bool,
     /// Whether there is a carrier (`netif_carrier_ok`): a cable, a peer, a program.
     pub has_carrier: bool,
-    /// Whether `operstate` is one in which packets pass: a bond that waits is up and has a carrier, but does not run.
+    /// Whether `operstate` is one in which nothing passes: a device that waits for another one is up and has a carrier,
+    /// but does not run. A carrier that just came counts a moment later (`linkwatch_do_dev`, net/core/link_watch.c).
     pub is_dormant: bool,
     /// The bridge, bond or VRF that it is a port of.
     pub master: Option<u32>,
@@ -155,7 +156,6 @@ fn of(message: RouteNetlinkMessage) -> Option<Link> {
             _ => {}
         }
     }
-    // A device that is switched off reports no carrier whatever its cable says.
     Some(link)
 }
 

@@ -17,6 +17,10 @@ pub(in crate::explain::node) fn out_of_order(
     let show = command(drop, &format!("ip -d -s link show dev {}", quoted(name)));
     let (summary, remedy) = match (peer, kind) {
         _ if !link.is_up => (format!("{name} is down"), command(drop, &format!("ip link set dev {} up", quoted(name)))),
+        _ if link.has_carrier => (
+            format!("{name} has a carrier, but does not run: it came a moment ago, or something below it is missing"),
+            show.clone(),
+        ),
         (Some(peer), _) if !peer.link.is_up => (
             format!("{name} has no carrier: its other end {} is down", end(peer)),
             entered(peer, &format!("ip link set dev {} up", quoted(&peer.link.name))),
@@ -66,7 +70,7 @@ fn power(link: &Link) -> &'static str {
     match (link.is_up, link.has_carrier, link.is_dormant) {
         (false, ..) => "down",
         (true, false, _) => "up without a carrier",
-        (true, true, true) => "up, and waits for what is below it",
+        (true, true, true) => "up with a carrier, and does not run",
         (true, true, false) => "up with a carrier",
     }
 }
