@@ -31,6 +31,12 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        locations: "drop_func",
+        says: "CoDel dropped it to keep the delay of {interface} low",
+        like: Some("QDISC_CONGESTED"),
+        ..ROW
+    },
+    Place {
         locations: "ip_rcv_finish_core ip_rcv_finish ip_sublist_rcv ip_list_rcv",
         only: "multicast or broadcast",
         when: |drop| drop.is_multicast(),

@@ -5,6 +5,9 @@ use crate::node::device::Link;
 use crate::node::qdisc::print::{handle, rate_in_words, share};
 use crate::node::qdisc::{Limit, Qdisc, Queue};
 
+/// Kinds that drop nothing before they are full.
+const FULL_ONLY: &[&str] = &["tbf", "pfifo", "bfifo", "pfifo_fast"];
+
 pub(super) fn summary(culprit: Culprit<'_>, facts: &Qdisc, link: &Link) -> String {
     let Culprit { queue, class, .. } = culprit;
     let (name, what) = (&link.name, named(queue));
@@ -30,6 +33,8 @@ pub(super) fn summary(culprit: Culprit<'_>, facts: &Qdisc, link: &Link) -> Strin
             } else if let Some(burst) = larger {
                 let length = facts.length;
                 format!("the {what} of {name}{settings} takes no packet of {length} bytes: its burst is {burst} bytes")
+            } else if FULL_ONLY.contains(&&*queue.kind) {
+                format!("the {what} of {name}{settings} was full: by now {}", waiting(queue))
             } else {
                 format!("the {what} of {name}{settings} was full or dropped it early: {}", waiting(queue))
             }
@@ -76,7 +81,7 @@ fn settings(queue: &Queue, facts: &Qdisc, link: &Link) -> String {
 }
 
 fn waiting(queue: &Queue) -> String {
-    let counters = queue.counters;
+    let counters = &queue.counters;
     let amount = match queue.options.limit {
         Some(Limit::Bytes(_)) => format!("{} bytes", counters.backlog),
         _ if counters.length == 1 => "1 packet".to_owned(),

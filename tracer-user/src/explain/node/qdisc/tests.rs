@@ -112,6 +112,14 @@ fn queues_of_the_kernel_have_no_handle() {
 }
 
 #[test]
+fn a_queue_that_has_drained_was_full() {
+    let mut drained = bucket();
+    drained.counters.backlog = 0;
+    let said = said(vec![drained], Vec::new());
+    assert!(said.summary.ends_with("was full: by now 0 bytes queued, 7 packets dropped so far"), "{}", said.summary);
+}
+
+#[test]
 fn the_default_of_the_kernel_is_replaced() {
     let options = limited(Limit::Packets(10_240));
     let root = said(vec![queue("fq_codel", 0, ROOT, options, 5)], Vec::new());
