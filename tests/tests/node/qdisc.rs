@@ -24,7 +24,7 @@ fn dropped(namespace: &NetNs, interface: &str, kind: &str) -> Result<u64> {
 }
 
 fn wanted(namespace: &NetNs, interface: &str, cause: &str) -> Result<Expect> {
-    Ok(Expect::drop("QDISC_DROP").cause(cause).problem().hook("qdisc").interface(interface).netns(namespace)?)
+    Expect::drop("QDISC_DROP").cause(cause).problem().hook("qdisc").interface(interface).netns(namespace)
 }
 
 /// Nobody asks for a neighbour again: the questions and answers would meet the full queue too.
@@ -45,13 +45,13 @@ fn acquainted(lab: &Router) -> Result<()> {
 }
 
 /// The text, or one of the texts, at `key` contains `part`.
-pub fn says(event: &Event, key: &str, part: &str) {
+pub(crate) fn says(event: &Event, key: &str, part: &str) {
     let found = event.text(key).contains(part) || event.texts(key).iter().any(|text| text.contains(part));
     assert!(found, "{key} of {event:#?} does not say {part}");
 }
 
 /// Waits until a device takes packets: a carrier that came is noticed up to a second later.
-pub fn runs(namespace: &NetNs, device: &str) -> Result<()> {
+pub(crate) fn runs(namespace: &NetNs, device: &str) -> Result<()> {
     let shown = format!("ip -o link show dev {device} | grep -qE 'state (UP|UNKNOWN)'");
     let deadline = Instant::now() + tracer_tests::patience();
     while namespace.exec(&shown).is_err() {
@@ -77,8 +77,8 @@ fn is_full(setup: &str, router: bool, kind: &str, names: &[&str], undo: &str) ->
         let (namespace, device) = if router { (&lab.router, "r2") } else { (&lab.client, "c0") };
         namespace.exec(&setup.replace("{dev}", device))?;
         let mut story = Story::of(namespace)?;
-        let send = || lab.client.run(|| udp::send(SERVER.port(family, 9999), 10, 1000));
-        let sent = send()?;
+        let ten_more = || lab.client.run(|| udp::send(SERVER.port(family, 9999), 10, 1000));
+        let sent = ten_more()?;
         let drops = dropped(namespace, device, kind)?;
         let event = story.names(wanted(namespace, device, "qdisc")?.flow(&sent.flow).sure("derived"), drops)?;
         for name in names {
@@ -89,12 +89,12 @@ fn is_full(setup: &str, router: bool, kind: &str, names: &[&str], undo: &str) ->
 
         remedy::apply(&event, "tc qdisc change dev", namespace)?;
         let before = dropped(namespace, device, kind)?;
-        send()?;
+        ten_more()?;
         assert_eq!(dropped(namespace, device, kind)?, before, "the longer queue takes them");
         // Emptying a queue is no drop of this flow's packets by a full queue, but it is seen: so it ends here.
         story.end()?;
 
-        namespace.exec(undo).or_else(|_| remedy::apply(&event, "tc qdisc del", namespace).map(Into::into))?;
+        namespace.exec(undo).or_else(|_| remedy::apply(&event, "tc qdisc del", namespace))?;
         let mut again = Story::of(namespace)?;
         again.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
         again.end()?;

@@ -182,9 +182,11 @@ fn any_combination_of_words_is_judged() {
     }
 }
 
+type Place = (&'static str, &'static str, &'static str, Option<&'static str>, Option<Topic>);
+
 /// Places of a kernel without reasons where only the node's state tells the rest: place, caller, packet; derived reason,
 /// what is read.
-const READ: &[(&str, &str, &str, Option<&str>, Option<Topic>)] = &[
+const READ: &[Place] = &[
     ("ip_error", "ip_rcv_finish_core", "udp", Some("IP_INNOROUTES"), Some(Topic::Route)),
     ("dst_discard_out", "", "udp6", None, Some(Topic::Route)),
     ("ip6_pkt_drop", "ip6_pkt_discard", "udp6", Some("IP_INNOROUTES"), Some(Topic::Route)),
@@ -249,7 +251,7 @@ fn the_state_decides_what_the_place_left_open() {
     };
     let of = |link: device::Link| {
         let facts = qdisc::Qdisc { link: Some(link), queues: vec![bucket.clone()], ..qdisc::Qdisc::default() };
-        State { read: std::time::SystemTime::UNIX_EPOCH, facts: Facts::Qdisc(facts), unknown: Vec::new() }
+        State { read: std::time::SystemTime::UNIX_EPOCH, facts: Facts::Qdisc(Box::new(facts)), unknown: Vec::new() }
     };
     let judged = |state: &State| {
         let stack = ["kfree_skb_list", "__dev_queue_xmit"];

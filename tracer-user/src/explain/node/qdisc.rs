@@ -109,7 +109,7 @@ fn is_below(lower: &Queue, upper: &Queue) -> bool {
         && lower.parent >> 16 == upper.handle >> 16
         && (upper.handle != 0 || is_root(upper))
         // Classes hang by their whole number.
-        && (upper.handle & 0xffff == 0 || lower.parent == upper.handle)
+        && (upper.handle.trailing_zeros() >= 16 || lower.parent == upper.handle)
 }
 
 /// Whether one more packet of this length would not fit.

@@ -1,16 +1,17 @@
 //! One network device, as the kernel describes it now.
 
+use std::net::IpAddr;
+
+use crate::host::error::NetlinkError;
+use crate::host::rtnetlink;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     BridgePortState, InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
     LinkMessage, State,
 };
-use std::net::IpAddr;
-
-use crate::host::error::NetlinkError;
-use crate::host::rtnetlink;
 
 /// One device (`RTM_NEWLINK`). What the kernel did not tell is `None`.
+#[expect(clippy::struct_excessive_bools, reason = "what the kernel tells are flags")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Link {
     pub index: u32,
@@ -138,7 +139,8 @@ fn of(message: RouteNetlinkMessage) -> Option<Link> {
             LinkAttribute::Address(address) => link.address = address,
             LinkAttribute::Carrier(carrier) => link.has_carrier = carrier != 0,
             LinkAttribute::OperState(state) => {
-                link.is_dormant = matches!(state, State::Dormant | State::LowerLayerDown)
+                link.is_dormant =
+                    matches!(state, State::NotPresent | State::Down | State::LowerLayerDown | State::Dormant);
             }
             LinkAttribute::Controller(index) => link.master = Some(index),
             LinkAttribute::Link(index) => link.link = Some(index).filter(|index| *index != 0),

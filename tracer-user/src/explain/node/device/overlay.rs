@@ -146,7 +146,7 @@ mod tests {
         Link { index: vni, name: name.into(), is_up, address: MAC.to_vec(), vxlan, ..Link::default() }
     }
 
-    fn said(overlay: Overlay, facts: &Device, location: &str) -> Explanation {
+    fn said(overlay: &Overlay, facts: &Device, location: &str) -> Explanation {
         let mut explanation = Explanation::new(Cause::Device, Confidence::Inferred, "before");
         let drop = Observation {
             location: Some(location),
@@ -154,13 +154,13 @@ mod tests {
             destination_port: Some(4789),
             ..Observation::default()
         };
-        refine(&mut explanation, &overlay, facts, &drop);
+        refine(&mut explanation, overlay, facts, &drop);
         explanation
     }
 
     fn received(devices: Vec<Link>, flags: u8) -> Explanation {
         let frame = Frame { vni: Some(77), vxlan_flags: Some(flags), ..Frame::default() };
-        said(Overlay { devices, nodes: None }, &Device { frame, ..Device::default() }, "vxlan_rcv")
+        said(&Overlay { devices, nodes: None }, &Device { frame, ..Device::default() }, "vxlan_rcv")
     }
 
     #[test]
@@ -191,10 +191,10 @@ mod tests {
         let tunnel = vx("vx1", 1, 4789, true);
         let frame = Frame { destination: Some(MAC), ..Frame::default() };
         let facts = Device { link: Some(tunnel), frame, ..Device::default() };
-        let missing = said(Overlay { devices: Vec::new(), nodes: Some(Vec::new()) }, &facts, "vxlan_xmit");
+        let missing = said(&Overlay { devices: Vec::new(), nodes: Some(Vec::new()) }, &facts, "vxlan_xmit");
         assert!(missing.summary.starts_with("vx1 (VNI 1) does not know the node of 02:00:00:00:00:09"));
         let there = Overlay { devices: Vec::new(), nodes: Some(vec!["10.0.0.9".parse().unwrap()]) };
-        let there = said(there, &facts, "vxlan_xmit");
+        let there = said(&there, &facts, "vxlan_xmit");
         assert_eq!(there.summary, "before");
         assert!(there.unknown.unwrap().ends_with("to 10.0.0.9 now"));
     }
@@ -204,7 +204,7 @@ mod tests {
         for (source, wanted) in [(MAC, "vx1's own address"), ([1, 0, 0, 0, 0, 5], "no address of one station")] {
             let frame = Frame { source: Some(source), ..Frame::default() };
             let facts = Device { link: Some(vx("vx1", 1, 4789, true)), frame, ..Device::default() };
-            let said = said(Overlay::default(), &facts, "vxlan_rcv");
+            let said = said(&Overlay::default(), &facts, "vxlan_rcv");
             assert!(said.summary.contains(wanted), "{}", said.summary);
         }
     }
