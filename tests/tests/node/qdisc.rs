@@ -142,6 +142,24 @@ fn a_counter_that_rose() -> Result<()> {
     anyhow::bail!("a counter rose with each drop, and none was taken as proof");
 }
 
+/// What waited in a queue that is removed is no problem of the queue.
+#[test]
+fn a_queue_that_is_removed() -> Result<()> {
+    require!(TOKEN_BUCKET);
+    let lab = topology::router()?;
+    acquainted(&lab)?;
+    lab.client.exec("tc qdisc add dev c0 root tbf rate 1kbit burst 1540 limit 30000")?;
+    let mut story = Story::of(&lab.client)?;
+    // The first uses up the burst, the others wait for many seconds.
+    let sent = lab.client.run(|| udp::send(SERVER.port(Family::V4, 9999), 3, 1000))?;
+    lab.client.exec("tc qdisc del dev c0 root")?;
+    let emptied = Expect::any().with(key::KIND, "drop").with(key::SEVERITY, "expected").netns(&lab.client)?;
+    let event = story.names(emptied.flow(&sent.flow).cause("qdisc"), 2)?;
+    says(&event, key::SUMMARY, "the queue of c0 was emptied");
+    story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(Family::V4, CONTROL_PORT))?);
+    story.end().map(drop)
+}
+
 #[test]
 fn packets_without_a_class() -> Result<()> {
     require!(TOKEN_BUCKET);

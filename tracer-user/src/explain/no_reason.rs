@@ -62,6 +62,7 @@ fn background_of_a_kernel_without_reasons_is_no_problem() {
         ("__udp4_lib_rcv", "udp broadcast"),
         ("ip_rcv_core", "otherhost"),
         ("ping_rcv", "icmp"),
+        ("__rtnl_unlock", "udp"),
         ("tcp_v4_do_rcv", "tcp fin"),
     ] {
         let seen = seen(None, location, "", kind);

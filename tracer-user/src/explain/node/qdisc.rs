@@ -132,8 +132,10 @@ fn evidence(culprit: Culprit<'_>, facts: &Qdisc) -> Vec<String> {
     let around = facts.classes.iter().filter(|class| class.handle == queue.parent).take(1);
     facts_said.extend(around.map(|class| format!("it is the queue of {}", class.class_text())));
     let others = active(facts).filter(|other| other.key() != queue.key() && other.counters.drops > 0).count();
-    if others > 0 {
-        facts_said.push(format!("{others} more queues of the device have dropped packets"));
+    match others {
+        0 => {}
+        1 => facts_said.push("one more queue of the device has dropped packets".to_owned()),
+        others => facts_said.push(format!("{others} more queues of the device have dropped packets")),
     }
     facts_said
 }

@@ -170,7 +170,7 @@ fn two_that_may_have_done_it_are_a_guess() {
     let said = said(vec![other, full], Vec::new());
     assert!(said.summary.starts_with("the pfifo qdisc 2: of c0"));
     assert_eq!(said.confidence, Confidence::Inferred);
-    assert!(said.evidence.iter().any(|fact| fact == "1 more queues of the device have dropped packets"));
+    assert!(said.evidence.iter().any(|fact| fact == "one more queue of the device has dropped packets"));
 }
 
 #[test]
