@@ -188,7 +188,8 @@ fn no_program_has_the_tunnel_open() -> Result<()> {
         let sent = namespace.run(|| udp::send(behind_the_tunnel(family, 53), 2, 20))?;
         let wanted = Expect::drop("QDISC_DROP").cause("device").problem().interface("tun0").netns(&namespace)?;
         let event = story.names(wanted.flow(&sent.flow).sure("derived"), 2)?;
-        says(&event, key::SUMMARY, "tun0 has no carrier: no program has the tun device open");
+        says(&event, key::SUMMARY, "tun0 has no carrier: no program ");
+        says(&event, key::SUMMARY, "has the tun device open");
         says(&event, key::REMEDY, "start the program that serves tun0");
         let _opened = namespace.run(open)?;
         runs(&namespace, "tun0")?;
@@ -259,4 +260,28 @@ fn a_destination_whose_node_is_not_known() -> Result<()> {
         story.end()?;
     }
     Ok(())
+}
+
+/// A frame that claims the tunnel's own address: somebody uses it twice, or the overlay is a loop.
+#[test]
+fn a_frame_with_our_own_address() -> Result<()> {
+    require!(VXLAN);
+    let lab = topology::pair()?;
+    let (here, there) = (CLIENT.v4, NEIGHBOUR.v4);
+    overlay(&lab.server, "vx1", &format!("id 1 local {there}"), "02:77:00:00:09:02")?;
+    overlay(&lab.client, "vx1", &format!("id 1 local {here} remote {there}"), "02:77:00:00:09:02")?;
+    lab.client.exec(
+        "ip address add 10.244.7.1/24 dev vx1 &&
+         ip neighbour add 10.244.7.2 lladdr 02:77:00:00:09:09 dev vx1 nud permanent",
+    )?;
+    lab.server.exec("ip address add 10.244.7.2/24 dev vx1")?;
+    let mut story = Story::of(&lab.server)?;
+    lab.client.run(|| udp::send(([10, 244, 7, 2], 81).into(), 1, 20))?;
+    let wanted = Expect::finest(&["LOCAL_MAC", "NOT_SPECIFIED"])?.cause("device").freed_in(&["vxlan_rcv"]);
+    let event = story.names(wanted.netns(&lab.server)?.with(key::SEVERITY, "problem").sure("derived"), 1)?;
+    says(&event, key::SUMMARY, "vx1's own address 02:77:00:00:09:02 as its source");
+    lab.client.exec("ip link set vx1 address 02:77:00:00:09:01")?;
+    lab.client.exec("ip neighbour replace 10.244.7.2 lladdr 02:77:00:00:09:02 dev vx1 nud permanent")?;
+    story.control(udp::deliver(&lab.client, &lab.server, ([10, 244, 7, 2], CONTROL_PORT).into())?);
+    story.end().map(drop)
 }

@@ -34,7 +34,7 @@ pub(super) fn refine(explanation: &mut Explanation, facts: &Qdisc, drop: &Observ
     let may_be_off = drop.reason.is_none_or(|reason| matches!(reason, "QDISC_DROP" | "QDISC_DROP_GENERIC"));
     if !link.works() && !seen && may_be_off {
         // Without a carrier all packets go into the queue that drops everything (`noop_qdisc`).
-        return device::out_of_order(explanation, link, facts.peer.as_ref(), drop);
+        return device::out_of_order(explanation, link, facts.peer.as_ref(), facts.holders.as_ref(), drop);
     }
     let Some(culprit) = culprit else {
         explanation.evidence.extend(active(facts).take(MOST).map(Queue::text));

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::host::netns::link;
+use crate::node::recent::Recent;
 
 /// How long the search may take.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -30,8 +31,18 @@ pub struct Holder {
     pub is_there: bool,
 }
 
+/// What was found, by namespace and name.
+#[derive(Debug, Default)]
+pub(in crate::node) struct Memory(Recent<(u32, String), Holders>);
+
+impl Memory {
+    pub(super) fn find(&mut self, name: &str, netns: u32) -> Holders {
+        self.0.get((netns, name.to_owned()), || find(name, netns))
+    }
+}
+
 /// Finds the programs with a device of this name; those in its namespace alone, if there are any.
-pub(super) fn find(name: &str, netns: u32) -> Holders {
+fn find(name: &str, netns: u32) -> Holders {
     let deadline = Instant::now() + PATIENCE;
     let mut holders = search(Path::new("/proc"), name, netns, deadline);
     if holders.programs.iter().any(|holder| holder.is_there) {

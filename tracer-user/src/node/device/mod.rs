@@ -14,6 +14,7 @@ mod peer;
 pub use backlog::{Backlog, Cpu};
 pub use bridge::{Bridge, Entry};
 pub use frame::{Frame, Mac, mac};
+pub(super) use holder::Memory as HolderMemory;
 pub use holder::{Holder, Holders};
 pub use link::{Counters, FORWARDING, Link, Port, Vxlan};
 pub use overlay::Overlay;
@@ -41,7 +42,7 @@ pub struct Device {
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    holders: Recent<String, Holders>,
+    holders: holder::Memory,
     overlays: Recent<u32, Result<Vec<Link>, HostError>>,
 }
 
@@ -62,9 +63,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Device,
     } else if symbol.starts_with("br_") || symbol.starts_with("__br_") || reason.starts_with("BRIDGE_") {
         device.bridge = bridge::read(scene, &device)?;
     }
-    if let Some(name) = device.link.as_ref().filter(|link| link.kind.as_deref() == Some("tun")).map(|link| &link.name) {
-        device.holders = Some(memory.holders.get(name.clone(), || holder::find(name, scene.question.netns.inode)));
-    }
+    device.holders = device.link.as_ref().and_then(|link| holders(scene, link, &mut memory.holders));
     Ok(device)
 }
 
@@ -73,6 +72,12 @@ const fn index(packet: &Packet) -> Option<u32> {
         (0, 0) => None,
         (0, index) | (index, _) => Some(index),
     }
+}
+
+/// Who has a tun or tap device open; `None` for other devices.
+pub(super) fn holders(scene: &Scene<'_>, link: &Link, memory: &mut HolderMemory) -> Option<Holders> {
+    let is_one = link.kind.as_deref() == Some("tun");
+    is_one.then(|| memory.find(&link.name, scene.question.netns.inode))
 }
 
 /// The device and, where it has no carrier, its other end.

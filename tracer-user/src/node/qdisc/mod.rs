@@ -12,7 +12,7 @@ pub mod print;
 pub use message::{Counters, Queue};
 pub use options::{Limit, Options};
 
-use super::device::{self, Link, Peer};
+use super::device::{self, HolderMemory, Holders, Link, Peer};
 use super::{Packet, Scene};
 use crate::host::HostError;
 use crate::host::error::NetlinkError;
@@ -31,6 +31,8 @@ pub struct Qdisc {
     pub link: Option<Link>,
     /// Its other end, if that is why it has no carrier.
     pub peer: Option<Peer>,
+    /// Who has it open, if it is a tun or tap device without a carrier.
+    pub holders: Option<Holders>,
     pub queues: Vec<Queue>,
     pub classes: Vec<Queue>,
     /// The packet with its link-layer header, bytes.
@@ -39,19 +41,25 @@ pub struct Qdisc {
 
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
-pub(super) struct Memory(kept::Kept);
+pub(super) struct Memory {
+    kept: kept::Kept,
+    holders: HolderMemory,
+}
 
 /// Reads the queues of the device that the packet was on.
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Qdisc, HostError> {
     let Some(interface) = device_of(&scene.question.packet) else { return Ok(Qdisc::default()) };
     let device = (scene.question.netns.inode, interface);
-    let lists = memory.0.get(device, scene.question.time, || {
+    let lists = memory.kept.get(device, scene.question.time, || {
         scene.inside(|| Lists { queues: message::qdiscs(interface), classes: message::classes(interface) })
     })?;
     let (link, peer) = device::link_and_peer(scene, interface)?;
+    let idle = link.as_ref().filter(|link| !link.has_carrier);
+    let holders = idle.and_then(|link| device::holders(scene, link, &mut memory.holders));
     Ok(Qdisc {
         link,
         peer,
+        holders,
         queues: scene.note("the queueing disciplines cannot be listed", lists.queues).unwrap_or_default(),
         classes: scene.note("the classes cannot be listed", lists.classes).unwrap_or_default(),
         length: scene.question.packet.length,

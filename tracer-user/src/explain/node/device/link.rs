@@ -3,13 +3,14 @@
 use super::super::command;
 use crate::event::{Cause, Confidence, Explanation};
 use crate::explain::{Observation, quoted};
-use crate::node::device::{Link, Peer};
+use crate::node::device::{Holder, Holders, Link, Peer};
 
 /// Says why packets cannot leave by this device, which does not work.
 pub(in crate::explain::node) fn out_of_order(
     explanation: &mut Explanation,
     link: &Link,
     peer: Option<&Peer>,
+    holders: Option<&Holders>,
     drop: &Observation<'_>,
 ) {
     let name = &link.name;
@@ -26,7 +27,7 @@ pub(in crate::explain::node) fn out_of_order(
             entered(peer, &format!("ip link set dev {} up", quoted(&peer.link.name))),
         ),
         (_, Some("tun")) => (
-            format!("{name} has no carrier: no program has the tun device open"),
+            format!("{name} has no carrier: {}", unserved(holders)),
             format!("start the program that serves {name} (a VPN, a virtual machine), or remove the device"),
         ),
         (_, Some("bridge")) => (
@@ -49,6 +50,17 @@ pub(in crate::explain::node) fn out_of_order(
     explanation.remedy = vec![show.clone()];
     if remedy != show {
         explanation.remedy.push(remedy);
+    }
+}
+
+/// Why a tun device has no carrier: it has one while a program has it open, if that did not take it off.
+fn unserved(holders: Option<&Holders>) -> String {
+    match holders.map(|holders| (holders.programs.first(), holders.partial)) {
+        Some((Some(Holder { comm, pid, .. }), _)) => {
+            format!("{comm} (pid {pid}) has the tun device open, but switched off")
+        }
+        Some((None, false)) => "no program has the tun device open".to_owned(),
+        _ => "no program was found that has the tun device open".to_owned(),
     }
 }
 
@@ -98,7 +110,7 @@ mod tests {
     fn said(link: &Link, peer: Option<&Peer>) -> Explanation {
         let mut explanation = Explanation::new(Cause::Qdisc, Confidence::Derived, "before");
         let entry = Observation { netns_entry: Some("nsenter --net=/run/netns/c"), ..Observation::default() };
-        out_of_order(&mut explanation, link, peer, &entry);
+        out_of_order(&mut explanation, link, peer, Some(&Holders::default()), &entry);
         explanation
     }
 
@@ -114,6 +126,15 @@ mod tests {
         assert_eq!(said.evidence, ["c0 (veth) is up without a carrier", "its other end s0 in s is down"]);
         assert_eq!(said.remedy[1], "nsenter --net=/run/netns/s ip link set dev s0 up");
         assert_eq!(said.cause, Cause::Device);
+    }
+
+    #[test]
+    fn nothing_is_said_of_programs_that_was_not_seen() {
+        let partial = Holders { programs: Vec::new(), partial: true };
+        assert_eq!([None, Some(&partial)].map(unserved), ["no program was found that has the tun device open"; 2]);
+        let one = Holder { pid: 7, comm: "vpn".into(), is_there: true };
+        let open = Holders { programs: vec![one], partial: false };
+        assert_eq!(unserved(Some(&open)), "vpn (pid 7) has the tun device open, but switched off");
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub(super) fn refine(explanation: &mut Explanation, facts: &Device, drop: &Obser
     } else if let Some(found) = &facts.bridge {
         bridge::refine(explanation, found, facts, drop);
     } else if let Some(link) = link.filter(|link| !link.works()) {
-        out_of_order(explanation, link, facts.peer.as_ref(), drop);
+        out_of_order(explanation, link, facts.peer.as_ref(), facts.holders.as_ref(), drop);
         return;
     } else if let (Some(link), Some(holders)) = (link, &facts.holders) {
         tun::refine(explanation, link, holders, drop);

@@ -90,7 +90,8 @@ fn add(vni: u32, drop: &Observation<'_>) -> Option<String> {
 
 /// The frame inside claims a source that cannot be.
 fn bad_source(explanation: &mut Explanation, tunnel: &Link, facts: &Device, drop: &Observation<'_>) {
-    let Some(source) = facts.frame.source else { return };
+    // The first bytes begin at the outer header where the inner one is not taken for the packet's yet.
+    let Some(source) = facts.frame.source.or(facts.frame.inner_source) else { return };
     let name = &tunnel.name;
     let address = mac(&source);
     let says = if source[..] == tunnel.address[..] {
@@ -202,10 +203,14 @@ mod tests {
     #[test]
     fn a_source_that_cannot_be() {
         for (source, wanted) in [(MAC, "vx1's own address"), ([1, 0, 0, 0, 0, 5], "no address of one station")] {
-            let frame = Frame { source: Some(source), ..Frame::default() };
-            let facts = Device { link: Some(vx("vx1", 1, 4789, true)), frame, ..Device::default() };
-            let said = said(&Overlay::default(), &facts, "vxlan_rcv");
-            assert!(said.summary.contains(wanted), "{}", said.summary);
+            // A datagram inside looks like one more tunnel.
+            let payload = Some([2, 0, 0, 0, 0, 1]);
+            let inner = Frame { source: Some(source), inner_source: payload, ..Frame::default() };
+            for frame in [inner, Frame { inner_source: Some(source), ..Frame::default() }] {
+                let facts = Device { link: Some(vx("vx1", 1, 4789, true)), frame, ..Device::default() };
+                let said = said(&Overlay::default(), &facts, "vxlan_rcv");
+                assert!(said.summary.contains(wanted), "{}", said.summary);
+            }
         }
     }
 }
