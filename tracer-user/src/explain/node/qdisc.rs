@@ -14,6 +14,8 @@ use crate::node::qdisc::{Limit, Qdisc, Queue};
 
 /// Queues and classes that are listed.
 const MOST: usize = 4;
+/// Queues with drops that are compared with each other, pair by pair.
+const COMPARED: usize = 512;
 /// Queues that drop nothing of what leaves.
 const PASSIVE: &[&str] = &["noqueue", "ingress", "clsact"];
 
@@ -88,7 +90,7 @@ fn choose<'a>(
     sure: Confidence,
     length: u32,
 ) -> Option<(&'a Queue, Confidence)> {
-    let dropped = queues.iter().copied().filter(|queue| count(queue) > 0).collect::<Vec<_>>();
+    let dropped = queues.iter().copied().filter(|queue| count(queue) > 0).take(COMPARED).collect::<Vec<_>>();
     let lowest = dropped.iter().copied().filter(|queue| !dropped.iter().any(|other| is_below(other, queue)));
     let lowest = lowest.collect::<Vec<_>>();
     match &*lowest {
