@@ -16,8 +16,7 @@ pub fn apply(event: &Event, part: &str, namespace: &NetNs) -> Result<String> {
     let command = remedies.iter().find(|remedy| remedy.contains(part));
     let command = *command.with_context(|| format!("no remedy has {part}: {remedies:?}"))?;
     let entry = format!("nsenter --net={} ", namespace.path().display());
-    let rest =
-        command.strip_prefix(&entry).with_context(|| format!("{command} does not enter {}", namespace.name()))?;
+    let rest = command.strip_prefix(&entry).with_context(|| format!("{command} does not enter {}", namespace.name()))?;
     ensure!(!rest.contains([';', '&', '|', '>', '<', '`', '\n']), "more than one command: {command}");
     let output = Command::new("sh").args(["-c", command]).output()?;
     let errors = String::from_utf8_lossy(&output.stderr);

@@ -52,10 +52,19 @@ pub(crate) fn says(event: &Event, key: &str, part: &str) {
 
 /// Waits until a device takes packets: a carrier that came is noticed up to a second later.
 pub(crate) fn runs(namespace: &NetNs, device: &str) -> Result<()> {
-    let shown = format!("ip -o link show dev {device} | grep -qE 'state (UP|UNKNOWN)'");
+    reaches(namespace, device, "UP|UNKNOWN")
+}
+
+/// Waits until a device takes no packets: so is a carrier that went.
+fn stops(namespace: &NetNs, device: &str) -> Result<()> {
+    reaches(namespace, device, "DOWN|LOWERLAYERDOWN")
+}
+
+fn reaches(namespace: &NetNs, device: &str, states: &str) -> Result<()> {
+    let shown = format!("ip -o link show dev {device} | grep -qE 'state ({states}) '");
     let deadline = Instant::now() + tracer_tests::patience();
     while namespace.exec(&shown).is_err() {
-        anyhow::ensure!(Instant::now() < deadline, "{device} of {} does not run", namespace.name());
+        anyhow::ensure!(Instant::now() < deadline, "{device} of {} is not {states}", namespace.name());
     }
     Ok(())
 }
@@ -191,6 +200,7 @@ fn the_other_end_of_a_cable_is_down() -> Result<()> {
         ))?;
         let mut story = Story::of(&lab.client)?;
         lab.server.exec("ip link set s0 down")?;
+        stops(&lab.client, "c0")?;
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 9999), 2, 20))?;
         let event = story.names(wanted(&lab.client, "c0", "device")?.flow(&sent.flow).sure("derived"), 2)?;
         let name = lab.server.name();
@@ -198,6 +208,7 @@ fn the_other_end_of_a_cable_is_down() -> Result<()> {
         says(&event, key::EVIDENCE, "c0 (veth) is up without a carrier");
         remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
         runs(&lab.client, "c0")?;
+        runs(&lab.server, "s0")?;
         // IPv6 loses its addresses with the device.
         let address = format!("{}/{}", NEIGHBOUR.ip(family), family.pick(24, 64));
         lab.server.exec(&format!("ip address replace {address} dev s0 nodad"))?;
@@ -214,12 +225,14 @@ fn the_other_end_is_down_and_the_neighbour_unknown() -> Result<()> {
     let mut story = Story::of(&lab.client)?;
     lab.client.exec("ip neighbour flush dev c0")?;
     lab.server.exec("ip link set s0 down")?;
+    stops(&lab.client, "c0")?;
     lab.client.run(|| udp::send(NEIGHBOUR.port(Family::V4, 9999), 1, 20))?;
     let wanted = wanted(&lab.client, "c0", "device")?.with(key::PROTOCOL, "arp").sure("derived");
     let event = story.names(wanted, 3)?;
     says(&event, key::SUMMARY, &format!("its other end s0 in {} is down", lab.server.name()));
     remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
     runs(&lab.client, "c0")?;
+    runs(&lab.server, "s0")?;
     story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(Family::V4, CONTROL_PORT))?);
     story.end().map(drop)
 }
