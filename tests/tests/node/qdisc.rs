@@ -61,10 +61,14 @@ fn stops(namespace: &NetNs, device: &str) -> Result<()> {
 }
 
 fn reaches(namespace: &NetNs, device: &str, states: &str) -> Result<()> {
-    let shown = format!("ip -o link show dev {device} | grep -qE 'state ({states}) '");
+    until(namespace, &format!("ip -o link show dev {device} | grep -qE 'state ({states}) '"))
+}
+
+/// Repeats a command until it succeeds.
+fn until(namespace: &NetNs, command: &str) -> Result<()> {
     let deadline = Instant::now() + tracer_tests::patience();
-    while namespace.exec(&shown).is_err() {
-        anyhow::ensure!(Instant::now() < deadline, "{device} of {} is not {states}", namespace.name());
+    while let Err(error) = namespace.exec(command) {
+        anyhow::ensure!(Instant::now() < deadline, "{} waits too long: {error:#}", namespace.name());
     }
     Ok(())
 }
@@ -209,9 +213,16 @@ fn the_other_end_of_a_cable_is_down() -> Result<()> {
         remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;
         runs(&lab.client, "c0")?;
         runs(&lab.server, "s0")?;
-        // IPv6 loses its addresses with the device.
-        let address = format!("{}/{}", NEIGHBOUR.ip(family), family.pick(24, 64));
-        lab.server.exec(&format!("ip address replace {address} dev s0 nodad"))?;
+        // IPv6 loses its addresses with the device, and one that is set while it comes up may be without its route.
+        let (address, length) = (NEIGHBOUR.ip(family), family.pick(24, 64));
+        until(
+            &lab.server,
+            &format!(
+                "ip route get {address} | grep -q ^local || {{
+                    ip address del {address}/{length} dev s0; ip address add {address}/{length} dev s0 nodad; false;
+                }}"
+            ),
+        )?;
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
         story.end()?;
     }
