@@ -1,8 +1,9 @@
 //! Kernels without drop reasons (5.10), kernels with newer ones, and input that makes no sense.
 
 use super::scenarios::{packet, seen};
-use super::{Observation, judge};
+use super::{Observation, Wanted, judge, wanted};
 use crate::event::{Cause, Confidence, Hook, Severity};
+use crate::node::{Facts, State, Topic, device, qdisc};
 
 use Confidence::{Derived, Inferred};
 
@@ -61,6 +62,7 @@ fn background_of_a_kernel_without_reasons_is_no_problem() {
         ("__udp4_lib_rcv", "udp broadcast"),
         ("ip_rcv_core", "otherhost"),
         ("ping_rcv", "icmp"),
+        ("__rtnl_unlock", "udp"),
         ("tcp_v4_do_rcv", "tcp fin"),
     ] {
         let seen = seen(None, location, "", kind);
@@ -179,4 +181,85 @@ fn any_combination_of_words_is_judged() {
             assert!(seen.explanation.evidence.iter().all(|fact| !fact.is_empty()));
         }
     }
+}
+
+type Place = (&'static str, &'static str, &'static str, Option<&'static str>, Option<Topic>);
+
+/// Places of a kernel without reasons where only the node's state tells the rest: place, caller, packet; derived reason,
+/// what is read.
+const READ: &[Place] = &[
+    ("ip_error", "ip_rcv_finish_core", "udp", Some("IP_INNOROUTES"), Some(Topic::Route)),
+    ("dst_discard_out", "", "udp6", None, Some(Topic::Route)),
+    ("ip6_pkt_drop", "ip6_pkt_discard", "udp6", Some("IP_INNOROUTES"), Some(Topic::Route)),
+    ("__ip_queue_xmit", "__tcp_transmit_skb", "tcp ack", Some("IP_OUTNOROUTES"), Some(Topic::Route)),
+    ("ip_forward", "ip_rcv", "udp ttl", Some("IP_INHDR"), Some(Topic::Route)),
+    ("ip_forward", "ip_rcv", "udp", Some("PKT_TOO_BIG"), Some(Topic::Mtu)),
+    ("ip_rcv_finish_core.isra.0", "ip_rcv_finish", "udp", Some("IP_RPFILTER"), Some(Topic::ReversePath)),
+    ("ip_rcv_finish", "ip_rcv", "udp", Some("IP_RPFILTER"), Some(Topic::ReversePath)),
+    ("ip_rcv_finish_core.isra.0", "ip_rcv_finish", "udp multicast", None, None),
+    ("tcp_v4_rcv", "ip_protocol_deliver_rcu", "tcp", Some("NO_SOCKET"), Some(Topic::Socket)),
+    ("__udp6_lib_rcv", "ip6_protocol_deliver_rcu", "udp6", Some("NO_SOCKET"), Some(Topic::Socket)),
+    ("udp_queue_rcv_one_skb", "udp_queue_rcv_skb", "udp", Some("SOCKET_RCVBUFF"), Some(Topic::Socket)),
+    ("neigh_invalidate", "neigh_timer_handler", "icmp", Some("NEIGH_FAILED"), Some(Topic::Neighbour)),
+    ("__neigh_event_send", "neigh_resolve_output", "udp", Some("NEIGH_QUEUEFULL"), Some(Topic::Neighbour)),
+    ("ip_finish_output2", "ip_output", "udp", Some("NEIGH_CREATEFAIL"), Some(Topic::Neighbour)),
+    ("veth_xmit", "dev_hard_start_xmit", "icmp", Some("PKT_TOO_BIG"), Some(Topic::Mtu)),
+    ("ip_expire", "call_timer_fn", "udp", Some("FRAG_REASM_TIMEOUT"), Some(Topic::Fragment)),
+    ("ip6_frag_expire", "call_timer_fn", "udp6", Some("FRAG_REASM_TIMEOUT"), Some(Topic::Fragment)),
+    ("__netif_receive_skb_core.constprop.0", "", "udp", Some("TC_INGRESS"), Some(Topic::Program)),
+    ("veth_xdp_rcv_skb", "veth_xdp_rcv", "udp", Some("XDP"), Some(Topic::Program)),
+    ("kfree_skb_list", "__dev_queue_xmit", "udp", Some("QDISC_DROP"), Some(Topic::Qdisc)),
+    ("kfree_skb_list", "__dev_queue_xmit", "arp", Some("QDISC_DROP"), Some(Topic::Qdisc)),
+    ("kfree_skb_list", "skb_release_data", "udp", None, None),
+    ("kfree_skb_list", "ip_do_fragment", "udp", None, None),
+    ("__dev_queue_xmit", "ip_finish_output2", "udp", Some("QDISC_DROP"), Some(Topic::Qdisc)),
+    ("drop_func", "fq_codel_dequeue", "udp", Some("QDISC_CONGESTED"), None),
+    ("tun_net_xmit", "dev_hard_start_xmit", "udp", Some("FULL_RING"), Some(Topic::Device)),
+    ("enqueue_to_backlog", "netif_rx_internal", "udp", Some("CPU_BACKLOG"), Some(Topic::Device)),
+    ("vxlan_rcv", "udp_queue_rcv_one_skb", "udp", Some("VXLAN_VNI_NOT_FOUND"), Some(Topic::Device)),
+    ("vxlan_xmit", "dev_hard_start_xmit", "udp", Some("NO_TX_TARGET"), Some(Topic::Device)),
+    ("vxlan_xmit", "dev_hard_start_xmit", "mld", None, None),
+    ("br_handle_frame", "__netif_receive_skb_core", "udp", Some("BRIDGE_INGRESS_STP_STATE"), Some(Topic::Device)),
+    ("br_handle_frame_finish", "br_handle_frame", "udp", None, Some(Topic::Device)),
+    ("br_handle_frame_finish", "br_handle_frame", "udp multicast", None, None),
+];
+
+#[test]
+fn the_place_alone_says_what_is_to_be_read() {
+    for (location, caller, kind, derived, topic) in READ {
+        let stack = [location, caller].map(|frame| *frame);
+        let drop = Observation { location: Some(location), stack: &stack, ..packet(kind) };
+        let seen = judge(&drop);
+        let read = wanted(&drop);
+        assert_eq!(seen.derived, *derived, "{location} {caller} {kind}: {seen:#?}");
+        assert_eq!(read, topic.map(Wanted::State), "{location} {caller} {kind}: {seen:#?}");
+        assert_ne!(seen.explanation.confidence, Confidence::Certain, "{location}: a place is no proof");
+    }
+}
+
+/// What was read of the node may decide what the place left open, and the reason stays marked as derived.
+#[test]
+fn the_state_decides_what_the_place_left_open() {
+    let link = device::Link { name: "c0".into(), is_up: true, has_carrier: true, ..device::Link::default() };
+    let counters = qdisc::Counters { drops: 3, ..qdisc::Counters::default() };
+    let bucket = qdisc::Queue {
+        kind: "tbf".into(),
+        parent: u32::MAX,
+        handle: 0x8001_0000,
+        counters,
+        rose: Some(2),
+        ..qdisc::Queue::default()
+    };
+    let of = |link: device::Link| {
+        let facts = qdisc::Qdisc { link: Some(link), queues: vec![bucket.clone()], ..qdisc::Qdisc::default() };
+        State { read: std::time::SystemTime::UNIX_EPOCH, facts: Facts::Qdisc(Box::new(facts)), unknown: Vec::new() }
+    };
+    let judged = |state: &State| {
+        let stack = ["kfree_skb_list", "__dev_queue_xmit"];
+        judge(&Observation { location: Some("kfree_skb_list"), stack: &stack, state: Some(state), ..packet("udp") })
+    };
+    let full = judged(&of(link.clone()));
+    assert_eq!((full.derived, full.explanation.confidence), (Some("QDISC_DROP"), Confidence::Certain));
+    assert!(full.explanation.summary.starts_with("the tbf qdisc 8001: of c0"));
+    assert!(full.explanation.evidence[0].starts_with("this kernel gives no drop reason"));
 }

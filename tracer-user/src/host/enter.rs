@@ -83,7 +83,7 @@ pub fn check(netns: u32, wanted: u64) -> Result<(), HostError> {
 }
 
 /// Opens the first door that still leads to `netns`: a process number or a mount point may be another's by now.
-fn open(netns: &Netns) -> Result<File, HostError> {
+pub(crate) fn open(netns: &Netns) -> Result<File, HostError> {
     let mut refused = None;
     for path in &netns.doors {
         // Not to hang on a FIFO that took the place of a mount.

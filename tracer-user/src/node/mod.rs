@@ -90,8 +90,8 @@ pub enum Facts {
     Mtu(mtu::Mtu),
     Fragment(fragment::Fragments),
     Program(program::Programs),
-    Qdisc(qdisc::Qdisc),
-    Device(device::Device),
+    Qdisc(Box<qdisc::Qdisc>),
+    Device(Box<device::Device>),
     Checksum(checksum::Checksum),
 }
 
@@ -120,8 +120,8 @@ fn answer(scene: &mut Scene<'_>, memory: &mut Memory) -> State {
         Topic::Mtu => mtu::read(scene, &mut memory.mtu).map(Facts::Mtu),
         Topic::Fragment => fragment::read(scene, &mut memory.fragment).map(Facts::Fragment),
         Topic::Program => program::read(scene, &mut memory.program).map(Facts::Program),
-        Topic::Qdisc => qdisc::read(scene, &mut memory.qdisc).map(Facts::Qdisc),
-        Topic::Device => device::read(scene, &mut memory.device).map(Facts::Device),
+        Topic::Qdisc => qdisc::read(scene, &mut memory.qdisc).map(|read| Facts::Qdisc(Box::new(read))),
+        Topic::Device => device::read(scene, &mut memory.device).map(|read| Facts::Device(Box::new(read))),
         Topic::Checksum => checksum::read(scene, &mut memory.checksum).map(Facts::Checksum),
     };
     let facts = facts.unwrap_or_else(|error| {

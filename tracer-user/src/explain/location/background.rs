@@ -24,7 +24,7 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
-        locations: "qdisc_reset pfifo_fast_reset rtnl_kfree_skbs dev_deactivate_queue",
+        locations: "qdisc_reset pfifo_fast_reset rtnl_kfree_skbs __rtnl_unlock dev_deactivate_queue",
         says: "the queue of {interface} was emptied because the interface or its queueing discipline was changed",
         cause: Some(Cause::Qdisc),
         severity: Some((Expected, "queues are emptied when an interface goes down or its qdisc is replaced")),
@@ -37,6 +37,12 @@ pub(super) const PLACES: &[Place] = &[
         cause: Some(Cause::NoRoute),
         severity: Some((Noise, "a question about a route, not a packet")),
         remedy: Some(&[]),
+        ..ROW
+    },
+    Place {
+        locations: "drop_func",
+        says: "CoDel dropped it to keep the delay of {interface} low",
+        like: Some("QDISC_CONGESTED"),
         ..ROW
     },
     Place {

@@ -43,10 +43,19 @@ fn ttl_spent(drop: &Observation<'_>) -> bool {
     drop.ttl_spent()
 }
 
+/// Fragments and segments are freed by the same function as what a queue drops, with or instead of the packet they are of.
+fn of_a_larger_packet(drop: &Observation<'_>) -> bool {
+    ["skb_release_data", "ip_do_fragment", "ip_fragment", "ip6_fragment", "ip6_fraglist_next"]
+        .iter()
+        .any(|caller| drop.called_by(caller))
+}
+
 const FORWARD: &str = "ip_forward ip6_forward";
 const RECEIVE: &str = "ip_rcv ip_rcv_core ipv6_rcv ip6_rcv_core";
 const TCP_RECEIVE: &str = "tcp_v4_rcv tcp_v6_rcv";
 const PURGE: &str = "skb_queue_purge __skb_queue_purge inet_sock_destruct sk_stream_kill_queues packet_release";
+
+const QUEUE: &str = "kfree_skb_list kfree_skb_list_reason __tcf_kfree_skb_list __dev_queue_xmit __dev_xmit_skb";
 
 const ROWS: &[Row] = &[
     row("nf_hook_slow nf_hook_slow_list nft_do_chain", "NETFILTER_DROP", Sure),
@@ -80,9 +89,15 @@ const ROWS: &[Row] = &[
     row("sch_handle_egress", "TC_EGRESS", Sure),
     row_when("__netif_receive_skb_core", |drop| drop.is_ip() || drop.is_arp(), "TC_INGRESS", Likely),
     row("__netif_receive_skb_core", "UNHANDLED_PROTO", Likely),
-    row("kfree_skb_list __dev_queue_xmit __dev_xmit_skb", "QDISC_DROP", Likely),
+    row_when(QUEUE, |drop| !of_a_larger_packet(drop), "QDISC_DROP", Likely),
+    // The callback of CoDel, in codel and fq_codel.
+    row("drop_func", "QDISC_CONGESTED", Likely),
     row("do_xdp_generic netif_receive_generic_xdp veth_xdp_rcv_skb veth_xdp_rcv_one", "XDP", Sure),
     row("tun_net_xmit", "FULL_RING", Likely),
+    row("vxlan_rcv", "VXLAN_VNI_NOT_FOUND", Likely),
+    row_when("vxlan_xmit vxlan_xmit_one", |drop| !drop.is_multicast(), "NO_TX_TARGET", Likely),
+    row_when("br_handle_frame", |drop| !drop.is_multicast(), "BRIDGE_INGRESS_STP_STATE", Likely),
+    row("ip_finish_output2 ip6_finish_output2", "NEIGH_CREATEFAIL", Likely),
 ];
 
 /// The reason that the place of a drop stands for; `None` if it stands for none.

@@ -26,9 +26,11 @@ pub(super) fn topic(cause: Cause, drop: &Observation<'_>) -> Option<Topic> {
     let fragments = ["ip_defrag", "ip_frag_queue", "ip6_frag_queue", "ipv6_frag_rcv", "nf_ct_frag6_gather"];
     let is_fragment = drop.reason.is_some_and(|reason| reason.contains("FRAG") && !reason.contains("NEEDED"))
         || drop.symbol().contains("frag_expire")
+        || drop.symbol() == "ip_expire"
         || fragments.contains(&drop.symbol());
     Some(match cause {
         Cause::Mtu | Cause::Checksum if is_fragment => Topic::Fragment,
+        Cause::Checksum if drop.symbol().starts_with("vxlan_") => Topic::Device,
         Cause::ReversePath => Topic::ReversePath,
         Cause::NoRoute | Cause::RouteReject | Cause::Ttl => Topic::Route,
         Cause::NoSocket | Cause::SocketBuffer | Cause::ListenOverflow => Topic::Socket,

@@ -1,8 +1,0 @@
-//! To be explained.
-
-use crate::event::Explanation;
-use crate::explain::Observation;
-use crate::node::device::Device;
-
-/// Says what the state of the node adds to what the kernel's event says.
-pub(super) fn refine(_explanation: &mut Explanation, _state: &Device, _drop: &Observation<'_>) {}
