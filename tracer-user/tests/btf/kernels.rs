@@ -19,7 +19,7 @@ pub(crate) const KERNELS: [(&str, &[u8]); 6] = kernels!["5.10", "6.1", "6.12", "
 const NO_MODULES: &str = "/nonexistent";
 
 /// A column for each of [`KERNELS`].
-const OFFSETS: [(&str, [u32; 6]); 57] = [
+const OFFSETS: [(&str, [u32; 6]); 58] = [
     ("SKB_LEN", [112, 112, 112, 112, 112, 112]),
     ("SKB_HEAD", [192, 200, 200, 200, 192, 200]),
     ("SKB_TAIL", [184, 188, 188, 188, 184, 188]),
@@ -32,6 +32,7 @@ const OFFSETS: [(&str, [u32; 6]); 57] = [
     ("DEV_NAME", [0, 0, 304, 288, 280, 288]),
     ("DEV_NET", [1264, 1280, 280, 264, 264, 264]),
     ("NET_INODE", [144, 144, 136, 176, 176, 280]),
+    ("NET_COOKIE", [4416, 4032, 4224, 4480, 4160, 4608]),
     ("SKB_IIF", [144, 144, 148, 148, 144, 148]),
     ("SKB_MARK", [164, 168, 168, 168, 164, 168]),
     ("SKB_NFCT", [104, 104, 104, 104, 104, 104]),
