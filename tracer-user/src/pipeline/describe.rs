@@ -11,9 +11,10 @@ use tracer_common::TotalKey;
 
 use crate::aggregate::{Due, PlaceTally};
 use crate::btf::ReasonNames;
+use crate::counter::{self, CounterHandle, Rise, What};
 use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
-use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
+use crate::event::{Counter, Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::inquiry::Case;
@@ -58,6 +59,7 @@ pub(super) struct Describer {
     /// Names that came with events, by namespace and index: right even for interfaces that are gone.
     interface_names: HashMap<(u32, u32), String>,
     pub(super) answers: Answers,
+    pub(super) counters: CounterHandle,
 }
 
 impl Describer {
@@ -69,13 +71,17 @@ impl Describer {
         if watch.confirm {
             coverage.push(CONFIRM.to_owned());
         }
+        let plan = counter::Plan { scope: watch.counters.clone(), only: watch.only.clone(), all: watch.all };
+        let counters = counter::spawn(host.subscribe(), plan)?;
         let answers = Answers::new(start_netfilter(&host, watch)?, node::spawn(host.subscribe())?);
+        counters.wait_for_first_look(FIRST_READING);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
             facts: host.facts(),
             host,
             answers,
+            counters,
             clock: Clock::measure(),
             coverage,
             with_stack: watch.stack,
@@ -210,6 +216,27 @@ impl Describer {
             socket: sample.and_then(enrich::socket),
             explanation: verdict.explanation,
         })
+    }
+
+    /// The event for a counter that rose.
+    pub(super) fn counter(&self, rise: &Rise, beside: &explain::counter::Beside<'_>) -> Counter {
+        let interface = match &rise.what {
+            What::Device(device) => Some(Interface { index: device.index, name: Some(device.name.clone()) }),
+            What::Listen(..) | What::Protocol(_) => None,
+        };
+        Counter {
+            time: rfc3339(rise.read),
+            name: rise.name.clone(),
+            delta: rise.delta,
+            netns: crate::event::Netns { inode: rise.netns.inode, name: Some(rise.netns.name.to_string()) },
+            interface,
+            explanation: explain::counter::explain(rise, beside),
+        }
+    }
+
+    /// Whether this kernel has all of these reasons; an empty name stands for none.
+    pub(super) fn knows_reasons<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        names.into_iter().all(|name| name.is_empty() || self.reasons.code(name).is_some())
     }
 
     /// A row of the totals.
