@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::event::Explanation;
+use crate::event::{Counter, Explanation};
 
 use super::style::{Style, printable, thousands};
 
@@ -20,6 +20,7 @@ pub(super) struct Findings {
     /// By namespace and summary: commands to try name the namespace.
     by_summary: HashMap<(u32, String), (u64, Explanation)>,
     others: u64,
+    counted: u64,
 }
 
 impl Findings {
@@ -35,6 +36,17 @@ impl Findings {
         } else {
             self.others += count;
         }
+    }
+
+    /// Adds what was said of a counter.
+    pub(super) fn add_counter(&mut self, counter: &Counter) {
+        self.counted = self.counted.saturating_add(counter.delta);
+        self.add(counter.netns.inode, counter.delta, &counter.explanation);
+    }
+
+    /// Packets that are known by counters only.
+    pub(super) fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// The entries, each line ended.

@@ -124,7 +124,7 @@ impl<W: Write> Sink for Live<W> {
         let before = self.rows.iter().find(|row| row.key == key).map_or(0, |row| row.packets);
         let shown = Shown::Counter(Box::new(counter.clone()));
         self.put(Row { key, shown, packets: before.saturating_add(counter.delta) });
-        self.findings.add(counter.netns.inode, counter.delta, &counter.explanation);
+        self.findings.add_counter(counter);
         Ok(())
     }
 
@@ -142,7 +142,7 @@ impl<W: Write> Sink for Live<W> {
         if stats.last {
             self.status.clear();
             self.draw()?;
-            write!(self.out, "{}{}", summary(stats, self.style), self.findings.print(self.style))?;
+            write!(self.out, "{}{}", summary(stats, self.findings.counted(), self.style), self.findings.print(self.style))?;
             return self.out.flush();
         }
         self.draw()

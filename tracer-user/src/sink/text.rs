@@ -111,7 +111,7 @@ impl<W: Write> Sink for Text<W> {
         self.title()?;
         let count = format!("+{}", thousands(counter.delta));
         writeln!(self.out, "{}", counter_columns(counter, &count, self.style))?;
-        self.findings.add(counter.netns.inode, counter.delta, &counter.explanation);
+        self.findings.add_counter(counter);
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl<W: Write> Sink for Text<W> {
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
         if stats.last {
-            write!(self.out, "{}{}", summary(stats, self.style), self.findings.print(self.style))?;
+            write!(self.out, "{}{}", summary(stats, self.findings.counted(), self.style), self.findings.print(self.style))?;
         }
         self.out.flush()
     }
