@@ -9,7 +9,8 @@ use crate::netns::NetNs;
 /// A counter by its group and name: `TcpExt` and `ListenOverflows`; of `Ip6` as in `/proc/net/snmp6`.
 pub fn read(namespace: &NetNs, group: &str, name: &str) -> Result<u64> {
     let text = namespace.run(|| {
-        let files = ["netstat", "snmp", "snmp6"].map(|file| fs::read_to_string(format!("/proc/thread-self/net/{file}")));
+        let files =
+            ["netstat", "snmp", "snmp6"].map(|file| fs::read_to_string(format!("/proc/thread-self/net/{file}")));
         files.into_iter().map(|text| Ok(text?)).collect::<Result<String>>()
     })?;
     let value = value(&text, group, name).with_context(|| format!("no counter {group}{name}"))?;

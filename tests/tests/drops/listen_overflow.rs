@@ -8,7 +8,7 @@ use tracer_tests::topology::{self, C0_MAC, NEIGHBOUR, S0_MAC};
 use tracer_tests::traffic::Flow;
 use tracer_tests::traffic::frame::{self, ACK, ETHERTYPE_IPV4, Ipv4, Segment};
 use tracer_tests::traffic::raw::Interface;
-use tracer_tests::{Expect, Family, Story, eventually, netstat, patience, sysctl};
+use tracer_tests::{Expect, Family, Story, eventually, kernel, netstat, patience, sysctl};
 
 const PORT: u16 = 8080;
 /// Nobody's address: a real client would answer what it did not ask for with resets.
@@ -65,7 +65,7 @@ fn the_last_step_of_a_handshake_finds_the_queue_full() -> Result<()> {
     eventually("the attempt is refused", || Ok(overflows()? == 2))?;
     drop(listener);
     let report = story.end()?;
-    let shown_apart = if tracer_tests::kernel::knows_reason("TCP_LISTEN_OVERFLOW")? { 1 } else { 0 };
+    let shown_apart = u64::from(kernel::knows_reason("TCP_LISTEN_OVERFLOW")?);
     assert_eq!(report.risen(&Expect::counter("TcpExtListenOverflows"))?, 2 - shown_apart);
     report.ensure_silent(&Expect::counter("TcpExtListenDrops"))
 }

@@ -75,23 +75,24 @@ impl Baseline {
     }
 
     fn protocols(&self, look: &Look) -> Vec<Change> {
-        let rows = PROTOCOLS.iter().zip(self.protocols.iter().zip(&look.protocols)).enumerate();
-        let change = |(at, (protocol, (old, new))): (usize, (&'static table::Protocol, (&Option<u64>, &Option<u64>)))| {
-            let (before, now) = match at {
-                DROPS => (self.other_refusals, look.other_refusals),
-                _ => ((*old)?, (*new)?),
-            };
-            let delta = now.checked_sub(before).filter(|delta| *delta > 0)?;
-            let what = if matches!(at, OVERFLOWS | DROPS) {
-                let half_open = look.half_open.saturating_sub(self.half_open).min(delta);
-                let reading = look.listeners.clone().unwrap_or_default();
-                What::Listen(protocol, self.listeners.compare(&reading, half_open, at == OVERFLOWS))
-            } else {
-                What::Protocol(protocol)
-            };
-            Some(Change { name: protocol.full_name(), before, delta, what })
+        (0..PROTOCOLS.len()).filter_map(|at| self.protocol(at, look)).collect()
+    }
+
+    fn protocol(&self, at: usize, look: &Look) -> Option<Change> {
+        let protocol = PROTOCOLS.get(at)?;
+        let (before, now) = match at {
+            DROPS => (self.other_refusals, look.other_refusals),
+            _ => ((*self.protocols.get(at)?)?, (*look.protocols.get(at)?)?),
         };
-        rows.filter_map(change).collect()
+        let delta = now.checked_sub(before).filter(|delta| *delta > 0)?;
+        let what = if matches!(at, OVERFLOWS | DROPS) {
+            let half_open = look.half_open.saturating_sub(self.half_open).min(delta);
+            let reading = look.listeners.clone().unwrap_or_default();
+            What::Listen(protocol, self.listeners.compare(&reading, half_open, at == OVERFLOWS))
+        } else {
+            What::Protocol(protocol)
+        };
+        Some(Change { name: protocol.full_name(), before, delta, what })
     }
 
     /// What rose of a card: one change for each class, with the others of the class beside it.
@@ -171,7 +172,10 @@ mod tests {
         let mut baseline = Baseline::new(look(7, 2, 0));
         assert_eq!(baseline.refused(), 9);
         assert_eq!(told(&baseline.take(look(7, 2, 0))), []);
-        assert_eq!(told(&baseline.take(look(9, 2, 1))), [("TcpExtListenOverflows", 7, 2), ("TcpExtTCPAbortOnMemory", 0, 1)]);
+        assert_eq!(
+            told(&baseline.take(look(9, 2, 1))),
+            [("TcpExtListenOverflows", 7, 2), ("TcpExtTCPAbortOnMemory", 0, 1)]
+        );
         assert_eq!(told(&baseline.take(look(9, 5, 1))), [("TcpExtListenDrops", 2, 3)]);
         assert_eq!(told(&baseline.take(look(9, 5, 1))), []);
     }
@@ -203,7 +207,9 @@ mod tests {
         };
         let mut baseline = Baseline::new(with(3, look(3, 0, 0)));
         let changes = baseline.take(with(5, look(5, 0, 0)));
-        let [Change { what: What::Listen(_, Listening { suspects, .. }), .. }] = &changes[..] else { panic!("{changes:?}") };
+        let [Change { what: What::Listen(_, Listening { suspects, .. }), .. }] = &changes[..] else {
+            panic!("{changes:?}")
+        };
         assert_eq!((suspects[0].drops, suspects[0].is_full()), (Some(2), true));
     }
 
@@ -214,7 +220,8 @@ mod tests {
 
     #[test]
     fn counters_of_the_same_packets_are_one_change() {
-        let mut baseline = Baseline::new(card("eth0", &[("rx_missed_errors", 1), ("rx_errors", 1), ("rx_no_buffer_count", 5)]));
+        let mut baseline =
+            Baseline::new(card("eth0", &[("rx_missed_errors", 1), ("rx_errors", 1), ("rx_no_buffer_count", 5)]));
         let now = [("rx_missed_errors", 4), ("rx_errors", 4), ("rx_no_buffer_count", 8), ("rx_discards_phy", 9)];
         let changes = baseline.take(card("eth0", &now));
         assert_eq!(told(&changes), [("rx_missed_errors", 1, 3)], "what appears has its baseline first");

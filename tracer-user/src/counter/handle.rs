@@ -5,8 +5,8 @@
 //! never waits for it but at its start and end, for a bounded time.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -135,8 +135,9 @@ impl Watcher {
 
     fn wait_for_names(&self) {
         let start = Instant::now();
-        let known =
-            |facts: &host::Facts| facts.host().is_some() && self.plan.only.iter().all(|only| facts.netns(*only).is_some());
+        let known = |facts: &host::Facts| {
+            facts.host().is_some() && self.plan.only.iter().all(|only| facts.netns(*only).is_some())
+        };
         while !known(&self.facts.borrow()) && start.elapsed() < FIRST_NAMES && !self.publish.is_closed() {
             thread::sleep(Duration::from_millis(2));
         }
@@ -150,9 +151,7 @@ impl Watcher {
         let host = facts.host().map(|host| host.inode);
         let mut found: Vec<Netns> = facts.namespaces().filter(wanted).cloned().collect();
         // Those that have a baseline keep their place.
-        found.sort_by_key(|netns| {
-            (Some(netns.inode) != host, !self.baselines.contains_key(&netns.inode), netns.inode)
-        });
+        found.sort_by_key(|netns| (Some(netns.inode) != host, !self.baselines.contains_key(&netns.inode), netns.inode));
         found.truncate(MOST_NAMESPACES);
         found
     }

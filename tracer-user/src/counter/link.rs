@@ -101,7 +101,10 @@ mod tests {
         let card = card(&message(&statistics())).unwrap();
         assert_eq!((card.index, card.name.as_str(), card.counters.len()), (2, "eth0", 11));
         let value = |name| card.counters.iter().find(|(known, _)| *known == name).map(|(_, value)| *value);
-        assert_eq!((value("rx_errors"), value("rx_crc_errors"), value("rx_missed_errors")), (Some(4), Some(12), Some(15)));
+        assert_eq!(
+            (value("rx_errors"), value("rx_crc_errors"), value("rx_missed_errors")),
+            (Some(4), Some(12), Some(15))
+        );
         assert_eq!((value("tx_fifo_errors"), value("rx_dropped")), (Some(18), None));
     }
 

@@ -161,9 +161,15 @@ pub(super) mod tests {
     #[test]
     fn without_counters_a_full_queue_tells() {
         let mut sockets = vec![socket(1, 80, 3, 8, 0), socket(2, 81, 9, 8, 0)];
-        sockets.iter_mut().for_each(|socket| socket.memory = None);
+        for socket in &mut sockets {
+            socket.memory = None;
+        }
         let now = reading(sockets);
         assert_eq!(ports(&Known::default().compare(&now, 0, true)), [81]);
-        assert_eq!(ports(&Known::default().compare(&now, 0, false)), [] as [u16; 0], "a full accept queue is no SYN queue");
+        assert_eq!(
+            ports(&Known::default().compare(&now, 0, false)),
+            [] as [u16; 0],
+            "a full accept queue is no SYN queue"
+        );
     }
 }

@@ -99,7 +99,8 @@ fn cards(scope: &Scope, places: impl Fn(u32, &Driver) -> Option<Vec<Place>>) -> 
         if let Some(ethtool) = &ethtool {
             // A driver that keeps none of its own, or refuses, has the kernel's counters only.
             looked.driver = ethtool.driver(&looked.name).unwrap_or_default();
-            let named = places(looked.index, &looked.driver).map_or_else(|| ethtool.places(&looked.name, &looked.driver), Ok);
+            let named =
+                places(looked.index, &looked.driver).map_or_else(|| ethtool.places(&looked.name, &looked.driver), Ok);
             looked.places = named.unwrap_or_default();
             if !looked.places.is_empty() {
                 let own = ethtool.values(&looked.name, &looked.driver, &looked.places).unwrap_or_default();

@@ -44,7 +44,9 @@ mod tests {
             let found = paired(&NETSTAT[..cut], "TcpExt", "ListenDrops");
             assert!(found.is_none_or(|value| value == 5), "cut at {cut}: {found:?}");
         }
-        for text in ["", ":", "TcpExt:", "TcpExt: a\nTcpExt: 99999999999999999999", "TcpExt: a b\nTcpExt: 1", "\0\n\u{ffff}"] {
+        for text in
+            ["", ":", "TcpExt:", "TcpExt: a\nTcpExt: 99999999999999999999", "TcpExt: a b\nTcpExt: 1", "\0\n\u{ffff}"]
+        {
             assert_eq!((paired(text, "TcpExt", "b"), single(text, "b")), (None, None), "{text:?}");
         }
     }

@@ -127,6 +127,12 @@ pub struct Card {
     pub remedy: &'static [&'static str],
 }
 
+impl Card {
+    pub fn cause(&self) -> Cause {
+        if self.class == Class::Xdp { Cause::BpfProgram } else { Cause::Device }
+    }
+}
+
 const RING: &[&str] = &[
     "{ns}ethtool -g {interface}",
     "{ns}ethtool -G {interface} rx 4096",
@@ -189,7 +195,13 @@ pub const CARDS: &[Card] = &[
         remedy: WIRE,
     },
     Card {
-        names: &["rx_crc_errors_phy", "rx_symbol_err_phy", "rx_fcs_err_frames", "port_rx_crc_errors", "rx_crc_errors_nic"],
+        names: &[
+            "rx_crc_errors_phy",
+            "rx_symbol_err_phy",
+            "rx_fcs_err_frames",
+            "port_rx_crc_errors",
+            "rx_crc_errors_nic",
+        ],
         drivers: "mlx5, bnxt, i40e, ice",
         class: Class::Frame,
         says: "received frames that were broken on the wire: a bad cable, module, port, or a wrong speed or frame length",
@@ -267,7 +279,10 @@ pub const CARDS: &[Card] = &[
         drivers: "ena",
         class: Class::Allowance,
         says: "lost packets to the cloud's own services (DNS, metadata, time): more than 1,024 a second",
-        remedy: &["{ns}ethtool -S {interface}", "cache DNS on the node (node-local DNS), and ask the metadata less often"],
+        remedy: &[
+            "{ns}ethtool -S {interface}",
+            "cache DNS on the node (node-local DNS), and ask the metadata less often",
+        ],
     },
     Card {
         names: &[

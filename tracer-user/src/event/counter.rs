@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::drop::{Interface, Netns};
 use super::Explanation;
+use super::drop::{Interface, Netns};
 
 /// A counter that rose.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

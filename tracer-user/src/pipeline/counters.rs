@@ -5,10 +5,15 @@
 use std::collections::HashMap;
 use std::mem::take;
 
+use tracer_common::TotalKey;
+
+use crate::aggregate::PlaceTally;
 use crate::counter::{Protocol, Rise, What};
-use crate::explain::counter::Beside;
+use crate::event::{Counter, Interface, Netns};
+use crate::explain::{self, counter::Beside};
 
 use super::PipelineError;
+use super::describe::rfc3339;
 use super::stages::Stages;
 
 /// Rises that wait, and what was taken off so far.
@@ -40,9 +45,14 @@ impl Counters {
 impl Stages {
     /// Tells the counters that rose. The drops until now must have been counted.
     pub(super) fn print_counters(&mut self) -> Result<(), PipelineError> {
-        for mut rise in take(&mut self.counters.waiting) {
+        let rises = take(&mut self.counters.waiting);
+        if rises.is_empty() {
+            return Ok(());
+        }
+        let totals = self.totals.largest_first();
+        for mut rise in rises {
             let places = places(&rise);
-            let shown = self.shown(rise.netns.inode, places);
+            let shown = self.shown(&totals, rise.netns.inode, places);
             let shown = self.counters.take_off(&mut rise, shown);
             if rise.delta == 0 {
                 continue;
@@ -50,18 +60,18 @@ impl Stages {
             let entry = rise.netns.entry_command();
             let shown_is_unknown = !self.describer.knows_reasons(places.iter().map(|(reason, _)| *reason));
             let beside = Beside { netns_entry: entry.as_deref(), shown, shown_is_unknown };
-            self.sink.counter(&self.describer.counter(&rise, &beside)).map_err(PipelineError::Sink)?;
+            self.sink.counter(&event(&rise, &beside)).map_err(PipelineError::Sink)?;
         }
         self.flush()
     }
 
     /// Packets of a namespace that were dropped at these places: reason and function, either of which may be any.
-    fn shown(&self, netns: u32, places: &[(&str, &str)]) -> u64 {
+    fn shown(&self, totals: &[(TotalKey, PlaceTally)], netns: u32, places: &[(&str, &str)]) -> u64 {
         if places.is_empty() {
             return 0;
         }
-        let rows = self.totals.largest_first();
-        let own = rows.iter().filter(|(key, _)| key.netns == netns).map(|(key, tally)| self.describer.place_total(key, tally));
+        let own = totals.iter().filter(|(key, _)| key.netns == netns);
+        let own = own.map(|(key, tally)| self.describer.place_total(key, tally));
         let fits = |is: &str, wanted: &str| wanted.is_empty() || wanted == is;
         own.filter(|total| {
             let (reason, symbol) = (&total.reason.name, &total.location.symbol);
@@ -69,6 +79,21 @@ impl Stages {
         })
         .map(|total| total.packets)
         .sum()
+    }
+}
+
+fn event(rise: &Rise, beside: &Beside<'_>) -> Counter {
+    let interface = match &rise.what {
+        What::Device(device) => Some(Interface { index: device.index, name: Some(device.name.clone()) }),
+        What::Listen(..) | What::Protocol(_) => None,
+    };
+    Counter {
+        time: rfc3339(rise.read),
+        name: rise.name.clone(),
+        delta: rise.delta,
+        netns: Netns { inode: rise.netns.inode, name: Some(rise.netns.name.to_string()) },
+        interface,
+        explanation: explain::counter::explain(rise, beside),
     }
 }
 
@@ -86,11 +111,11 @@ mod tests {
 
     use super::*;
     use crate::counter::table::PROTOCOLS;
-    use crate::host::{Netns, NetnsName};
+    use crate::host::{self, NetnsName};
 
     #[test]
     fn what_has_drop_lines_is_taken_off_once() {
-        let netns = Netns { inode: 7, name: NetnsName::Host, doors: Vec::new() };
+        let netns = host::Netns { inode: 7, name: NetnsName::Host, doors: Vec::new() };
         let what = What::Protocol(&PROTOCOLS[0]);
         let rise = Rise { read: SystemTime::UNIX_EPOCH, netns, name: "n".into(), before: 0, delta: 5, what };
         let mut counters = Counters::default();

@@ -11,10 +11,10 @@ use tracer_common::TotalKey;
 
 use crate::aggregate::{Due, PlaceTally};
 use crate::btf::ReasonNames;
-use crate::counter::{self, CounterHandle, Rise, What};
+use crate::counter::{self, CounterHandle};
 use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
-use crate::event::{Counter, Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
+use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
 use crate::host::{self, Clock, HostHandle};
 use crate::inquiry::Case;
@@ -218,22 +218,6 @@ impl Describer {
         })
     }
 
-    /// The event for a counter that rose.
-    pub(super) fn counter(&self, rise: &Rise, beside: &explain::counter::Beside<'_>) -> Counter {
-        let interface = match &rise.what {
-            What::Device(device) => Some(Interface { index: device.index, name: Some(device.name.clone()) }),
-            What::Listen(..) | What::Protocol(_) => None,
-        };
-        Counter {
-            time: rfc3339(rise.read),
-            name: rise.name.clone(),
-            delta: rise.delta,
-            netns: crate::event::Netns { inode: rise.netns.inode, name: Some(rise.netns.name.to_string()) },
-            interface,
-            explanation: explain::counter::explain(rise, beside),
-        }
-    }
-
     /// Whether this kernel has all of these reasons; an empty name stands for none.
     pub(super) fn knows_reasons<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
         names.into_iter().all(|name| name.is_empty() || self.reasons.code(name).is_some())
@@ -312,6 +296,6 @@ fn start_netfilter(host: &HostHandle, watch: &Watch) -> Result<NetfilterHandle, 
     Ok(handle)
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_nanos(time).to_string()
 }

@@ -142,7 +142,12 @@ impl<W: Write> Sink for Live<W> {
         if stats.last {
             self.status.clear();
             self.draw()?;
-            write!(self.out, "{}{}", summary(stats, self.findings.counted(), self.style), self.findings.print(self.style))?;
+            write!(
+                self.out,
+                "{}{}",
+                summary(stats, self.findings.counted(), self.style),
+                self.findings.print(self.style)
+            )?;
             return self.out.flush();
         }
         self.draw()

@@ -121,7 +121,12 @@ impl<W: Write> Sink for Text<W> {
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
         if stats.last {
-            write!(self.out, "{}{}", summary(stats, self.findings.counted(), self.style), self.findings.print(self.style))?;
+            write!(
+                self.out,
+                "{}{}",
+                summary(stats, self.findings.counted(), self.style),
+                self.findings.print(self.style)
+            )?;
         }
         self.out.flush()
     }

@@ -2,16 +2,14 @@
 
 use super::{Beside, remedies};
 use crate::counter::{Device, Rise};
-use crate::event::{Cause, Confidence, Explanation};
-use crate::counter::table::Class;
+use crate::event::{Confidence, Explanation};
 
 /// Alike counters that are told.
 const MOST_TOLD: usize = 8;
 
 pub(super) fn explanation(rise: &Rise, device: &Device, beside: &Beside<'_>) -> Explanation {
     let Device { name, card, .. } = device;
-    let cause = if card.class == Class::Xdp { Cause::BpfProgram } else { Cause::Device };
-    let mut explanation = Explanation::new(cause, Confidence::Certain, format!("{name} {}", card.says));
+    let mut explanation = Explanation::new(card.cause(), Confidence::Certain, format!("{name} {}", card.says));
     explanation.evidence.push(super::rose(rise, beside));
     if let Some(driver) = &device.driver {
         explanation.evidence.push(format!("the driver of {name} is {driver}"));
@@ -27,6 +25,7 @@ mod tests {
     use super::super::tests::{POD, rise};
     use super::*;
     use crate::counter::{What, table};
+    use crate::event::Cause;
 
     #[test]
     fn a_card_is_named_with_its_driver_and_what_rose_with_it() {

@@ -1,5 +1,6 @@
 //! Connection attempts that a listener refused: its accept queue or its SYN queue is full.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 
 use super::{Beside, remedies, rose};
@@ -50,7 +51,8 @@ fn accept_queue(explanation: &mut Explanation, listening: &Listening, beside: &B
         explanation.remedy = remedies(PROTOCOLS.get(OVERFLOWS).map_or(&[], |row| row.remedy), None, beside);
         return;
     };
-    explanation.summary = format!("the accept queue of {} is full: its backlog is {}", named(listener), listener.backlog);
+    explanation.summary =
+        format!("the accept queue of {} is full: its backlog is {}", named(listener), listener.backlog);
     let program = listener.owner.as_ref().map_or_else(|| "the program".to_owned(), |owner| owner.comm.clone());
     explanation.remedy = vec![
         look_at(listener.address, beside),
@@ -73,10 +75,8 @@ fn accept_queue(explanation: &mut Explanation, listening: &Listening, beside: &B
 
 fn half_open(explanation: &mut Explanation, listening: &Listening, beside: &Beside<'_>) {
     let cookies = listening.syncookies.as_deref();
-    let limits = [
-        ("net.ipv4.tcp_syncookies", cookies),
-        ("net.ipv4.tcp_max_syn_backlog", listening.max_syn_backlog.as_deref()),
-    ];
+    let limits =
+        [("net.ipv4.tcp_syncookies", cookies), ("net.ipv4.tcp_max_syn_backlog", listening.max_syn_backlog.as_deref())];
     let whose = listening.suspects.first().map_or_else(|| "a listener".to_owned(), named);
     for (name, value) in limits {
         explanation.evidence.extend(value.map(|value| format!("{name} is {value}")));
@@ -101,7 +101,8 @@ fn half_open(explanation: &mut Explanation, listening: &Listening, beside: &Besi
         explanation.confidence = Confidence::Inferred;
         explanation.summary = format!("{whose} refused connection attempts, and not because its accept queue is full");
         explanation.unknown = Some(
-            "why: there may be no memory for them, no route back to the client, or a security module refuses them".to_owned(),
+            "why: there may be no memory for them, no route back to the client, or a security module refuses them"
+                .to_owned(),
         );
         explanation.remedy = match listening.suspects.first() {
             Some(listener) => vec![look_at(listener.address, beside)],
@@ -125,8 +126,9 @@ fn half_open(explanation: &mut Explanation, listening: &Listening, beside: &Besi
 /// What was seen of a listener.
 fn facts(listener: &Listener) -> Vec<String> {
     let Listener { address, queue, backlog, drops, owner, .. } = listener;
+    let waits = if *queue == 1 { "connection waits" } else { "connections wait" };
     let mut facts = vec![format!(
-        "{queue} connections wait to be accepted from tcp {address}, its backlog is {backlog}{}",
+        "{queue} {waits} to be accepted from tcp {address}, its backlog is {backlog}{}",
         if listener.is_full() { ": it is full" } else { "" }
     )];
     if let Some(drops) = drops {
@@ -137,7 +139,7 @@ fn facts(listener: &Listener) -> Vec<String> {
         let place = [("container", &owner.place.container), ("pod", &owner.place.pod), ("unit", &owner.place.unit)];
         for (word, value) in place {
             if let Some(value) = value {
-                who.push_str(&format!(", {word} {value}"));
+                let _infallible = write!(who, ", {word} {value}");
             }
         }
         facts.push(who);
@@ -218,7 +220,10 @@ mod tests {
         assert_eq!(said.summary, "the accept queue of tcp [::]:8080 (nginx[17]) is full: its backlog is 0");
         assert_eq!((said.confidence, said.sysctl, said.unknown), (Confidence::Certain, None, None));
         assert_eq!(said.evidence[0], "TcpExtListenOverflows rose from 3 to 5");
-        assert_eq!(said.evidence[2], "1 connections wait to be accepted from tcp [::]:8080, its backlog is 0: it is full");
+        assert_eq!(
+            said.evidence[2],
+            "1 connection waits to be accepted from tcp [::]:8080, its backlog is 0: it is full"
+        );
         assert_eq!(said.evidence[4], "tcp [::]:8080 is held by nginx (pid 17), pod p-1");
         assert_eq!(said.remedy[0], "nsenter --net=/run/netns/pod ss -ltnp '( sport = :8080 )'");
     }
@@ -239,7 +244,10 @@ mod tests {
         silent.suspects[0].drops = None;
         assert_eq!(said(OVERFLOWS, silent).confidence, Confidence::Derived);
         let none = said(OVERFLOWS, Listening { suspects: Vec::new(), ..listening() });
-        assert_eq!((none.summary.as_str(), none.confidence), ("the accept queue of a listener is full", Confidence::Certain));
+        assert_eq!(
+            (none.summary.as_str(), none.confidence),
+            ("the accept queue of a listener is full", Confidence::Certain)
+        );
         assert!(none.unknown.unwrap().starts_with("which listener: none of the 1"));
         assert_eq!(none.remedy, ["nsenter --net=/run/netns/pod ss -ltn"]);
     }

@@ -32,7 +32,9 @@ pub fn explain(rise: &Rise, beside: &Beside<'_>) -> Explanation {
         What::Device(device) => device::explanation(rise, device, beside),
     };
     if beside.shown > 0 {
-        explanation.evidence.push(format!("{} more have drop lines of their own and are not counted here", beside.shown));
+        explanation
+            .evidence
+            .push(format!("{} more have drop lines of their own and are not counted here", beside.shown));
     }
     if beside.shown_is_unknown {
         let open = "how many of them have drop lines as well: this kernel gives no reason that tells them";

@@ -71,8 +71,7 @@ pub fn markdown() -> String {
     page.push_str(CARDS_HEAD);
     for card in CARDS {
         let names = card.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let of = if card.class == crate::counter::table::Class::Xdp { Cause::BpfProgram } else { Cause::Device };
-        let cells = (cause(of), remedy(card.remedy));
+        let cells = (cause(card.cause()), remedy(card.remedy));
         line(&mut page, format_args!("| {names} | {} | it {} | {} | {} |", card.drivers, card.says, cells.0, cells.1));
     }
     page.push_str(TAIL);
@@ -87,7 +86,11 @@ fn remedy(templates: &[&str]) -> String {
     let shown = templates.iter().map(|template| {
         let text = generic(template);
         // An action in words has no tool's name first.
-        if text.split(' ').next().is_some_and(|word| matches!(word, "spread" | "allow" | "cache")) { text } else { format!("`{text}`") }
+        if text.split(' ').next().is_some_and(|word| matches!(word, "spread" | "allow" | "cache")) {
+            text
+        } else {
+            format!("`{text}`")
+        }
     });
     shown.collect::<Vec<_>>().join("; ")
 }
