@@ -71,6 +71,10 @@ impl Baseline {
         if let Some(reading) = &look.listeners {
             self.listeners.keep(reading);
         }
+        // Cards that could not be read this time keep their baseline.
+        if look.cards.is_empty() {
+            return;
+        }
         self.cards = look.cards.into_iter().map(|card| (card.index, card)).collect();
     }
 

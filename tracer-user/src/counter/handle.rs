@@ -15,7 +15,7 @@ use tokio::time::timeout_at;
 
 use super::baseline::{Baseline, Change};
 use super::look::{Look, Wanted, look};
-use super::{Rise, Scope, What, link};
+use super::{Listening, Rise, Scope, What, link};
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns, enter};
 use crate::node::socket::owner;
@@ -29,6 +29,8 @@ const BATCH: usize = 64;
 const BATCH_TIME: Duration = Duration::from_millis(500);
 /// Namespaces whose counters are kept.
 const MOST_NAMESPACES: usize = 4096;
+/// How long a round may look for the programs of listeners, in steps of up to 100 ms.
+const MOST_SEARCHING: Duration = Duration::from_millis(300);
 /// How long the thread waits for the first names at its start.
 const FIRST_NAMES: Duration = Duration::from_secs(2);
 
@@ -91,7 +93,14 @@ pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>, plan: Plan) -> Result<Cou
     let (publish, rises) = mpsc::unbounded_channel();
     let (last_look, asked) = sync_channel(1);
     let (looked, first_look) = sync_channel(1);
-    let watcher = Watcher { facts, plan, publish, baselines: HashMap::new(), owners: owner::Cache::default() };
+    let watcher = Watcher {
+        facts,
+        plan,
+        publish,
+        baselines: HashMap::new(),
+        owners: owner::Cache::default(),
+        searched: Duration::ZERO,
+    };
     thread::Builder::new()
         .name("counter".to_owned())
         .spawn(move || watcher.run(&asked, &looked))
@@ -108,6 +117,8 @@ struct Watcher {
     publish: mpsc::UnboundedSender<Rise>,
     baselines: HashMap<u32, Baseline>,
     owners: owner::Cache,
+    /// How long this round has looked for the programs of listeners.
+    searched: Duration,
 }
 
 impl Watcher {
@@ -143,8 +154,9 @@ impl Watcher {
         }
     }
 
-    /// The namespaces to look at, the host's first.
+    /// Begins a round: the namespaces to look at, the host's first.
     fn namespaces(&mut self) -> Vec<Netns> {
+        self.searched = Duration::ZERO;
         let facts = Arc::clone(&self.facts.borrow());
         self.baselines.retain(|inode, _| facts.netns(*inode).is_some());
         let wanted = |netns: &&Netns| self.plan.only.is_empty() || self.plan.only.contains(&netns.inode);
@@ -195,17 +207,31 @@ impl Watcher {
         };
         for Change { name, before, delta, mut what } in baseline.take(look) {
             if let What::Listen(_, listening) = &mut what {
-                let owners = self.owners.owners(netns.inode);
-                for listener in &mut listening.suspects {
-                    listener.owner = owners.get(listener.inode).cloned();
-                }
-                let is_unknown = listening.suspects.iter().any(|listener| listener.owner.is_none());
-                listening.unknown.extend(owners.cut.clone().filter(|_| is_unknown));
+                self.name_owners(netns, listening);
             }
             let rise = Rise { read: SystemTime::now(), netns: netns.clone(), name, before, delta, what };
             // Nobody may listen any more.
             let _sent = self.publish.send(rise);
         }
+    }
+
+    /// Finds whose program each suspect is, as long as the round has time for it.
+    fn name_owners(&mut self, netns: &Netns, listening: &mut Listening) {
+        if listening.suspects.is_empty() {
+            return;
+        }
+        if self.searched >= MOST_SEARCHING {
+            listening.unknown.push("whose program it is: too many listeners refused at once".to_owned());
+            return;
+        }
+        let began = Instant::now();
+        let owners = self.owners.owners(netns.inode);
+        self.searched += began.elapsed();
+        for listener in &mut listening.suspects {
+            listener.owner = owners.get(listener.inode).cloned();
+        }
+        let is_unknown = listening.suspects.iter().any(|listener| listener.owner.is_none());
+        listening.unknown.extend(owners.cut.clone().filter(|_| is_unknown));
     }
 }
 

@@ -270,8 +270,7 @@ pub const CARDS: &[Card] = &[
         says: "lost packets of new connections: the cloud tracks no more for this instance type",
         remedy: &[
             "{ns}ethtool -S {interface}",
-            "allow the traffic in the security group both ways from 0.0.0.0/0, so that it is not tracked, or take a larger \
-             instance type",
+            "keep connections open and use them again, or take a larger instance type",
         ],
     },
     Card {

@@ -86,7 +86,7 @@ fn remedy(templates: &[&str]) -> String {
     let shown = templates.iter().map(|template| {
         let text = generic(template);
         // An action in words has no tool's name first.
-        if text.split(' ').next().is_some_and(|word| matches!(word, "spread" | "allow" | "cache")) {
+        if text.split(' ').next().is_some_and(|word| matches!(word, "spread" | "keep" | "cache")) {
             text
         } else {
             format!("`{text}`")
