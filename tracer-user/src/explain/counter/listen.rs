@@ -53,14 +53,7 @@ fn accept_queue(explanation: &mut Explanation, listening: &Listening, beside: &B
     };
     explanation.summary =
         format!("the accept queue of {} is full: its backlog is {}", named(listener), listener.backlog);
-    let program = listener.owner.as_ref().map_or_else(|| "the program".to_owned(), |owner| owner.comm.clone());
-    explanation.remedy = vec![
-        look_at(listener.address, beside),
-        format!(
-            "have {program} accept faster, or listen with a larger backlog than {} and start it again",
-            listener.backlog
-        ),
-    ];
+    explanation.remedy = vec![look_at(listener.address, beside), larger_backlog(listener)];
     let limit = listening.somaxconn.as_deref();
     if limit.and_then(|limit| limit.parse().ok()) == Some(listener.backlog) {
         // The kernel cuts a backlog to it; a listener has a new limit when it listens again.
@@ -112,12 +105,14 @@ fn half_open(explanation: &mut Explanation, listening: &Listening, beside: &Besi
     }
     explanation.sysctl = settings(&limits);
     explanation.remedy = vec![command(beside, "sysctl -w net.ipv4.tcp_syncookies=1")];
-    let most = limits[1].1.and_then(|most| most.parse::<u32>().ok());
-    if let Some(most) = most.filter(|most| *most < AMPLE) {
+    let first = listening.suspects.first();
+    if listening.half_open > 0 {
+        explanation.remedy.extend(first.map(larger_backlog));
+    } else if let Some(most) = limits[1].1.and_then(|most| most.parse::<u32>().ok()).filter(|most| *most < AMPLE) {
         let larger = most.saturating_mul(4).max(AMPLE);
         explanation.remedy.push(command(beside, &format!("sysctl -w net.ipv4.tcp_max_syn_backlog={larger}")));
     }
-    if let Some(listener) = listening.suspects.first() {
+    if let Some(listener) = first {
         let half_open = format!("ss -tn state syn-recv '( sport = :{} )'", listener.address.port());
         explanation.remedy.push(command(beside, &half_open));
     }
@@ -157,6 +152,14 @@ fn open(explanation: &mut Explanation, listening: &Listening) {
         ));
     }
     explanation.unknown = (!unknown.is_empty()).then(|| unknown.join("; "));
+}
+
+fn larger_backlog(listener: &Listener) -> String {
+    let program = listener.owner.as_ref().map_or("the program", |owner| owner.comm.as_str());
+    format!(
+        "have {program} accept faster, or listen with a larger backlog than {} and start it again",
+        listener.backlog
+    )
 }
 
 fn look_at(address: SocketAddr, beside: &Beside<'_>) -> String {
@@ -263,6 +266,7 @@ mod tests {
         let backlog = said(DROPS, Listening { half_open: 2, ..listening() });
         assert!(backlog.summary.contains("as many connections as its backlog of 0"), "{}", backlog.summary);
         assert_eq!(backlog.confidence, Confidence::Certain);
+        assert!(backlog.remedy[1].contains("larger backlog than 0"), "tcp_max_syn_backlog does not help: {backlog:?}");
     }
 
     #[test]
