@@ -1,6 +1,7 @@
 //! Drops that no tracepoint shows are found by the counters that they raise: each is told once, with whose they are, and what
 //! the remedy is; what has a drop line is not told again.
 
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
@@ -207,6 +208,30 @@ fn a_refused_send_is_told() -> Result<()> {
         let tracer = Tracer::watch(&lab.client)?;
         assert_eq!(send()?, 0, "now there is one");
         tracer.stop()?.ensure_silent(&any_counter(&lab.client)?)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn packets_of_open_connections_have_lines_and_are_not_told_again() -> Result<()> {
+    let networks = [(Family::V4, "10.99.1.0/24", "Ip"), (Family::V6, "-6 fd99:1::/64", "Ip6")];
+    for (family, network, group) in networks {
+        let lab = topology::pair()?;
+        let (flag, network) = network.split_once(' ').unwrap_or(("", network));
+        let mut tracer = Tracer::watch(&lab.client)?;
+        let run = || {
+            let mut connection = tcp::connect(&lab.client, &lab.server, NEIGHBOUR.port(family, PORT))?;
+            lab.client.exec(&format!("ip {flag} route del {network} dev c0"))?;
+            // The program learns nothing of it, or later.
+            let _taken = connection.client.write(b"w");
+            let lost = Expect::any().with(key::KIND, "drop").flow(&connection.flow);
+            tracer.wait_for_count(&lost, 1)?;
+            lab.client.exec(&format!("ip {flag} route add {network} dev c0"))?;
+            Ok((lost, tracer.stop()?))
+        };
+        let ((lost, report), delta) = meanwhile(&lab.client, group, "OutNoRoutes", run)?;
+        assert_eq!(report.count(&lost)?, delta, "{family:?}: the counter rose with each of them");
+        report.ensure_silent(&any_counter(&lab.client)?)?;
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ const TAIL: &str = "
 | `TcpExtTCPReqQFullDoCookies` | nothing is dropped: the kernel answers with SYN cookies |
 | `TcpExtTCPTimeWaitOverflow` | no packet is dropped: a closed connection is forgotten early |
 | `rx_dropped`, `tx_dropped`, `rx_nohandler` | the kernel counts packets there that have drop lines |
-| counters of veth, bridges, tunnels, bonds and other devices made by software, also `rx_queue_0_xdp_drops` of veth | what they drop are packets with drop lines |
+| counters of veth, bridges, tunnels, bonds and other devices made by software, also `rx_queue_0_xdp_drops` of veth | what they drop are packets with drop lines (but for frames that XDP programs pass on among themselves) |
 | `/proc/net/softnet_stat` | the second column, drops of a full backlog, has drop lines (`CPU_BACKLOG`); the third, `time_squeeze`, is no drop |
 ";
 
