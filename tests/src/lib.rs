@@ -38,10 +38,15 @@ pub fn patience() -> Duration {
 }
 
 /// Waits until something is so; `what` is said if it never is.
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
-    let deadline = Instant::now() + patience();
+pub fn eventually(what: &str, is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    within(patience(), what, is_so)
+}
+
+/// The same, for what takes a known time.
+pub fn within(time: Duration, what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + time;
     while !is_so()? {
-        anyhow::ensure!(Instant::now() < deadline, "not within {:?}: {what}", patience());
+        anyhow::ensure!(Instant::now() < deadline, "not within {time:?}: {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
     Ok(())

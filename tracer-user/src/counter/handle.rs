@@ -1,7 +1,7 @@
 //! The thread that looks at the counters, and the way to it.
 //!
 //! Rules: looking takes no more than about one hundredth of one CPU over time: a round through all namespaces that took 20 ms
-//! is not begun again within 2 s; only the last look, at the end of the run, comes when it is asked for. The event line
+//! of processor time is not begun again within 2 s; only the last look, at the end of the run, comes when it is asked for. The event line
 //! never waits for it but at its start and end, for a bounded time.
 
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns, enter};
 use crate::node::socket::owner;
 
-/// Rounds are at least so far apart, and at least [`COST`] times their own length.
+/// Rounds are at least so far apart, and at least [`COST`] times the processor time of the last.
 const ROUND: Duration = Duration::from_secs(1);
 const COST: u32 = 100;
 /// Namespaces looked at without listening to the line in between.
@@ -100,6 +100,7 @@ pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>, plan: Plan) -> Result<Cou
         baselines: HashMap::new(),
         owners: owner::Cache::default(),
         searched: Duration::ZERO,
+        cost: Duration::ZERO,
     };
     thread::Builder::new()
         .name("counter".to_owned())
@@ -119,6 +120,8 @@ struct Watcher {
     owners: owner::Cache,
     /// How long this round has looked for the programs of listeners.
     searched: Duration,
+    /// Processor time of this round.
+    cost: Duration,
 }
 
 impl Watcher {
@@ -132,7 +135,7 @@ impl Watcher {
         // Nobody may wait for it any more.
         let _late = looked.try_send(());
         while ended.is_ok() {
-            let next = began + ROUND.max(began.elapsed().saturating_mul(COST));
+            let next = began + ROUND.max(self.cost.saturating_mul(COST));
             match asked.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Err(RecvTimeoutError::Timeout) => {}
                 Ok(()) => break,
@@ -156,7 +159,7 @@ impl Watcher {
 
     /// Begins a round: the namespaces to look at, the host's first.
     fn namespaces(&mut self) -> Vec<Netns> {
-        self.searched = Duration::ZERO;
+        (self.searched, self.cost) = (Duration::ZERO, Duration::ZERO);
         let facts = Arc::clone(&self.facts.borrow());
         self.baselines.retain(|inode, _| facts.netns(*inode).is_some());
         let wanted = |netns: &&Netns| self.plan.only.is_empty() || self.plan.only.contains(&netns.inode);
@@ -180,6 +183,7 @@ impl Watcher {
     }
 
     fn look(&mut self, batch: &[Netns]) {
+        let began = cpu_time();
         let facts = Arc::clone(&self.facts.borrow());
         let targets: Vec<&Netns> = batch.iter().collect();
         let done = enter::each(&targets, Instant::now() + BATCH_TIME, |netns| {
@@ -190,14 +194,19 @@ impl Watcher {
                 cards: may_have_cards(&facts, netns.inode),
                 refused: baseline.map_or(0, Baseline::refused),
             };
-            Ok(look(wanted, |index, driver| baseline?.places(index, driver)))
+            let look = look(wanted, |index, driver| baseline?.places(index, driver));
+            // A batch has a thread of its own: this is what it took so far.
+            Ok((look, cpu_time()))
         });
+        let mut spent = Duration::ZERO;
         for (netns, (_, look)) in batch.iter().zip(done) {
             // One that went away, or may not be entered, has nothing to tell.
-            if let Ok(look) = look {
+            if let Ok((look, until_now)) = look {
+                spent = until_now;
                 self.take(netns, look);
             }
         }
+        self.cost += spent + cpu_time().saturating_sub(began);
     }
 
     fn take(&mut self, netns: &Netns, look: Look) {
@@ -233,6 +242,14 @@ impl Watcher {
         let is_unknown = listening.suspects.iter().any(|listener| listener.owner.is_none());
         listening.unknown.extend(owners.cut.clone().filter(|_| is_unknown));
     }
+}
+
+/// Processor time of the calling thread.
+fn cpu_time() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `time` is a valid, writable timespec.
+    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Whether a namespace has network cards, as far as its interfaces are known.
