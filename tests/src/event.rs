@@ -76,6 +76,9 @@ pub mod key {
     pub const PROGRAM_NAME: &str = "/explanation/program/name";
     pub const PROGRAM_TYPE: &str = "/explanation/program/type";
     pub const PROGRAM_ATTACH: &str = "/explanation/program/attach";
+    /// Of a counter line.
+    pub const NAME: &str = "/name";
+    pub const DELTA: &str = "/delta";
     pub const FINAL: &str = "/final";
     pub const SEEN: &str = "/seen";
     pub const FILTERED: &str = "/filtered";
@@ -151,6 +154,11 @@ impl Report {
     /// The packets that all matching drop lines stand for.
     pub fn count(&self, wanted: &Expect) -> Result<u64> {
         self.matching(wanted).map(|event| event.number(key::COUNT)).sum()
+    }
+
+    /// By how much the matching counters rose.
+    pub fn risen(&self, wanted: &Expect) -> Result<u64> {
+        self.matching(wanted).map(|event| event.number(key::DELTA)).sum()
     }
 
     /// The packets and bytes that all matching drop lines stand for.

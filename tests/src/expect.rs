@@ -30,6 +30,11 @@ impl Expect {
         Self::any().reason(&[reason])
     }
 
+    /// A line about this counter.
+    pub fn counter(name: &str) -> Self {
+        Self::any().with(key::KIND, "counter").with(key::NAME, name)
+    }
+
     /// A drop line with this reason.
     pub fn drop(reason: &str) -> Self {
         Self::any().with(key::KIND, "drop").reason(&[reason])

@@ -11,6 +11,7 @@ pub mod family;
 pub mod firewall;
 pub mod kernel;
 pub mod netns;
+pub mod netstat;
 pub mod program;
 pub mod remedy;
 pub mod require;
@@ -29,11 +30,26 @@ pub use schema::Schema;
 pub use story::Story;
 pub use tracer::Tracer;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long anything may take that should be instant: 20 seconds, or what `WHYDROP_LAB_DEADLINE` says (whole seconds,
 /// for emulated machines).
 pub fn patience() -> Duration {
     let seconds = std::env::var("WHYDROP_LAB_DEADLINE").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(seconds.unwrap_or(20))
+}
+
+/// Waits until something is so; `what` is said if it never is.
+pub fn eventually(what: &str, is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    within(patience(), what, is_so)
+}
+
+/// The same, for what takes a known time.
+pub fn within(time: Duration, what: &str, mut is_so: impl FnMut() -> anyhow::Result<bool>) -> anyhow::Result<()> {
+    let deadline = Instant::now() + time;
+    while !is_so()? {
+        anyhow::ensure!(Instant::now() < deadline, "not within {time:?}: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
 }

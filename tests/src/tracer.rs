@@ -143,6 +143,14 @@ impl Tracer {
         }
     }
 
+    /// Takes the lines that are there, and waits for none.
+    pub fn take_waiting(&mut self) -> Result<()> {
+        while let Ok(line) = self.lines.try_recv() {
+            self.events.push(line.map_err(|line| anyhow::anyhow!("not a line of JSON: {line}"))?);
+        }
+        Ok(())
+    }
+
     /// Ends it as Ctrl-C does and takes everything it still says.
     pub fn stop(self) -> Result<Report> {
         self.signal(libc::SIGINT)?;

@@ -140,6 +140,6 @@ fn the_examples_of_the_page_are_as_the_schema_says() -> Result<()> {
         check(&line)?;
         kinds.insert(line["kind"].as_str().unwrap_or_default().to_owned());
     }
-    assert_eq!(kinds, ["drop", "header", "stats"].map(str::to_owned).into());
+    assert_eq!(kinds, ["counter", "drop", "header", "stats"].map(str::to_owned).into());
     Ok(())
 }

@@ -13,11 +13,13 @@
 //! No stage calls back. Aggregation stands before enrichment, so that only what is printed is explained. Enrichment and
 //! explanation are functions of an event and facts and do no input or output; readers beside the line ([`host`],
 //! [`btf`]) replace the facts as a whole, and [`netfilter`] and [`node`] answer what the line asks about drops: which rule
-//! it was, and which of the node's own settings, routes, sockets, programs or queues.
+//! it was, and which of the node's own settings, routes, sockets, programs or queues. [`counter`] finds drops that no event
+//! shows.
 
 pub mod aggregate;
 pub mod btf;
 pub mod cli;
+pub mod counter;
 pub mod decode;
 pub mod demo;
 pub mod doctor;

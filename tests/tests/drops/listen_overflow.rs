@@ -8,7 +8,7 @@ use tracer_tests::topology::{self, C0_MAC, NEIGHBOUR, S0_MAC};
 use tracer_tests::traffic::Flow;
 use tracer_tests::traffic::frame::{self, ACK, ETHERTYPE_IPV4, Ipv4, Segment};
 use tracer_tests::traffic::raw::Interface;
-use tracer_tests::{Expect, Family, Story, patience, sysctl};
+use tracer_tests::{Expect, Family, Story, eventually, kernel, netstat, patience, sysctl};
 
 const PORT: u16 = 8080;
 /// Nobody's address: a real client would answer what it did not ask for with resets.
@@ -59,6 +59,13 @@ fn the_last_step_of_a_handshake_finds_the_queue_full() -> Result<()> {
     let wanted = Expect::finest(&["TCP_LISTEN_OVERFLOW", "NOT_SPECIFIED"])?.cause("listen_overflow").problem();
     let wanted = wanted.hook("socket").interface("s0").netns(&lab.server)?.flow(&flow);
     story.names(wanted.freed_in(&["tcp_v4_rcv"]), 1)?;
+    // A new attempt is refused without a drop event; the counter has both.
+    wire.send(&in_frame(&Segment { ports: (3005, PORT), ..Segment::default() }))?;
+    let overflows = || netstat::read(&lab.server, "TcpExt", "ListenOverflows");
+    eventually("the attempt is refused", || Ok(overflows()? == 2))?;
     drop(listener);
-    story.end().map(drop)
+    let report = story.end()?;
+    let shown_apart = u64::from(kernel::knows_reason("TCP_LISTEN_OVERFLOW")?);
+    assert_eq!(report.risen(&Expect::counter("TcpExtListenOverflows"))?, 2 - shown_apart);
+    report.ensure_silent(&Expect::counter("TcpExtListenDrops"))
 }

@@ -74,6 +74,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             lines: args.lines,
             command: args.command,
             only,
+            counters: args.filter.counters(),
             ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)

@@ -21,6 +21,7 @@ use std::time::Duration;
 pub use error::DemoError;
 pub use lab::Lab;
 
+use crate::counter::Scope;
 use crate::host::error::{Errno, HostError};
 use crate::load::{Kernel, Programs};
 use crate::pipeline::{self, Signals, Watch};
@@ -56,7 +57,9 @@ pub async fn run(
     pause: Duration,
 ) -> Result<(), DemoError> {
     say(BEFORE)?;
-    let watch = Watch { interval: INTERVAL, namespaces: lab.netns(), ..Watch::default() };
+    // The stories are of drops; counters of the machine's other namespaces are not the demo's.
+    let counters = Scope::Nothing;
+    let watch = Watch { interval: INTERVAL, namespaces: lab.netns(), counters, ..Watch::default() };
     let (tell, shown) = channel();
     let sink = Witness::new(Text::new(BufWriter::new(stdout()), style), tell);
     let narrator = Narrator { lab, shown, end: watch.end.clone(), style, pause };

@@ -6,7 +6,7 @@ use std::io;
 use std::mem::take;
 use std::sync::mpsc::Sender;
 
-use crate::event::{Drop, Header, Stats};
+use crate::event::{Counter, Drop, Header, Stats};
 use crate::sink::{Line, Sink};
 
 /// What was shown.
@@ -49,6 +49,10 @@ impl<S: Sink> Sink for Witness<S> {
         self.inner.line(line)
     }
 
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.inner.counter(counter)
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()?;
         self.tell();
@@ -74,6 +78,9 @@ mod tests {
             Ok(())
         }
         fn line(&mut self, _: &Line<'_>) -> io::Result<()> {
+            Ok(())
+        }
+        fn counter(&mut self, _: &Counter) -> io::Result<()> {
             Ok(())
         }
         fn flush(&mut self) -> io::Result<()> {

@@ -11,6 +11,7 @@ use tracer_common::TotalKey;
 
 use crate::aggregate::{Due, PlaceTally};
 use crate::btf::ReasonNames;
+use crate::counter::{self, CounterHandle};
 use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
 use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
@@ -58,6 +59,7 @@ pub(super) struct Describer {
     /// Names that came with events, by namespace and index: right even for interfaces that are gone.
     interface_names: HashMap<(u32, u32), String>,
     pub(super) answers: Answers,
+    pub(super) counters: CounterHandle,
 }
 
 impl Describer {
@@ -69,13 +71,17 @@ impl Describer {
         if watch.confirm {
             coverage.push(CONFIRM.to_owned());
         }
+        let plan = counter::Plan { scope: watch.counters.clone(), only: watch.only.clone(), all: watch.all };
+        let counters = counter::spawn(host.subscribe(), plan)?;
         let answers = Answers::new(start_netfilter(&host, watch)?, node::spawn(host.subscribe())?);
+        counters.wait_for_first_look(FIRST_READING);
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
             facts: host.facts(),
             host,
             answers,
+            counters,
             clock: Clock::measure(),
             coverage,
             with_stack: watch.stack,
@@ -213,6 +219,11 @@ impl Describer {
         })
     }
 
+    /// Whether this kernel has all of these reasons; an empty name stands for none.
+    pub(super) fn knows_reasons<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> bool {
+        names.into_iter().all(|name| name.is_empty() || self.reasons.code(name).is_some())
+    }
+
     /// A row of the totals.
     pub(super) fn place_total(&self, key: &TotalKey, tally: &PlaceTally) -> PlaceTotal {
         let facts = self.facts();
@@ -287,6 +298,6 @@ fn start_netfilter(host: &HostHandle, watch: &Watch) -> Result<NetfilterHandle, 
     Ok(handle)
 }
 
-fn rfc3339(time: SystemTime) -> String {
+pub(super) fn rfc3339(time: SystemTime) -> String {
     humantime::format_rfc3339_nanos(time).to_string()
 }

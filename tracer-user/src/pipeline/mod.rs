@@ -4,6 +4,7 @@
 
 mod answers;
 mod child;
+mod counters;
 mod describe;
 mod error;
 mod signals;
@@ -21,6 +22,7 @@ use tokio::sync::Notify;
 use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
+use crate::counter::Scope;
 use crate::host::Netns;
 use crate::load::{Kernel, Programs};
 use crate::sink::Sink;
@@ -37,6 +39,9 @@ const POLL: Duration = Duration::from_millis(50);
 
 /// Batches of events read in a drain: together more than the largest ring buffer holds.
 const MOST_TURNS: usize = 64;
+
+/// How long the last look at the counters may take.
+const LAST_LOOK: Duration = Duration::from_secs(2);
 
 /// What `whydrop watch` was asked for.
 #[derive(Clone, Debug)]
@@ -55,6 +60,8 @@ pub struct Watch {
     pub command: Vec<OsString>,
     /// Drops come from these network namespaces only (inodes); from all, if empty.
     pub only: Vec<u32>,
+    /// Which counters may be told of.
+    pub counters: Scope,
     /// Network namespaces that nothing leads to but this process, with what to call them.
     pub namespaces: Vec<Netns>,
     /// Notified, it ends the run.
@@ -75,6 +82,7 @@ impl Default for Watch {
             lines: 1000,
             command: Vec::new(),
             only: Vec::new(),
+            counters: Scope::All,
             namespaces: Vec::new(),
             end: Arc::default(),
         }
@@ -119,6 +127,7 @@ pub async fn run(
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
             (case, finding) = line.stages.describer.answers.next() => line.stages.answered(case, finding)?,
+            rise = line.stages.describer.counters.next() => line.stages.counters.add([rise]),
             _ = poll.tick() => {}
             () = line.source.filling() => {}
             // More is waiting: go on at once, but let the others have their turn.
@@ -162,6 +171,7 @@ impl Pipeline {
         self.source.turn()?;
         self.drain()?;
         self.stages.refresh();
+        self.stages.print_counters()?;
         self.stats(false)
     }
 
@@ -184,8 +194,11 @@ impl Pipeline {
 
     /// Detaches, takes what is left, waits for the answers that lines wait for, and says the final counts.
     async fn finish(&mut self) -> Result<(), PipelineError> {
+        self.stages.describer.counters.look_last();
         self.source.stop()?;
         self.drain()?;
+        let rises = self.stages.describer.counters.rest(LAST_LOOK).await;
+        self.stages.counters.add(rises);
         let deadline = Instant::now() + answers::PATIENCE;
         while self.stages.has_waiting() {
             match timeout_at(deadline, self.stages.describer.answers.next()).await {
@@ -193,6 +206,7 @@ impl Pipeline {
                 Err(_) => self.stages.print_waiting(Duration::ZERO)?,
             }
         }
+        self.stages.print_counters()?;
         self.stats(true)
     }
 

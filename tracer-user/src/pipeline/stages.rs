@@ -11,6 +11,7 @@ use crate::inquiry::Case;
 use crate::sink::{self, Sink};
 
 use super::answers::Finding;
+use super::counters::Counters;
 use super::describe::{Describer, Known};
 use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
@@ -20,6 +21,7 @@ pub(super) struct Stages {
     pub(super) totals: Totals,
     pub(super) describer: Describer,
     pub(super) sink: Box<dyn Sink>,
+    pub(super) counters: Counters,
     waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
@@ -39,6 +41,7 @@ impl Stages {
             totals: Totals::default(),
             describer,
             sink,
+            counters: Counters::default(),
             waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,

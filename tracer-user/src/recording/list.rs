@@ -199,7 +199,7 @@ impl ByCause {
             let to = if explained.first == explained.last { String::new() } else { time_of_day(&explained.last) };
             let to = if to.is_empty() { to } else { format!(" to {to}") };
             out.push_str(&entry(explained.packets, &explained.explanation, style));
-            let _ = writeln!(out, "  when:  {from}{to}, in {}", place_of(&explained.netns));
+            let _ = writeln!(out, "  when:  {from}{to}, in {}", place_of(None, &explained.netns));
         }
         if let Some(rest) = self.explanations.get(MOST_SHOWN..).filter(|rest| !rest.is_empty()) {
             let _ = writeln!(out, "{} other explanations: -o json shows them all.", rest.len());

@@ -11,7 +11,7 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::line::Line;
-use crate::event::{Cause, Confidence, Drop, Explanation, Header, Netns, Stats};
+use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, Stats};
 use crate::sink::{self, Sink};
 
 /// What the files are called in `/proc/PID/fd`.
@@ -47,20 +47,22 @@ impl Recorder {
         Self { inner, gathered: HashMap::new(), others: 0, files }
     }
 
-    fn gather(&mut self, drop: &Drop) {
-        let key = (drop.netns.inode, drop.explanation.summary.clone());
+    fn gather(&mut self, time: &str, count: u64, netns: &Netns, explanation: &Explanation) {
+        if self.files.is_none() {
+            return;
+        }
+        let key = (netns.inode, explanation.summary.clone());
         let is_full = self.gathered.len() >= MOST_A_TICK;
         match self.gathered.get_mut(&key) {
             Some(gathered) => {
-                gathered.count += drop.count;
-                gathered.time.clone_from(&drop.time);
-                gathered.explanation.clone_from(&drop.explanation);
+                gathered.count += count;
+                time.clone_into(&mut gathered.time);
+                gathered.explanation.clone_from(explanation);
             }
-            None if is_full => self.others += drop.count,
+            None if is_full => self.others += count,
             None => {
-                let (time, count) = (drop.time.clone(), drop.count);
-                let (netns, explanation) = (drop.netns.clone(), drop.explanation.clone());
-                self.gathered.insert(key, Gathered { time, count, netns, explanation });
+                let (netns, explanation) = (netns.clone(), explanation.clone());
+                self.gathered.insert(key, Gathered { time: time.to_owned(), count, netns, explanation });
             }
         }
     }
@@ -99,10 +101,14 @@ impl Sink for Recorder {
     }
 
     fn line(&mut self, line: &sink::Line<'_>) -> io::Result<()> {
-        if self.files.is_some() {
-            self.gather(line.drop);
-        }
+        let drop = line.drop;
+        self.gather(&drop.time, drop.count, &drop.netns, &drop.explanation);
         self.inner.line(line)
+    }
+
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.gather(&counter.time, counter.delta, &counter.netns, &counter.explanation);
+        self.inner.counter(counter)
     }
 
     fn flush(&mut self) -> io::Result<()> {

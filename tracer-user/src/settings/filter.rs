@@ -10,6 +10,7 @@ use tracer_common::{
 use super::error::shortened;
 use super::{SettingsError, Subnet};
 use crate::btf::ReasonNames;
+use crate::counter::Scope;
 
 /// What the user asks for; values of one flag are alternatives, different flags must all hold.
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -33,6 +34,20 @@ pub struct FilterArgs {
     /// Drop reason, as the REASON column shows it: NETFILTER_DROP
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
     pub reason: Vec<String>,
+}
+
+impl FilterArgs {
+    /// Which counters may be told of: they have no addresses, ports or reasons.
+    pub fn counters(&self) -> Scope {
+        let of_packets = [&self.proto, &self.host, &self.port, &self.reason];
+        if of_packets.iter().any(|values| !values.is_empty()) {
+            Scope::Nothing
+        } else if self.iface.is_empty() {
+            Scope::All
+        } else {
+            Scope::Interfaces(self.iface.clone())
+        }
+    }
 }
 
 /// The same, as the kernel programs compare it.
@@ -200,6 +215,19 @@ mod tests {
         let filter = KernelFilter::new(&args, &no_reasons()).unwrap();
         assert_eq!(filter.dimensions(), 1 << BY_PROTOCOL | 1 << BY_PORT | 1 << BY_SUBNET);
         assert_eq!((filter.keys().count(), filter.subnets().len()), (3, 1));
+    }
+
+    #[test]
+    fn counters_are_told_as_far_as_they_can_be_filtered() {
+        assert_eq!(args(|args| args.netns = vec!["host".into()]).counters(), Scope::All);
+        let with = |proto: &[&str]| {
+            args(|args| {
+                args.iface = vec!["eth0".into()];
+                args.proto = proto.iter().map(|name| (*name).to_owned()).collect();
+            })
+        };
+        assert_eq!(with(&[]).counters(), Scope::Interfaces(vec!["eth0".into()]));
+        assert_eq!(with(&["tcp"]).counters(), Scope::Nothing);
     }
 
     #[test]

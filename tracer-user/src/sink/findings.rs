@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use crate::event::{Drop, Explanation};
+use crate::event::{Counter, Explanation};
 
 use super::style::{Style, printable, thousands};
 
@@ -20,21 +20,33 @@ pub(super) struct Findings {
     /// By namespace and summary: commands to try name the namespace.
     by_summary: HashMap<(u32, String), (u64, Explanation)>,
     others: u64,
+    counted: u64,
 }
 
 impl Findings {
-    pub(super) fn add(&mut self, drop: &Drop) {
-        let explanation = &drop.explanation;
-        let key = (drop.netns.inode, explanation.summary.clone());
+    /// Adds what was said of `count` packets in a namespace.
+    pub(super) fn add(&mut self, netns: u32, count: u64, explanation: &Explanation) {
+        let key = (netns, explanation.summary.clone());
         if let Some((packets, last)) = self.by_summary.get_mut(&key) {
-            *packets += drop.count;
+            *packets += count;
             // The last one knows most: counters have risen since.
             last.clone_from(explanation);
         } else if self.by_summary.len() < MOST_KEPT {
-            self.by_summary.insert(key, (drop.count, explanation.clone()));
+            self.by_summary.insert(key, (count, explanation.clone()));
         } else {
-            self.others += drop.count;
+            self.others += count;
         }
+    }
+
+    /// Adds what was said of a counter.
+    pub(super) fn add_counter(&mut self, counter: &Counter) {
+        self.counted = self.counted.saturating_add(counter.delta);
+        self.add(counter.netns.inode, counter.delta, &counter.explanation);
+    }
+
+    /// Packets that are known by counters only.
+    pub(super) fn counted(&self) -> u64 {
+        self.counted
     }
 
     /// The entries, each line ended.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Line, Sink};
-use crate::event::{Header, Stats};
+use crate::event::{Counter, Header, Stats};
 
 /// Writes JSON lines; `W` should buffer.
 pub struct JsonLines<W> {
@@ -31,6 +31,10 @@ impl<W: Write> Sink for JsonLines<W> {
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
         self.write(line.drop)
+    }
+
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.write(counter)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -11,16 +11,29 @@ use tracer_common::FlowKey;
 use super::findings::Findings;
 use super::style::{Style, thousands};
 use super::summary::summary;
-use super::text::{TITLE, Text, columns};
+use super::text::{TITLE, Text, columns, counter_columns};
 use super::{Line, Sink};
-use crate::event::{Drop, Header, Stats};
+use crate::event::{Counter, Drop, Header, Stats};
 
 /// Rows kept; far more than a screen shows.
 const MOST_ROWS: usize = 200;
 
+/// What has one row.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Key {
+    Flow(FlowKey),
+    /// Namespace, interface (0 for none) and name of a counter.
+    Counter(u32, u32, String),
+}
+
+enum Shown {
+    Drop(Box<Drop>),
+    Counter(Box<Counter>),
+}
+
 struct Row {
-    key: FlowKey,
-    drop: Drop,
+    key: Key,
+    shown: Shown,
     packets: u64,
 }
 
@@ -30,7 +43,7 @@ pub struct Live<W> {
     style: Style,
     /// In the order of their last change.
     rows: Vec<Row>,
-    keys: HashSet<FlowKey>,
+    keys: HashSet<Key>,
     drawn: usize,
     status: String,
     dirty: bool,
@@ -51,6 +64,18 @@ impl<W: Write> Live<W> {
         }
     }
 
+    /// Puts a row at the bottom, in place of the one with this key.
+    fn put(&mut self, row: Row) {
+        if !self.keys.insert(row.key.clone()) {
+            self.rows.retain(|old| old.key != row.key);
+        } else if self.rows.len() >= MOST_ROWS {
+            let oldest = self.rows.remove(0);
+            self.keys.remove(&oldest.key);
+        }
+        self.rows.push(row);
+        self.dirty = true;
+    }
+
     fn draw(&mut self) -> io::Result<()> {
         let (width, height) = screen();
         let shown = self.rows.len().min(height.saturating_sub(3).max(1));
@@ -64,7 +89,11 @@ impl<W: Write> Live<W> {
         }
         let hidden = self.rows.len() - shown;
         for row in self.rows.iter().skip(hidden) {
-            let text = columns(&row.drop, &thousands(row.packets), self.style);
+            let packets = thousands(row.packets);
+            let text = match &row.shown {
+                Shown::Drop(drop) => columns(drop, &packets, self.style),
+                Shown::Counter(counter) => counter_columns(counter, &packets, self.style),
+            };
             writeln!(self.out, "{}", cut(&text, width))?;
             self.drawn += 1;
         }
@@ -83,15 +112,19 @@ impl<W: Write> Sink for Live<W> {
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        if !self.keys.insert(*line.key) {
-            self.rows.retain(|row| row.key != *line.key);
-        } else if self.rows.len() >= MOST_ROWS {
-            let oldest = self.rows.remove(0);
-            self.keys.remove(&oldest.key);
-        }
-        self.rows.push(Row { key: *line.key, drop: line.drop.clone(), packets: line.total.packets });
-        self.findings.add(line.drop);
-        self.dirty = true;
+        let shown = Shown::Drop(Box::new(line.drop.clone()));
+        self.put(Row { key: Key::Flow(*line.key), shown, packets: line.total.packets });
+        self.findings.add(line.drop.netns.inode, line.drop.count, &line.drop.explanation);
+        Ok(())
+    }
+
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        let interface = counter.interface.as_ref().map_or(0, |interface| interface.index);
+        let key = Key::Counter(counter.netns.inode, interface, counter.name.clone());
+        let before = self.rows.iter().find(|row| row.key == key).map_or(0, |row| row.packets);
+        let shown = Shown::Counter(Box::new(counter.clone()));
+        self.put(Row { key, shown, packets: before.saturating_add(counter.delta) });
+        self.findings.add_counter(counter);
         Ok(())
     }
 
@@ -109,7 +142,12 @@ impl<W: Write> Sink for Live<W> {
         if stats.last {
             self.status.clear();
             self.draw()?;
-            write!(self.out, "{}{}", summary(stats, self.style), self.findings.print(self.style))?;
+            write!(
+                self.out,
+                "{}{}",
+                summary(stats, self.findings.counted(), self.style),
+                self.findings.print(self.style)
+            )?;
             return self.out.flush();
         }
         self.draw()

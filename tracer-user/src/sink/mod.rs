@@ -21,7 +21,7 @@ pub use style::{Style, endpoint, place, printable};
 pub(crate) use style::{place_of, thousands};
 pub use text::Text;
 
-use crate::event::{Drop, Header, Stats};
+use crate::event::{Counter, Drop, Header, Stats};
 
 /// Packets of a flow that were dropped since its last line.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,8 @@ pub trait Sink {
     fn header(&mut self, header: &Header) -> io::Result<()>;
     /// Called for each line.
     fn line(&mut self, line: &Line<'_>) -> io::Result<()>;
+    /// Called for each counter that rose.
+    fn counter(&mut self, counter: &Counter) -> io::Result<()>;
     /// Called after each batch of lines: what is buffered should be seen now.
     fn flush(&mut self) -> io::Result<()>;
     /// Called each tick, and at the end with [`Stats::last`] set.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use crate::event::{Drop, Endpoint, Netns, Packet, Severity};
+use crate::event::{Drop, Endpoint, Interface, Netns, Packet, Severity};
 
 /// Whether to colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,24 +84,24 @@ pub fn endpoint(end: &Endpoint) -> String {
 
 /// `s0 in tb-s`, `local in host`.
 pub fn place(drop: &Drop) -> String {
-    let interface = match (&drop.interface.name, drop.interface.index) {
+    place_of(Some(&drop.interface), &drop.netns)
+}
+
+/// The same of anything that has a place; `host` for a whole namespace.
+pub(crate) fn place_of(interface: Option<&Interface>, netns: &Netns) -> String {
+    let interface = interface.map(|interface| match (&interface.name, interface.index) {
         (Some(name), _) => printable(name).into_owned(),
         (None, 0) => "local".into(),
         (None, index) => format!("if{index}"),
+    });
+    let netns = match (&netns.name, netns.inode) {
+        (Some(name), _) => Some(printable(name).into_owned()),
+        (None, 0) => None,
+        (None, inode) => Some(format!("netns {inode}")),
     };
-    if drop.netns.name.is_none() && drop.netns.inode == 0 {
-        return interface;
-    }
-    let netns = place_of(&drop.netns);
-    format!("{interface} in {netns}")
-}
-
-/// What a network namespace is called.
-pub(crate) fn place_of(netns: &Netns) -> String {
-    match (&netns.name, netns.inode) {
-        (Some(name), _) => printable(name).into_owned(),
-        (None, 0) => "an unknown namespace".into(),
-        (None, inode) => format!("netns {inode}"),
+    match (interface, netns) {
+        (Some(interface), Some(netns)) => format!("{interface} in {netns}"),
+        (place, netns) => place.or(netns).unwrap_or_default(),
     }
 }
 

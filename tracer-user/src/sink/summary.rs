@@ -9,9 +9,9 @@ use super::style::{Style, printable, thousands};
 /// Places listed; the rest is one line.
 const MOST_PLACES: usize = 10;
 
-/// The summary, each line ended.
-pub(super) fn summary(stats: &Stats, style: Style) -> String {
-    let mut out = format!("{}\n", style.bold(&headline(stats)));
+/// The summary, each line ended; `counted` packets are known by counters only.
+pub(super) fn summary(stats: &Stats, counted: u64, style: Style) -> String {
+    let mut out = format!("{}\n", style.bold(&headline(stats, counted)));
     for total in stats.totals.iter().take(MOST_PLACES) {
         out.push_str(&place(total));
     }
@@ -19,14 +19,15 @@ pub(super) fn summary(stats: &Stats, style: Style) -> String {
         let packets = rest.iter().map(|total| total.packets).sum();
         let _ = writeln!(out, "{:>12}  at {} other places", thousands(packets), rest.len());
     }
-    for gap in gaps(stats) {
+    for gap in gaps(stats, counted) {
         let _ = writeln!(out, "{gap}");
     }
     out
 }
 
-fn headline(stats: &Stats) -> String {
+fn headline(stats: &Stats, counted: u64) -> String {
     let mut text = match stats.packets {
+        0 if counted > 0 => "No drop event was seen".to_owned(),
         0 => "No packet was dropped".to_owned(),
         1 => "1 packet was dropped".to_owned(),
         packets => format!("{} packets were dropped", thousands(packets)),
@@ -57,8 +58,9 @@ fn place(total: &PlaceTotal) -> String {
 }
 
 /// What is not in the lines above, and why.
-fn gaps(stats: &Stats) -> Vec<String> {
+fn gaps(stats: &Stats, counted: u64) -> Vec<String> {
     let gaps = [
+        (counted, "drops are known by counters only; they are in no other number here"),
         (stats.other_flows, "packets are counted by place only: too many flows at once"),
         (stats.not_shown, "packets had no line of their own: too many lines in one interval"),
         (stats.missed, "drops were not seen: they happened while the CPU was counting another one"),

@@ -6,13 +6,13 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Value, json};
-use whydrop::event::{Drop, Header, Stats};
+use whydrop::event::{Counter, Drop, Header, Stats};
 
 use crate::page;
 
 /// The kinds of lines, each with its schema.
-pub(crate) fn kinds() -> [(&'static str, Value); 3] {
-    [of::<Header>("header"), of::<Drop>("drop"), of::<Stats>("stats")]
+pub(crate) fn kinds() -> [(&'static str, Value); 4] {
+    [of::<Header>("header"), of::<Drop>("drop"), of::<Counter>("counter"), of::<Stats>("stats")]
 }
 
 /// The schema of what is written, not of what could be read.
