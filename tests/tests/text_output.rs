@@ -2,18 +2,20 @@
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use tracer_tests::firewall::{Backend, Chain};
 use tracer_tests::topology::{self, NEIGHBOUR, Pair};
 use tracer_tests::traffic::{Flow, tcp, udp};
-use tracer_tests::{Family, NetNs, tracer};
+use tracer_tests::{Family, NetNs, patience, tracer};
 
 /// Watches until one line was printed, and does `provoke` as soon as it is ready. Everything it said.
 fn watch_one(namespace: &NetNs, provoke: impl FnOnce() -> Result<Flow>) -> Result<(Flow, String)> {
     let inode = namespace.inode()?.to_string();
-    let mut command = tracer::command(["watch", "--netns", &inode, "--count", "1"])?;
+    // Each minute is longer than any patience: what is told within it does not wait for the counts.
+    let arguments = ["watch", "--netns", &inode, "--count", "1", "--interval", "1m"];
+    let mut command = tracer::command(arguments)?;
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let mut stdout = BufReader::new(child.stdout.take().context("no pipe")?);
     let mut said = String::new();
@@ -24,7 +26,7 @@ fn watch_one(namespace: &NetNs, provoke: impl FnOnce() -> Result<Flow>) -> Resul
     stdout.read_to_string(&mut said)?;
     let output = child.wait_with_output()?;
     ensure!(output.status.success(), "{}: {}", output.status, String::from_utf8_lossy(&output.stderr));
-    ensure!(started.elapsed() < Duration::from_secs(1), "told after {:?}: {said}", started.elapsed());
+    ensure!(started.elapsed() < patience(), "told after {:?}: {said}", started.elapsed());
     Ok((flow, said))
 }
 
@@ -36,7 +38,7 @@ fn line_about<'a>(said: &'a str, flow: &Flow) -> Result<&'a str> {
 }
 
 #[test]
-fn a_dropped_connection_is_told_within_a_second() -> Result<()> {
+fn a_dropped_connection_is_told_at_once() -> Result<()> {
     for family in Family::BOTH {
         let lab = topology::pair()?;
         let _rule = Chain::filter(&lab.server, Backend::Nft, family, "INPUT").append("-p tcp --dport 10250 -j DROP")?;

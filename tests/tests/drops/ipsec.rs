@@ -19,7 +19,7 @@ fn policy_blocks_forwarding() -> Result<()> {
         let sent = lab.client.run(|| udp::send(SERVER.port(family, 9999), 1, 20))?;
         // The IPv6 side gives no reason.
         let reason = family.pick("XFRM_POLICY", "NOT_SPECIFIED");
-        let wanted = Expect::drop(reason).hook("forward").interface("r1").netns(&lab.router)?;
+        let wanted = Expect::drop(reason).cause("ipsec").hook("forward").interface("r1").netns(&lab.router)?;
         story.names(wanted.flow(&sent.flow).freed_in(&[family.pick("ip_forward", "ip6_forward")]), 1)?;
     }
     story.end().map(drop)

@@ -71,6 +71,8 @@ words! {
         Checksum = "checksum",
         /// A BPF program decided: tc, XDP, cgroup, socket filter.
         BpfProgram = "bpf_program",
+        /// An IPsec policy refused it, or IPsec could not process it.
+        Ipsec = "ipsec",
         /// A queueing discipline refused it.
         Qdisc = "qdisc",
         /// The network device, its driver or the software queue behind it.

@@ -55,8 +55,10 @@ pub fn wanted(drop: &Observation<'_>) -> Option<Wanted> {
         return Some(Wanted::Rule(at));
     }
     let judged = judge(&Observation { ruling: None, state: None, ..*drop });
-    let topic = (judged.severity == Severity::Problem).then(|| node::topic(judged.explanation.cause, drop)).flatten();
-    topic.map(Wanted::State)
+    let topic = node::topic(judged.explanation.cause, drop)?;
+    // A setting that somebody chose is expected to work, and is named all the same.
+    let is_worth_it = judged.severity == Severity::Problem || topic == Topic::Setting;
+    is_worth_it.then_some(Wanted::State(topic))
 }
 
 /// Judges one drop.

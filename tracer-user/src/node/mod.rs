@@ -9,6 +9,7 @@ pub mod checksum;
 pub mod device;
 pub mod fragment;
 mod handle;
+pub mod ipsec;
 pub mod mtu;
 pub mod neighbour;
 pub mod program;
@@ -18,6 +19,7 @@ pub(crate) mod recent;
 pub mod reverse_path;
 pub mod route;
 mod scene;
+pub mod setting;
 pub mod socket;
 pub mod sysctl;
 
@@ -48,6 +50,10 @@ pub enum Topic {
     Qdisc,
     /// The device, its counters, and the software queue behind it.
     Device,
+    /// A kernel setting that alone decides.
+    Setting,
+    /// The IPsec policies.
+    Ipsec,
     /// Offloads and error counters that explain wrong headers and checksums.
     Checksum,
 }
@@ -93,6 +99,8 @@ pub enum Facts {
     Qdisc(Box<qdisc::Qdisc>),
     Device(Box<device::Device>),
     Checksum(checksum::Checksum),
+    Setting(setting::Settings),
+    Ipsec(ipsec::Policies),
 }
 
 /// What is kept of earlier readings, to compare with and to spare reading again.
@@ -108,6 +116,8 @@ pub struct Memory {
     qdisc: qdisc::Memory,
     device: device::Memory,
     checksum: checksum::Memory,
+    setting: setting::Memory,
+    ipsec: ipsec::Memory,
 }
 
 /// Reads what the question is about.
@@ -122,6 +132,14 @@ fn answer(scene: &mut Scene<'_>, memory: &mut Memory) -> State {
         Topic::Program => program::read(scene, &mut memory.program).map(Facts::Program),
         Topic::Qdisc => qdisc::read(scene, &mut memory.qdisc).map(|read| Facts::Qdisc(Box::new(read))),
         Topic::Device => device::read(scene, &mut memory.device).map(|read| Facts::Device(Box::new(read))),
+        Topic::Setting => setting::read(scene, &mut memory.setting).map(Facts::Setting),
+        Topic::Ipsec => match ipsec::read(scene, &mut memory.ipsec) {
+            // The place alone does not tell a policy from a route.
+            Ok(policies) if policies.decisive.is_none() && scene.question.packet.symbol == "ip6_forward" => {
+                route::read(scene, &mut memory.route).map(|read| Facts::Route(Box::new(read)))
+            }
+            policies => policies.map(Facts::Ipsec),
+        },
         Topic::Checksum => checksum::read(scene, &mut memory.checksum).map(Facts::Checksum),
     };
     let facts = facts.unwrap_or_else(|error| {

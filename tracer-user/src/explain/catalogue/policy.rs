@@ -26,7 +26,7 @@ pub(super) const GROUP: Group = Group {
             usual_cause: "A policy blocks this traffic, or demands encryption and the packet came in the clear",
             severity: Problem,
             severity_why: "an IPsec policy refused a packet that somebody sent",
-            cause: Cause::Unknown,
+            cause: Cause::Ipsec,
             remedy: &[
                 "{ns}ip xfrm policy show",
                 "{ns}ip xfrm state show",

@@ -7,19 +7,22 @@
 mod checksum;
 mod device;
 mod fragment;
+mod ipsec;
 mod mtu;
 mod neighbour;
 mod program;
 mod qdisc;
 mod reverse_path;
 mod route;
+mod setting;
 mod socket;
 
 pub(super) use reverse_path::way_back;
 
+use super::location::NOT_SPECIFIED;
 use super::observation::Observation;
 use crate::event::{Cause, Explanation};
-use crate::node::{Facts, State, Topic};
+use crate::node::{Facts, State, Topic, setting::decides};
 
 /// What is to be read about a drop that was judged so; `None` if nothing would tell more.
 pub(super) fn topic(cause: Cause, drop: &Observation<'_>) -> Option<Topic> {
@@ -28,7 +31,12 @@ pub(super) fn topic(cause: Cause, drop: &Observation<'_>) -> Option<Topic> {
         || drop.symbol().contains("frag_expire")
         || drop.symbol() == "ip_expire"
         || fragments.contains(&drop.symbol());
+    // The kernel has no reason for an IPsec policy that refuses to forward IPv6 (`ip6_forward`, net/ipv6/ip6_output.c, 6.18).
+    let is_ipsec = drop.reason == Some(NOT_SPECIFIED) && drop.symbol() == "ip6_forward";
     Some(match cause {
+        _ if drop.reason.is_some_and(decides) => Topic::Setting,
+        _ if is_ipsec => Topic::Ipsec,
+        Cause::Ipsec => Topic::Ipsec,
         Cause::Mtu | Cause::Checksum if is_fragment => Topic::Fragment,
         Cause::Checksum if drop.symbol().starts_with("vxlan_") => Topic::Device,
         Cause::ReversePath => Topic::ReversePath,
@@ -57,6 +65,8 @@ pub(super) fn refine(explanation: &mut Explanation, state: &State, drop: &Observ
         Facts::Program(facts) => program::refine(explanation, facts, drop),
         Facts::Qdisc(facts) => qdisc::refine(explanation, facts, drop),
         Facts::Device(facts) => device::refine(explanation, facts, drop),
+        Facts::Setting(facts) => setting::refine(explanation, facts, drop),
+        Facts::Ipsec(facts) => ipsec::refine(explanation, facts, drop),
         Facts::Checksum(facts) => checksum::refine(explanation, facts, drop),
     }
     let open = explanation.unknown.take().into_iter().chain(state.unknown.iter().cloned()).collect::<Vec<_>>();
