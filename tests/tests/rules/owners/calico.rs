@@ -95,7 +95,7 @@ fn a_source_that_is_not_the_pods_own() -> Result<()> {
         let _loose = sysctl::set(&scene.lab.router, "net/ipv4/conf/all/rp_filter", "0")?;
         let spoofed = scene.filled("%nobody%");
         // Without the wait for another one with this address.
-        let nodad = family.pick("", "nodad");
+        let nodad = scene.family.pick("", "nodad");
         let gateway = scene.filled("%router2%");
         scene.lab.server.exec(&format!(
             "ip addr add {spoofed} dev s0 {nodad}; ip route replace default via {gateway} dev s0 src {spoofed}"
