@@ -1,12 +1,7 @@
 //! Where a reader stands: the question, what is known of the host, and the way into the packet's namespace.
 
-use std::time::{Duration, Instant};
-
 use super::Question;
 use crate::host::{self, HostError, Netns, enter};
-
-/// How long entering a namespace may take: on a busy machine a thread may not run for some hundred milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// One question being answered.
 #[derive(Debug)]
@@ -24,7 +19,7 @@ impl Scene<'_> {
     /// Why it can't be entered, or that it is gone and another one has its number.
     pub fn inside<T: Send>(&self, work: impl Fn() -> T + Sync) -> Result<T, HostError> {
         let Question { netns, netns_cookie, .. } = self.question;
-        visit(netns, || {
+        enter::one(netns, || {
             enter::check(netns.inode, *netns_cookie)?;
             Ok(work())
         })
@@ -35,7 +30,7 @@ impl Scene<'_> {
     /// # Errors
     /// Why it can't be entered.
     pub fn inside_of<T: Send>(&self, netns: &Netns, work: impl Fn() -> T + Sync) -> Result<T, HostError> {
-        visit(netns, || Ok(work()))
+        enter::one(netns, || Ok(work()))
     }
 
     /// Takes a value, or notes why there is none.
@@ -47,9 +42,4 @@ impl Scene<'_> {
     pub fn interface_name(&self, index: u32) -> Option<&str> {
         self.host.interface(self.question.netns.inode, index).map(|interface| interface.name.as_str())
     }
-}
-
-fn visit<T: Send>(netns: &Netns, work: impl Fn() -> Result<T, HostError> + Sync) -> Result<T, HostError> {
-    let done = enter::each(&[netns], Instant::now() + PATIENCE, |_| work()).pop();
-    done.map_or(Err(HostError::ThreadFailed), |(_, done)| done)
 }

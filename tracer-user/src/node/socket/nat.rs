@@ -49,10 +49,7 @@ impl Cache {
         destination: SocketAddr,
     ) -> Option<(u32, Lead)> {
         namespaces.iter().take_while(|_| Instant::now() < deadline).find_map(|netns| {
-            let ruleset = self.0.get(netns.inode, || {
-                let read = enter::each(&[netns], deadline, |_| Ok(Arc::new(live::ruleset()))).pop();
-                read.and_then(|(_, ruleset)| ruleset.ok())
-            })?;
+            let ruleset = self.0.get(netns.inode, || enter::one(netns, || Ok(Arc::new(live::ruleset()))).ok())?;
             lead(&ruleset, protocol, destination).map(|lead| (netns.inode, lead))
         })
     }
