@@ -1,6 +1,10 @@
 //! Where a reader stands: the question, what is known of the host, and the way into the packet's namespace.
 
+use std::hash::Hash;
+
 use super::Question;
+use super::recent::{self, Recent};
+use crate::host::clock::monotonic;
 use crate::host::{self, HostError, Netns, enter};
 
 /// One question being answered.
@@ -10,9 +14,28 @@ pub struct Scene<'a> {
     pub host: &'a host::Facts,
     /// What could not be read so far, and why: readers add to it.
     pub unknown: Vec<String>,
+    /// When it was dropped, or where that is not known, when answering began: `CLOCK_MONOTONIC`, ns.
+    pub(super) time: u64,
 }
 
-impl Scene<'_> {
+impl<'a> Scene<'a> {
+    pub fn new(question: &'a Question, host: &'a host::Facts) -> Self {
+        let time = if question.time == 0 { monotonic() } else { question.time };
+        Self { question, host, unknown: Vec::new(), time }
+    }
+
+    /// What was read after the drop; without time for that, what was read before it, which is noted.
+    pub(super) fn recent<K: Hash + Eq, V: Clone>(
+        &mut self,
+        recent: &mut Recent<K, V>,
+        what: &str,
+        key: K,
+        read: impl FnOnce(&mut Self) -> V,
+    ) -> Option<V> {
+        let read = recent.get(key, self.time, || read(self));
+        recent::note(what, read, &mut self.unknown)
+    }
+
     /// Does something inside the packet's namespace, on a thread of its own.
     ///
     /// # Errors

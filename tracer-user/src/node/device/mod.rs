@@ -75,9 +75,9 @@ const fn index(packet: &Packet) -> Option<u32> {
 }
 
 /// Who has a tun or tap device open; `None` for other devices.
-pub(super) fn holders(scene: &Scene<'_>, link: &Link, memory: &mut HolderMemory) -> Option<Holders> {
+pub(super) fn holders(scene: &mut Scene<'_>, link: &Link, memory: &mut HolderMemory) -> Option<Holders> {
     let is_one = link.kind.as_deref() == Some("tun");
-    is_one.then(|| memory.find(&link.name, scene.question.netns.inode))
+    if is_one { memory.find(scene, &link.name) } else { None }
 }
 
 /// The device and, where it has no carrier, its other end.

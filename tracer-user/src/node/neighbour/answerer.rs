@@ -65,11 +65,18 @@ impl Answerer {
 ///
 /// # Errors
 /// Why its namespace cannot be entered.
-pub(super) fn read(scene: &Scene<'_>, memory: &mut Memory, peer: Peer, asked: IpAddr) -> Result<Answerer, HostError> {
+pub(super) fn read(
+    scene: &mut Scene<'_>,
+    memory: &mut Memory,
+    peer: Peer,
+    asked: IpAddr,
+) -> Result<Option<Answerer>, HostError> {
     let (netns, index) = (peer.netns.inode, peer.interface.index);
-    let (addresses, arp_ignore) = memory.0.get((netns, index, asked.is_ipv6()), || {
-        scene.inside_of(&peer.netns, || (list(asked), arp_ignore(asked, &peer.interface.name)))
-    })?;
+    let read =
+        |scene: &mut Scene<'_>| scene.inside_of(&peer.netns, || (list(asked), arp_ignore(asked, &peer.interface.name)));
+    let key = (netns, index, asked.is_ipv6());
+    let Some(read) = scene.recent(&mut memory.0, "the addresses of the other end", key, read) else { return Ok(None) };
+    let (addresses, arp_ignore) = read?;
     let addresses = addresses.map_err(|error| HostError::Interfaces { netns, error })?;
     let holder = addresses.iter().find(|found| found.address == asked).map(|found| Holder {
         device: found.device,
@@ -77,7 +84,7 @@ pub(super) fn read(scene: &Scene<'_>, memory: &mut Memory, peer: Peer, asked: Ip
         is_host_scope: found.is_host_scope,
     });
     let own = addresses.iter().filter(|found| found.device == index).map(|found| found.address);
-    Ok(Answerer { addresses: own.take(MOST_ADDRESSES).collect(), peer, holder, arp_ignore })
+    Ok(Some(Answerer { addresses: own.take(MOST_ADDRESSES).collect(), peer, holder, arp_ignore }))
 }
 
 #[derive(Clone, Debug)]

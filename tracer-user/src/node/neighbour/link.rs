@@ -69,14 +69,15 @@ pub fn name(index: u32) -> String {
 }
 
 /// The other end of `ours`, if it is a veth and its namespace can be seen.
-pub(in crate::node) fn peer(scene: &Scene<'_>, memory: &mut Memory, ours: &Interface) -> Option<Peer> {
+pub(in crate::node) fn peer(scene: &mut Scene<'_>, memory: &mut Memory, ours: &Interface) -> Option<Peer> {
     let theirs = ours.link.filter(|_| ours.kind.as_deref() == Some("veth"))?;
     let Memory { namespaces, peers } = memory;
-    peers.get((scene.question.netns.inode, ours.index), || find(scene, namespaces, ours, theirs))
+    let key = (scene.question.netns.inode, ours.index);
+    scene.recent(peers, "the other end of the link", key, |scene| find(scene, namespaces, ours, theirs)).flatten()
 }
 
 fn find(
-    scene: &Scene<'_>,
+    scene: &mut Scene<'_>,
     namespaces: &mut Recent<(u32, i32), Option<u32>>,
     ours: &Interface,
     theirs: Link,
@@ -85,8 +86,8 @@ fn find(
         None => scene.question.netns.clone(),
         Some(id) => {
             let key = (scene.question.netns.inode, id);
-            let inode = namespaces.get(key, || namespace_of(scene, id));
-            scene.host.netns(inode?)?.clone()
+            let inode = scene.recent(namespaces, "whose the other end is", key, |scene| namespace_of(scene, id));
+            scene.host.netns(inode.flatten()?)?.clone()
         }
     };
     let interface = scene.inside_of(&netns, || link(theirs.index)).ok()?.ok()??;

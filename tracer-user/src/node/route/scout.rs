@@ -71,7 +71,10 @@ fn forwarding(
     let mut forwarding = scene.note("whether the interface forwards", read)?;
     let is_host = scene.host.host().is_some_and(|host| host.inode == scene.question.netns.inode);
     if is_host && !forwarding.is_on(is_ipv6) {
-        forwarding.find_files(|name| memory.files.get(name.to_owned(), || sysctl::set_by(name)));
+        forwarding.find_files(|name| {
+            let read = |_: &mut Scene<'_>| sysctl::set_by(name);
+            scene.recent(&mut memory.files, "what sets it at boot", name.to_owned(), read).flatten()
+        });
     }
     Some(forwarding)
 }
@@ -140,8 +143,8 @@ fn describe(scene: &Scene<'_>, came_in_by: u32, next: Found) -> Next {
 /// Rules and tables, as they were read lately or now. A second look has a reading of its own, which is newer.
 fn read_tables(scene: &mut Scene<'_>, memory: &mut Memory, is_ipv6: bool, is_second: bool) -> Option<Arc<Tables>> {
     let key = (scene.question.netns.inode, is_ipv6, is_second);
-    let read = || scene.inside(|| kernel::tables(is_ipv6).map(Arc::new));
-    let tables = memory.tables.get(key, read);
+    let read = |scene: &mut Scene<'_>| scene.inside(|| kernel::tables(is_ipv6).map(Arc::new));
+    let tables = scene.recent(&mut memory.tables, "rules and routes", key, read)?;
     let tables = scene.note("rules and routes", tables)?;
     scene.note("rules and routes", tables)
 }

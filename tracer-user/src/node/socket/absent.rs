@@ -69,7 +69,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent,
     };
     let port = destination.port();
     let here = scene.inside(|| at_port(protocol, port))?;
-    let listeners = memory.listeners.get(scene, protocol);
+    let listeners = super::listeners(scene, memory, protocol);
     let listeners = scene.note("the sockets of its namespace can't be listed", listeners).unwrap_or_default();
     let here = scene.note("the sockets at its port can't be listed", here);
     let is_listed = here.is_some();
