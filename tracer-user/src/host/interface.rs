@@ -48,6 +48,11 @@ impl Interface {
     pub fn is_up(&self) -> bool {
         self.flags & libc::IFF_UP as u32 != 0
     }
+
+    /// Whether there is a carrier: a cable, a peer, a program.
+    pub fn has_carrier(&self) -> bool {
+        self.flags & libc::IFF_LOWER_UP as u32 != 0
+    }
 }
 
 /// All interfaces of one namespace at one moment.

@@ -146,7 +146,7 @@ mod tests {
         let interface = Interface { index: 12, name: "s0".into(), ..Interface::default() };
         let netns = Netns { inode: 5, name: NetnsName::Named("pod".into()), doors: Vec::new() };
         Answerer {
-            peer: Peer { netns, interface },
+            peer: Peer { netns, interface, is_here: false },
             holder: Some(Holder { device: holder, is_usable: true, is_host_scope: false }),
             addresses: Vec::new(),
             arp_ignore: vec![("net.ipv4.conf.all.arp_ignore".into(), value), ("net.ipv4.conf.s0.arp_ignore".into(), 0)],

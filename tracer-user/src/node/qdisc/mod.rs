@@ -12,7 +12,8 @@ mod rise;
 pub use message::{Counters, Queue};
 pub use options::{Limit, Options};
 
-use super::device::{self, HolderMemory, Holders, Link, Peer};
+use super::device::{self, HolderMemory, Holders, Link};
+use super::neighbour::link::{self, Peer};
 use super::{Packet, Scene};
 use crate::host::HostError;
 
@@ -36,6 +37,7 @@ pub struct Qdisc {
 pub(super) struct Memory {
     lists: rise::Memory,
     holders: HolderMemory,
+    links: link::Memory,
 }
 
 /// Reads the queues of the device that the packet was on.
@@ -44,7 +46,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Qdisc, 
     let device = (scene.question.netns.inode, interface);
     let lists = rise::read(scene, &mut memory.lists, device)?;
     let (queues, classes) = lists.map_or((Ok(Vec::new()), Ok(Vec::new())), |lists| (lists.queues, lists.classes));
-    let (link, peer) = device::link_and_peer(scene, interface)?;
+    let (link, peer) = device::link_and_peer(scene, &mut memory.links, interface)?;
     let idle = link.as_ref().filter(|link| !link.has_carrier);
     let holders = idle.and_then(|link| device::holders(scene, link, &mut memory.holders));
     Ok(Qdisc {

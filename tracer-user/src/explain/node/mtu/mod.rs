@@ -92,13 +92,8 @@ fn down(explanation: &mut Explanation, device: &Interface, peer: &Peer, fits: Op
     let name = quoted(&peer.interface.name);
     explanation.remedy = vec![
         command(drop, &format!("ip -d link show dev {}", quoted(&device.name))),
-        entered(peer, &format!("ip link set dev {name} up")),
+        peer.command(&format!("ip link set dev {name} up")),
     ];
-}
-
-/// A complete command for the other end's namespace.
-fn entered(peer: &Peer, command: &str) -> String {
-    peer.netns.entry_command().map_or_else(|| command.to_owned(), |at| format!("{at} {command}"))
 }
 
 /// The two ends of a virtual link differ.
@@ -117,17 +112,16 @@ fn other_end(explanation: &mut Explanation, state: &Mtu, device: &Interface, pee
     );
     explanation.confidence = Confidence::Certain;
     let set = |name: &str, mtu: u32| format!("ip link set dev {} mtu {mtu}", quoted(name));
-    let there = |text: &str| entered(peer, text);
     let mut remedy = vec![
         command(drop, &format!("ip -d link show dev {}", quoted(&device.name))),
-        there(&format!("ip -d link show dev {}", quoted(&peer.interface.name))),
+        peer.command(&format!("ip -d link show dev {}", quoted(&peer.interface.name))),
     ];
     if ours > theirs {
-        remedy.push(there(&set(&peer.interface.name, ours)));
+        remedy.push(peer.command(&set(&peer.interface.name, ours)));
         remedy.push(command(drop, &set(&device.name, theirs)));
     } else {
         // The sender is beyond our own MTU too: a large packet that was not made for this link.
-        remedy.push(there(&set(&peer.interface.name, length)));
+        remedy.push(peer.command(&set(&peer.interface.name, length)));
     }
     explanation.remedy = remedy;
 }

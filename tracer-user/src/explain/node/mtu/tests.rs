@@ -105,7 +105,7 @@ fn a_tunnel_is_not_made_wider_than_what_carries_it() {
 #[test]
 fn both_ends_of_a_virtual_link_are_named() {
     let netns = Netns { inode: 9, name: NetnsName::Named("pod".into()), doors: vec!["/run/netns/pod".into()] };
-    let peer = Peer { netns, interface: interface(2, "eth0", 1280, Some("veth")) };
+    let peer = Peer { netns, interface: interface(2, "eth0", 1280, Some("veth")), is_here: false };
     let state = Mtu { device: Some(interface(21, "r2", 1500, Some("veth"))), peer: Some(peer), ..forwarded() };
     let differ = told(&state, "NOT_SPECIFIED", "__dev_forward_skb2", "10.99.2.2");
     assert_eq!(
@@ -123,6 +123,7 @@ fn the_other_end_of_a_virtual_link_is_down() {
     let netns = Netns { inode: 9, name: NetnsName::Named("pod".into()), doors: vec!["/run/netns/pod".into()] };
     let veth = |flags, mtu| Peer {
         netns: netns.clone(),
+        is_here: false,
         interface: Interface { flags, mtu, ..interface(2, "eth0", 0, Some("veth")) },
     };
     let at = |length, peer| Mtu {
