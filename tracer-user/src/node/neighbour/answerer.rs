@@ -4,22 +4,18 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-
-use super::hop::family;
 use super::link::Peer;
 use crate::host::HostError;
 use crate::host::error::NetlinkError;
-use crate::host::rtnetlink;
 use crate::node::recent::Recent;
+use crate::node::route::{self, Address};
 use crate::node::{Scene, sysctl};
 
 /// Addresses of the other end that are kept.
 const MOST_ADDRESSES: usize = 4;
 
 /// The addresses of a namespace in a family, and its `arp_ignore` settings.
-type Reading = (Result<Vec<Found>, NetlinkError>, Vec<(String, u32)>);
+type Reading = (Result<Vec<Address>, NetlinkError>, Vec<(String, u32)>);
 
 /// What was read a moment ago, by namespace, interface and whether it is IPv6.
 #[derive(Debug, Default)]
@@ -72,57 +68,20 @@ pub(super) fn read(
     asked: IpAddr,
 ) -> Result<Option<Answerer>, HostError> {
     let (netns, index) = (peer.netns.inode, peer.interface.index);
-    let read =
-        |scene: &mut Scene<'_>| scene.inside_of(&peer.netns, || (list(asked), arp_ignore(asked, &peer.interface.name)));
+    let read = |scene: &mut Scene<'_>| {
+        scene.inside_of(&peer.netns, || (route::addresses(asked.is_ipv6()), arp_ignore(asked, &peer.interface.name)))
+    };
     let key = (netns, index, asked.is_ipv6());
     let Some(read) = scene.recent(&mut memory.0, "the addresses of the other end", key, read) else { return Ok(None) };
     let (addresses, arp_ignore) = read?;
     let addresses = addresses.map_err(|error| HostError::Interfaces { netns, error })?;
-    let holder = addresses.iter().find(|found| found.address == asked).map(|found| Holder {
+    let holder = addresses.iter().find(|found| found.prefix.address == asked).map(|found| Holder {
         device: found.device,
         is_usable: found.is_usable,
         is_host_scope: found.is_host_scope,
     });
-    let own = addresses.iter().filter(|found| found.device == index).map(|found| found.address);
+    let own = addresses.iter().filter(|found| found.device == index).map(|found| found.prefix.address);
     Ok(Some(Answerer { addresses: own.take(MOST_ADDRESSES).collect(), peer, holder, arp_ignore }))
-}
-
-#[derive(Clone, Debug)]
-struct Found {
-    address: IpAddr,
-    device: u32,
-    is_usable: bool,
-    is_host_scope: bool,
-}
-
-fn list(asked: IpAddr) -> Result<Vec<Found>, NetlinkError> {
-    let mut request = AddressMessage::default();
-    request.header.family = family(asked);
-    let list = rtnetlink::dump(&RouteNetlinkMessage::GetAddress(request))?;
-    Ok(list.iter().filter_map(found).collect())
-}
-
-fn found(message: &RouteNetlinkMessage) -> Option<Found> {
-    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
-    let (mut address, mut local, mut flags) = (None, None, AddressFlags::empty());
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Address(found) => address = Some(*found),
-            AddressAttribute::Local(found) => local = Some(*found),
-            AddressAttribute::Flags(found) => flags = *found,
-            _ => {}
-        }
-    }
-    // On a point-to-point link the first one is the other end's.
-    let address = local.or(address)?;
-    let is_unsure = flags.contains(AddressFlags::Dadfailed)
-        || (flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic));
-    Some(Found {
-        address,
-        device: message.header.index,
-        is_usable: !is_unsure,
-        is_host_scope: u8::from(message.header.scope) == libc::RT_SCOPE_HOST,
-    })
 }
 
 fn arp_ignore(asked: IpAddr, interface: &str) -> Vec<(String, u32)> {

@@ -8,18 +8,16 @@ pub mod answerer;
 pub mod hop;
 pub mod link;
 pub mod table;
-mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use answerer::Answerer;
 use hop::NextHop;
-use netlink_packet_route::route::RouteMessage;
 use table::{Asking, Counts, Entry, Table};
 
 use super::recent::Recent;
-use super::{Packet, Scene, sysctl};
+use super::{Packet, Scene, route, sysctl};
 use crate::host::error::NetlinkError;
 use crate::host::{HostError, Interface};
 
@@ -71,7 +69,7 @@ pub(super) struct Memory {
     /// By namespace, family and device.
     limits: Recent<(u32, bool, u32), Answer<Limits>>,
     /// IPv6 routes, by namespace.
-    routes: Recent<u32, Answer<Arc<Vec<RouteMessage>>>>,
+    routes: Recent<u32, Answer<Arc<Vec<route::Entry>>>>,
     /// By family: IPv4, IPv6.
     table_fulls: [Option<u64>; 2],
 }

@@ -13,7 +13,6 @@ mod rule;
 mod setting;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -4,7 +4,7 @@ use super::{counts, entry, looks, questions, state};
 use crate::event::{Confidence, Explanation, Sysctl};
 use crate::explain::node::command;
 use crate::explain::{Observation, quoted};
-use crate::host::{Interface, Netns};
+use crate::host::Interface;
 use crate::node::neighbour::answerer::Answerer;
 use crate::node::neighbour::hop::NextHop;
 use crate::node::neighbour::{Lookup, Neighbours};
