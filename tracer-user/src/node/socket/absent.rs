@@ -179,22 +179,7 @@ mod tests {
     use super::*;
 
     fn socket(local: &str) -> Socket {
-        Socket {
-            protocol: TCP,
-            local: local.parse().unwrap(),
-            peer: None,
-            interface: 0,
-            listens: true,
-            ipv6_only: false,
-            uid: 0,
-            inode: 1,
-            cookie: 1,
-            receive_queue: 0,
-            send_queue: 128,
-            memory: None,
-            cgroup: None,
-            mark: None,
-        }
+        Socket::listening(TCP, local.parse().unwrap())
     }
 
     #[test]
