@@ -126,3 +126,45 @@ fn a_tunnel_can_be_as_wide_as_its_way_allows() -> Result<()> {
     fits(&lab.client, far)?;
     story.end().map(drop)
 }
+
+/// Of two ends with one index the kernel notices a lost carrier up to a second late (`linkwatch_urgent_event`, 6.18). Until
+/// then a virtual link takes packets for an end that is down, and drops them itself.
+#[test]
+fn the_other_end_is_down() -> Result<()> {
+    let lab = topology::pair()?;
+    let there = lab.server.name();
+    let peer = format!("peer name s9 index 77 address 02:77:00:00:09:09 netns {there}");
+    ip(
+        &lab.client,
+        &format!("link add c9 index 77 type veth {peer}\nlink set c9 up\naddress add 10.99.9.1/24 dev c9"),
+    )?;
+    ip(&lab.client, "address add fd99:9::1/64 dev c9 nodad")?;
+    let mut story = Story::of(&lab.client)?;
+    for (family, address) in [(Family::V4, "10.99.9.2"), (Family::V6, "fd99:9::2")] {
+        let to: std::net::IpAddr = address.parse()?;
+        let length = family.pick("24", "64 nodad");
+        let length = length.split_once(' ').unwrap_or((length, ""));
+        ip(&lab.client, &format!("neigh replace {to} lladdr 02:77:00:00:09:09 dev c9 nud permanent"))?;
+        ip(&lab.server, &format!("link set s9 up\naddress replace {to}/{} dev s9 {}", length.0, length.1))?;
+        let mut port = 100;
+        loop {
+            port += 1;
+            ensure!(port < 150, "each time the carrier was gone before the packet came");
+            // The first one is noticed at once, the next one not.
+            ip(&lab.server, "link set s9 down\nlink set s9 up\nlink set s9 down")?;
+            let sent = lab.client.run(|| udp::send((to, port).into(), 1, 20))?;
+            let wanted = Expect::any().with(key::KIND, "drop").with_any(key::REASON, ["NOT_SPECIFIED", "QDISC_DROP"]);
+            let event = story.names(wanted.cause("device").netns(&lab.client)?.flow(&sent.flow), 1)?;
+            ensure!(event.text(key::SUMMARY).contains(&format!("s9 in {there}")), "{event}");
+            ensure!(event.text(key::SUMMARY).ends_with(" is down"), "{event}");
+            remedy::apply(&event, "ip link set dev s9 up", &lab.server)?;
+            if event.text(key::SYMBOL).contains("dev_forward") {
+                ensure!(event.text(key::SUMMARY).starts_with("the other end of c9"), "{event}");
+                break;
+            }
+        }
+        ip(&lab.server, &format!("address replace {to}/{} dev s9 {}", length.0, length.1))?;
+        story.control(udp::deliver(&lab.client, &lab.server, (to, CONTROL_PORT).into())?);
+    }
+    story.end().map(drop)
+}

@@ -16,8 +16,10 @@ use tokio::time::timeout_at;
 use super::baseline::{Baseline, Change};
 use super::look::{Look, Wanted, look};
 use super::{Listening, Rise, Scope, What, link};
+use crate::host::clock::monotonic;
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns, enter};
+use crate::node::recent;
 use crate::node::socket::owner;
 
 /// Rounds are at least so far apart, and at least [`COST`] times the processor time of the last.
@@ -235,7 +237,8 @@ impl Watcher {
         }
         let began = Instant::now();
         let inodes: Vec<u32> = listening.suspects.iter().map(|listener| listener.inode).collect();
-        let owners = self.owners.owners(netns.inode, &inodes);
+        let read = self.owners.owners(netns.inode, monotonic(), &inodes);
+        let owners = recent::note("whose program it is", read, &mut listening.unknown).unwrap_or_default();
         self.searched += began.elapsed();
         for listener in &mut listening.suspects {
             listener.owner = owners.get(listener.inode).cloned();

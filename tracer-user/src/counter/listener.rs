@@ -120,22 +120,9 @@ pub(super) mod tests {
     use super::*;
 
     pub(in super::super) fn socket(cookie: u64, port: u16, queue: u32, backlog: u32, drops: u32) -> diag::Socket {
-        diag::Socket {
-            protocol: diag::TCP,
-            local: ([0, 0, 0, 0], port).into(),
-            peer: None,
-            interface: 0,
-            listens: true,
-            ipv6_only: false,
-            uid: 0,
-            inode: 1,
-            cookie,
-            receive_queue: queue,
-            send_queue: backlog,
-            memory: Some(diag::Memory { drops, ..diag::Memory::default() }),
-            cgroup: None,
-            mark: None,
-        }
+        let memory = Some(diag::Memory { drops, ..diag::Memory::default() });
+        let listening = diag::Socket::listening(diag::TCP, ([0, 0, 0, 0], port).into());
+        diag::Socket { cookie, receive_queue: queue, send_queue: backlog, memory, ..listening }
     }
 
     fn reading(sockets: Vec<diag::Socket>) -> Reading {

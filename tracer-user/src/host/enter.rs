@@ -20,7 +20,8 @@ const OWN: &str = "/proc/thread-self/ns/net";
 /// Runs `work` in each of `targets` in turn and gives its result with the namespace's inode.
 ///
 /// Entering needs CAP_SYS_ADMIN (and CAP_SYS_PTRACE for a door in `/proc`), except for the namespace we are in.
-/// Targets that are not begun by `deadline` have no result.
+/// Targets that are not begun by `deadline` have no result; the first is always begun, so that on a busy machine, where the
+/// thread comes late, each batch still gets on.
 pub fn each<T, W>(targets: &[&Netns], deadline: Instant, work: W) -> Vec<(u32, Result<T, HostError>)>
 where
     T: Send,
@@ -29,14 +30,24 @@ where
     let all = |error: &HostError| targets.iter().map(|netns| (netns.inode, Err(error.clone()))).collect();
     thread::scope(|scope| {
         let visit = || {
-            let in_time = targets.iter().take_while(|_| Instant::now() < deadline);
-            in_time.map(|netns| (netns.inode, enter(netns).and_then(|()| work(netns)))).collect()
+            let in_time = targets.iter().enumerate().take_while(|(at, _)| *at == 0 || Instant::now() < deadline);
+            in_time.map(|(_, netns)| (netns.inode, enter(netns).and_then(|()| work(netns)))).collect()
         };
         match thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, visit) {
             Ok(thread) => thread.join().unwrap_or_else(|_| all(&HostError::ThreadFailed)),
             Err(error) => all(&HostError::Thread { errno: Errno::of(&error) }),
         }
     })
+}
+
+/// Runs `work` in `netns`. There is no deadline: work that was begun cannot be broken off, and not to begin it because the
+/// machine is busy would make a reading fail for nothing.
+///
+/// # Errors
+/// Why it can't be entered, or what the work failed with.
+pub fn one<T: Send>(netns: &Netns, work: impl Fn() -> Result<T, HostError> + Sync) -> Result<T, HostError> {
+    let done = each(&[netns], Instant::now(), |_| work()).pop();
+    done.map_or(Err(HostError::ThreadFailed), |(_, done)| done)
 }
 
 /// Moves the calling thread into `netns`; on an error it is where it was.
@@ -142,10 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_begun_after_the_deadline_and_a_panic_is_an_error() {
+    fn only_the_first_is_begun_after_the_deadline_and_a_panic_is_an_error() {
         let own = link(Path::new(OWN)).unwrap().unwrap();
-        assert!(each(&[&netns(own, "")], Instant::now(), |_| Ok(())).is_empty());
+        let own_twice = [&netns(own, ""), &netns(own, "")];
+        assert_eq!(each(&own_twice, Instant::now(), |_| Ok(())), [(own, Ok(()))]);
+        assert_eq!(each(&own_twice, soon(), |_| Ok(())).len(), 2);
         let failed = each(&[&netns(own, "")], soon(), |_| -> Result<(), HostError> { panic!("expected by the test") });
         assert_eq!(failed, [(own, Err(HostError::ThreadFailed))]);
+        assert_eq!(one(&netns(own, ""), || Ok(1)), Ok(1));
+        assert_eq!(one(&netns(7, "/dev/null"), || Ok(1)), Err(HostError::Gone { netns: 7 }));
     }
 }

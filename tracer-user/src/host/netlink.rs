@@ -149,6 +149,33 @@ fn take(mut datagram: &[u8], sequence: u32, answer: &mut Dump) -> Result<bool, N
     Ok(false)
 }
 
+/// An attribute, rounded up to four bytes; values here are short.
+pub(crate) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(4 + value.len());
+    bytes.extend((4 + value.len() as u16).to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend(value);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+/// Shows a message with some bytes changed, and cut off, many times over.
+#[cfg(test)]
+pub(crate) fn noise(good: &[u8], mut look: impl FnMut(&[u8])) {
+    let mut state = 7u64;
+    for round in 0..50_000 {
+        let mut bytes = good.to_vec();
+        for byte in &mut bytes {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            if state >> 60 == 0 {
+                *byte = (state >> 33) as u8;
+            }
+        }
+        bytes.truncate(round % (good.len() + 1));
+        look(&bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,17 +228,9 @@ mod tests {
         for cut in 1..good.len() {
             assert_eq!(take(&good[..cut], 1, &mut empty()), Err(NetlinkError::Malformed), "cut at {cut}");
         }
-        let mut state = 1u64;
-        for _ in 0..50_000 {
-            let mut bytes = good.clone();
-            for byte in &mut bytes {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                if state >> 60 == 0 {
-                    *byte = (state >> 33) as u8;
-                }
-            }
-            let _ = take(&bytes, 1, &mut empty());
-        }
+        noise(&good, |bytes| {
+            let _ = take(bytes, 1, &mut empty());
+        });
     }
 
     #[test]

@@ -21,7 +21,7 @@ use super::conntrack::Connections;
 use super::ruling::{Ruling, rule_count};
 use super::suspect::{Proof, Suspect};
 use super::{Question, Spot};
-use crate::host::{Netns, enter};
+use crate::host::enter;
 use crate::inquiry::{Answer, Answers};
 
 /// How long a flow is traced: a client's third SYN comes 3 s after the first (RFC 6298).
@@ -86,11 +86,11 @@ impl Confirmer {
 
 /// What the kernel says of the flow; `None` if it had no drop to speak of.
 fn confirmed(question: &Question) -> Option<Ruling> {
-    let work = |netns: &Netns| {
-        enter::check(netns.inode, question.netns_cookie)?;
+    let work = || {
+        enter::check(question.netns.inode, question.netns_cookie)?;
         Ok(trace(question))
     };
-    match enter::each(&[&question.netns], Instant::now() + TRACED, work).pop()?.1 {
+    match enter::one(&question.netns, work) {
         Ok(Ok(ruling)) => ruling,
         Ok(Err(error)) => {
             tracing::warn!("no trace in network namespace {}: {error}", question.netns.inode);

@@ -22,8 +22,6 @@ use crate::inquiry::{Answer, Answers, Inquiry, QUEUE, channel};
 const TICK: Duration = Duration::from_secs(1);
 /// Namespaces whose ruleset is kept.
 const MOST_NAMESPACES: usize = 512;
-/// How long entering a namespace may take.
-const PATIENCE: Duration = Duration::from_millis(500);
 /// How long the thread waits for the first names at its start.
 const FIRST_NAMES: Duration = Duration::from_secs(2);
 
@@ -131,16 +129,13 @@ impl Reader {
     /// Reads the ruleset of one namespace that has come.
     fn read_new(&mut self) {
         let Some(netns) = self.new.pop_front() else { return };
-        let read = |_: &Netns| {
+        let read = || {
             let mut namespace = Namespace::default();
             namespace.prime();
             Ok(namespace)
         };
-        let namespace = match enter::each(&[&netns], Instant::now() + PATIENCE, read).pop() {
-            Some((_, Ok(namespace))) => namespace,
-            // Not to be tried each second: a question will try again.
-            _ => Namespace::default(),
-        };
+        // Not to be tried each second where it fails: a question will try again.
+        let namespace = enter::one(&netns, read).unwrap_or_default();
         self.namespaces.entry(netns.inode).or_insert(namespace);
     }
 
@@ -169,11 +164,7 @@ impl Reader {
 fn rulings(namespace: &mut Namespace, questions: &[Question]) -> Vec<Ruling> {
     let Some(netns) = questions.first().map(|question| &question.netns) else { return Vec::new() };
     let namespace = Mutex::new(namespace);
-    let work = |_: &Netns| Ok(namespace.lock().unwrap_or_else(PoisonError::into_inner).answer(questions));
+    let work = || Ok(namespace.lock().unwrap_or_else(PoisonError::into_inner).answer(questions));
     let unreadable = |error: &HostError| questions.iter().map(|_| Ruling::unreadable(error.to_string())).collect();
-    match enter::each(&[netns], Instant::now() + PATIENCE, work).into_iter().next() {
-        Some((_, Ok(rulings))) => rulings,
-        Some((_, Err(error))) => unreadable(&error),
-        None => unreadable(&HostError::ThreadFailed),
-    }
+    enter::one(netns, work).unwrap_or_else(|error| unreadable(&error))
 }

@@ -91,7 +91,9 @@ impl Namespace {
             let mut ruling = Ruling { suspects, rules, read: at, unknown, conntrack: pressure, connections };
             ruling.weigh();
             let translators = || translators.iter().filter_map(|place| translator(&ruleset, *place, &world)).collect();
-            ruling.connections = connections_of(&mut self.conntrack, question, &ruling, translators);
+            let mut open = Vec::new();
+            ruling.connections = connections_of(&mut self.conntrack, question, &ruling, &mut open, translators);
+            ruling.unknown.append(&mut open);
             ruling
         };
         questions.iter().map(rule).collect()
@@ -136,6 +138,7 @@ fn connections_of(
     memory: &mut Memory,
     question: &Question,
     ruling: &Ruling,
+    unknown: &mut Vec<String>,
     translators: impl FnOnce() -> Vec<Translator>,
 ) -> Connections {
     let is_invalid = ruling.suspects.first().is_some_and(|first| first.needs_invalid);
@@ -143,7 +146,7 @@ fn connections_of(
         (Some(spot), _) if is_invalid => conntrack::invalid(&spot.packet),
         // Rules whose counters stood still did not do it, if something else can have.
         (_, Some(pressure)) if ruling.is_without_rule() && question.backend != Some(Backend::Nft) => {
-            memory.of_core(question, &pressure, translators)
+            memory.of_core(question, &pressure, unknown, translators)
         }
         _ => Connections::None,
     }

@@ -33,7 +33,7 @@ fn run(facts: &watch::Receiver<Arc<host::Facts>>, asked: &Receiver<Question>, pu
     let mut memory = Memory::default();
     for question in asked {
         let host = Arc::clone(&facts.borrow());
-        let mut scene = Scene { question: &question, host: &host, unknown: Vec::new() };
+        let mut scene = Scene::new(&question, &host);
         let state = answer(&mut scene, &mut memory);
         if publish.send(Answer { case: question.case, finding: Arc::new(state) }).is_err() {
             return;

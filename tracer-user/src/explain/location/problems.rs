@@ -135,6 +135,17 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        reasons: &[NOT_SPECIFIED],
+        locations: "__dev_forward_skb2 __dev_forward_skb",
+        only: "ARP and neighbour discovery",
+        when: |drop| drop.is_arp() || drop.is_neighbour_discovery(),
+        says: "the other end of {interface} is down, so it could not take the question for the next hop's address",
+        cause: Some(Cause::Device),
+        severity: Some((Problem, "the other end of a virtual link is down, so nothing gets through")),
+        remedy: Some(&["{ns}ip -d link show dev {interface}", "bring the other end up, in the namespace where it is"]),
+        ..ROW
+    },
+    Place {
         reasons: &[NOT_SPECIFIED, "PKT_TOO_BIG"],
         locations: "__dev_forward_skb2 __dev_forward_skb veth_xmit veth_forward_skb bpf_dev_redirect",
         says: "it does not fit through the other end of {interface}, whose MTU is smaller",

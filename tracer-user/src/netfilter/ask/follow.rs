@@ -1,6 +1,6 @@
 //! What each hook on a packet's way does with it.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use thiserror::Error;
 use tracer_netfilter::evaluate::walk;
@@ -16,9 +16,6 @@ use super::super::suspect::{Proof, Suspect, text_at};
 use super::Spec;
 use super::way::Way;
 use crate::host::{HostError, Netns, enter};
-
-/// How long reading a ruleset may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Why a packet can't be followed.
 #[derive(Debug, Error)]
@@ -85,11 +82,7 @@ pub struct Step {
 /// # Errors
 /// [`AskError`] if the rules or the way can't be read, or the packet can't come that way.
 pub fn ask(netns: &Netns, spec: &Spec, hook: Option<Hook>, verbose: bool) -> Result<Answer, AskError> {
-    let work = |_: &Netns| Ok(follow(spec, hook, verbose));
-    match enter::each(&[netns], Instant::now() + PATIENCE, work).into_iter().next() {
-        Some((_, result)) => result?,
-        None => Err(HostError::ThreadFailed.into()),
-    }
+    enter::one(netns, || Ok(follow(spec, hook, verbose)))?
 }
 
 fn follow(spec: &Spec, only: Option<Hook>, verbose: bool) -> Result<Answer, AskError> {

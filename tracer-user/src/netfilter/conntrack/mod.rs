@@ -22,7 +22,7 @@ pub use table::{Creator, Table, Target, Timeouts};
 pub use translation::{Becomes, Ports, Translation, Translator, Used};
 
 use super::Question;
-use crate::node::recent::Recent;
+use crate::node::recent::{self, Recent};
 
 /// How long one look into the table may take.
 const PATIENCE: Duration = Duration::from_millis(100);
@@ -67,23 +67,34 @@ impl Memory {
         &mut self,
         question: &Question,
         pressure: &Pressure,
+        unknown: &mut Vec<String>,
         rules: impl FnOnce() -> Vec<Translator>,
     ) -> Connections {
         let [spot] = &*question.spots else { return Connections::None };
         match spot.hook {
             Hook::Prerouting | Hook::Output if pressure.is_full() => {
-                Connections::Full(self.tables.get((), || table::read().map(Arc::new)))
+                let read = self.tables.get((), question.time, || table::read().map(Arc::new));
+                Connections::Full(recent::note(TABLE, read, unknown).unwrap_or_else(unread))
             }
             Hook::Postrouting | Hook::Input if pressure.insert_failed > 0 => {
                 let ports = &mut self.ports;
                 let used = |answers: Answers, range: Ports| {
-                    ports.get((answers, range), || translation::used(&answers, range).map(Arc::new))
+                    let read = || translation::used(&answers, range).map(Arc::new);
+                    let read = ports.get((answers, range), question.time, read);
+                    recent::note(TABLE, read, unknown).unwrap_or_else(unread)
                 };
                 Translation::of(&spot.packet, rules, used).map_or(Connections::None, Connections::Clash)
             }
             _ => Connections::None,
         }
     }
+}
+
+/// What is noted of a reading that could not be made again.
+const TABLE: &str = "what is in the connection table";
+
+fn unread<T>() -> Result<T, String> {
+    Err("it was not read again yet, to spare the CPU".to_owned())
 }
 
 /// Why connection tracking calls the packet invalid.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::host::netns::link;
+use crate::node::Scene;
 use crate::node::recent::Recent;
 
 /// How long the search may take.
@@ -36,8 +37,9 @@ pub struct Holder {
 pub(in crate::node) struct Memory(Recent<(u32, String), Holders>);
 
 impl Memory {
-    pub(super) fn find(&mut self, name: &str, netns: u32) -> Holders {
-        self.0.get((netns, name.to_owned()), || find(name, netns))
+    pub(super) fn find(&mut self, scene: &mut Scene<'_>, name: &str) -> Option<Holders> {
+        let netns = scene.question.netns.inode;
+        scene.recent(&mut self.0, "who has the device open", (netns, name.to_owned()), |_| find(name, netns))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::host::error::NetlinkError;
-use crate::host::rtnetlink;
+use crate::host::{Interface, interface, rtnetlink};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     BridgePortState, InfoBridge, InfoBridgePort, InfoData, InfoPortData, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo,
@@ -104,6 +104,12 @@ pub struct Vxlan {
 }
 
 impl Link {
+    /// What ties it to its other end.
+    pub(in crate::node) fn interface(&self) -> Interface {
+        let link = self.link.map(|index| interface::Link { index, nsid: self.link_netns });
+        Interface { index: self.index, name: self.name.clone(), kind: self.kind.clone(), link, ..Interface::default() }
+    }
+
     /// Whether packets can leave by it.
     pub const fn works(&self) -> bool {
         self.is_up && self.has_carrier && !self.is_dormant

@@ -9,7 +9,6 @@ mod frame;
 mod holder;
 mod link;
 mod overlay;
-mod peer;
 
 pub use backlog::{Backlog, Cpu};
 pub use bridge::{Bridge, Entry};
@@ -18,8 +17,8 @@ pub(super) use holder::Memory as HolderMemory;
 pub use holder::{Holder, Holders};
 pub use link::{Counters, FORWARDING, Link, Port, Vxlan};
 pub use overlay::Overlay;
-pub use peer::Peer;
 
+use super::neighbour::link::{self as ends, Peer};
 use super::recent::Recent;
 use super::{Packet, Scene};
 use crate::host::HostError;
@@ -43,6 +42,7 @@ pub struct Device {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     holders: holder::Memory,
+    links: ends::Memory,
     overlays: Recent<u32, Result<Vec<Link>, HostError>>,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Device,
     let cpu = packet.dropped.as_deref().map(|dropped| dropped.event.cpu);
     let mut device = Device { frame, ..Device::default() };
     if let Some(index) = index(packet) {
-        (device.link, device.peer) = link_and_peer(scene, index)?;
+        (device.link, device.peer) = link_and_peer(scene, &mut memory.links, index)?;
     }
     if symbol == "enqueue_to_backlog" || reason == "CPU_BACKLOG" {
         device.backlog = Some(backlog::read(scene, cpu, device.link.as_ref())?);
@@ -75,15 +75,20 @@ const fn index(packet: &Packet) -> Option<u32> {
 }
 
 /// Who has a tun or tap device open; `None` for other devices.
-pub(super) fn holders(scene: &Scene<'_>, link: &Link, memory: &mut HolderMemory) -> Option<Holders> {
+pub(super) fn holders(scene: &mut Scene<'_>, link: &Link, memory: &mut HolderMemory) -> Option<Holders> {
     let is_one = link.kind.as_deref() == Some("tun");
-    is_one.then(|| memory.find(&link.name, scene.question.netns.inode))
+    if is_one { memory.find(scene, &link.name) } else { None }
 }
 
 /// The device and, where it has no carrier, its other end.
-pub(super) fn link_and_peer(scene: &mut Scene<'_>, index: u32) -> Result<(Option<Link>, Option<Peer>), HostError> {
+pub(super) fn link_and_peer(
+    scene: &mut Scene<'_>,
+    memory: &mut ends::Memory,
+    index: u32,
+) -> Result<(Option<Link>, Option<Peer>), HostError> {
     let read = scene.inside(|| Link::read(index))?;
     let link = scene.note("the device cannot be read", read).flatten();
-    let peer = link.as_ref().filter(|link| link.is_up && !link.works()).and_then(|link| peer::read(scene, link));
+    let idle = link.as_ref().filter(|link| link.is_up && !link.works());
+    let peer = idle.and_then(|link| ends::peer(scene, memory, &link.interface()));
     Ok((link, peer))
 }

@@ -24,13 +24,14 @@ pub struct Overlay {
 
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory, device: &Device) -> Result<Option<Overlay>, HostError> {
     let netns = scene.question.netns.inode;
-    let devices = memory.overlays.get(netns, || {
+    let devices = scene.recent(&mut memory.overlays, "the VXLAN devices", netns, |scene| {
         let links = scene.inside(Link::read_all)?;
         let mut links = scene.note("the devices of the namespace cannot be listed", links).unwrap_or_default();
         links.retain(|link| link.vxlan.is_some());
         links.truncate(MOST);
         Ok(links)
-    })?;
+    });
+    let Some(devices) = devices.transpose()? else { return Ok(None) };
     let sender = device.link.as_ref().filter(|link| link.vxlan.is_some()).map(|link| link.index);
     let nodes = match (sender, device.frame.destination) {
         (Some(index), Some(address)) => {

@@ -4,22 +4,18 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_route::RouteNetlinkMessage;
-use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-
-use super::hop::family;
 use super::link::Peer;
 use crate::host::HostError;
 use crate::host::error::NetlinkError;
-use crate::host::rtnetlink;
 use crate::node::recent::Recent;
+use crate::node::route::{self, Address};
 use crate::node::{Scene, sysctl};
 
 /// Addresses of the other end that are kept.
 const MOST_ADDRESSES: usize = 4;
 
 /// The addresses of a namespace in a family, and its `arp_ignore` settings.
-type Reading = (Result<Vec<Found>, NetlinkError>, Vec<(String, u32)>);
+type Reading = (Result<Vec<Address>, NetlinkError>, Vec<(String, u32)>);
 
 /// What was read a moment ago, by namespace, interface and whether it is IPv6.
 #[derive(Debug, Default)]
@@ -65,57 +61,27 @@ impl Answerer {
 ///
 /// # Errors
 /// Why its namespace cannot be entered.
-pub(super) fn read(scene: &Scene<'_>, memory: &mut Memory, peer: Peer, asked: IpAddr) -> Result<Answerer, HostError> {
+pub(super) fn read(
+    scene: &mut Scene<'_>,
+    memory: &mut Memory,
+    peer: Peer,
+    asked: IpAddr,
+) -> Result<Option<Answerer>, HostError> {
     let (netns, index) = (peer.netns.inode, peer.interface.index);
-    let (addresses, arp_ignore) = memory.0.get((netns, index, asked.is_ipv6()), || {
-        scene.inside_of(&peer.netns, || (list(asked), arp_ignore(asked, &peer.interface.name)))
-    })?;
+    let read = |scene: &mut Scene<'_>| {
+        scene.inside_of(&peer.netns, || (route::addresses(asked.is_ipv6()), arp_ignore(asked, &peer.interface.name)))
+    };
+    let key = (netns, index, asked.is_ipv6());
+    let Some(read) = scene.recent(&mut memory.0, "the addresses of the other end", key, read) else { return Ok(None) };
+    let (addresses, arp_ignore) = read?;
     let addresses = addresses.map_err(|error| HostError::Interfaces { netns, error })?;
-    let holder = addresses.iter().find(|found| found.address == asked).map(|found| Holder {
+    let holder = addresses.iter().find(|found| found.prefix.address == asked).map(|found| Holder {
         device: found.device,
         is_usable: found.is_usable,
         is_host_scope: found.is_host_scope,
     });
-    let own = addresses.iter().filter(|found| found.device == index).map(|found| found.address);
-    Ok(Answerer { addresses: own.take(MOST_ADDRESSES).collect(), peer, holder, arp_ignore })
-}
-
-#[derive(Clone, Debug)]
-struct Found {
-    address: IpAddr,
-    device: u32,
-    is_usable: bool,
-    is_host_scope: bool,
-}
-
-fn list(asked: IpAddr) -> Result<Vec<Found>, NetlinkError> {
-    let mut request = AddressMessage::default();
-    request.header.family = family(asked);
-    let list = rtnetlink::dump(&RouteNetlinkMessage::GetAddress(request))?;
-    Ok(list.iter().filter_map(found).collect())
-}
-
-fn found(message: &RouteNetlinkMessage) -> Option<Found> {
-    let RouteNetlinkMessage::NewAddress(message) = message else { return None };
-    let (mut address, mut local, mut flags) = (None, None, AddressFlags::empty());
-    for attribute in &message.attributes {
-        match attribute {
-            AddressAttribute::Address(found) => address = Some(*found),
-            AddressAttribute::Local(found) => local = Some(*found),
-            AddressAttribute::Flags(found) => flags = *found,
-            _ => {}
-        }
-    }
-    // On a point-to-point link the first one is the other end's.
-    let address = local.or(address)?;
-    let is_unsure = flags.contains(AddressFlags::Dadfailed)
-        || (flags.contains(AddressFlags::Tentative) && !flags.contains(AddressFlags::Optimistic));
-    Some(Found {
-        address,
-        device: message.header.index,
-        is_usable: !is_unsure,
-        is_host_scope: u8::from(message.header.scope) == libc::RT_SCOPE_HOST,
-    })
+    let own = addresses.iter().filter(|found| found.device == index).map(|found| found.prefix.address);
+    Ok(Some(Answerer { addresses: own.take(MOST_ADDRESSES).collect(), peer, holder, arp_ignore }))
 }
 
 fn arp_ignore(asked: IpAddr, interface: &str) -> Vec<(String, u32)> {
@@ -139,7 +105,7 @@ mod tests {
         let interface = Interface { index: 12, name: "s0".into(), ..Interface::default() };
         let netns = Netns { inode: 5, name: NetnsName::Named("pod".into()), doors: Vec::new() };
         Answerer {
-            peer: Peer { netns, interface },
+            peer: Peer { netns, interface, is_here: false },
             holder: Some(Holder { device: holder, is_usable: true, is_host_scope: false }),
             addresses: Vec::new(),
             arp_ignore: vec![("net.ipv4.conf.all.arp_ignore".into(), value), ("net.ipv4.conf.s0.arp_ignore".into(), 0)],

@@ -4,9 +4,8 @@
 //! interface there points back: indices repeat from pod to pod.
 
 use std::ffi::CStr;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
@@ -14,7 +13,7 @@ use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 
 use crate::host::error::NetlinkError;
 use crate::host::interface::Link;
-use crate::host::{Interface, Netns, interface, netlink, rtnetlink};
+use crate::host::{Interface, Netns, enter, interface, netlink, rtnetlink};
 use crate::node::Scene;
 use crate::node::recent::Recent;
 
@@ -26,12 +25,23 @@ const MOST_NAMESPACES: usize = 1024;
 pub struct Peer {
     pub netns: Netns,
     pub interface: Interface,
+    /// It is in the same namespace.
+    pub is_here: bool,
 }
 
 impl Peer {
-    /// The interface and where it is: `eth0 in cni-1234`.
+    /// The interface and where it is, if that is elsewhere: `eth0 in cni-1234`.
     pub fn place(&self) -> String {
-        format!("{} in {}", self.interface.name, self.netns.name)
+        if self.is_here {
+            self.interface.name.clone()
+        } else {
+            format!("{} in {}", self.interface.name, self.netns.name)
+        }
+    }
+
+    /// A complete command: with the namespace of this end entered.
+    pub fn command(&self, text: &str) -> String {
+        self.netns.entry_command().map_or_else(|| text.to_owned(), |entry| format!("{entry} {text}"))
     }
 }
 
@@ -69,49 +79,45 @@ pub fn name(index: u32) -> String {
 }
 
 /// The other end of `ours`, if it is a veth and its namespace can be seen.
-pub(in crate::node) fn peer(scene: &Scene<'_>, memory: &mut Memory, ours: &Interface) -> Option<Peer> {
+pub(in crate::node) fn peer(scene: &mut Scene<'_>, memory: &mut Memory, ours: &Interface) -> Option<Peer> {
     let theirs = ours.link.filter(|_| ours.kind.as_deref() == Some("veth"))?;
     let Memory { namespaces, peers } = memory;
-    peers.get((scene.question.netns.inode, ours.index), || find(scene, namespaces, ours, theirs))
+    let key = (scene.question.netns.inode, ours.index);
+    scene.recent(peers, "the other end of the link", key, |scene| find(scene, namespaces, ours.index, theirs)).flatten()
 }
 
 fn find(
-    scene: &Scene<'_>,
+    scene: &mut Scene<'_>,
     namespaces: &mut Recent<(u32, i32), Option<u32>>,
-    ours: &Interface,
+    ours: u32,
     theirs: Link,
 ) -> Option<Peer> {
+    let (own, facts) = (&scene.question.netns, scene.host);
     let netns = match theirs.nsid {
-        None => scene.question.netns.clone(),
+        None => own,
         Some(id) => {
-            let key = (scene.question.netns.inode, id);
-            let inode = namespaces.get(key, || namespace_of(scene, id));
-            scene.host.netns(inode?)?.clone()
+            let read = |scene: &mut Scene<'_>| namespace_of(scene, id, ours, theirs.index);
+            let inode = scene.recent(namespaces, "whose the other end is", (own.inode, id), read);
+            facts.netns(inode.flatten()?)?
         }
     };
-    let interface = scene.inside_of(&netns, || link(theirs.index)).ok()?.ok()??;
-    let points_back = interface.link.is_some_and(|link| link.index == ours.index);
-    points_back.then_some(Peer { netns, interface })
+    let interface = scene.inside_of(netns, || link(theirs.index)).ok()?.ok()??;
+    let points_back = interface.link.is_some_and(|link| link.index == ours);
+    points_back.then(|| Peer { netns: netns.clone(), interface, is_here: netns.inode == own.inode })
 }
 
-/// The namespace that the packet's namespace knows by this id.
-fn namespace_of(scene: &Scene<'_>, id: i32) -> Option<u32> {
+/// The namespace that the packet's namespace knows by this id; one where an interface is known that could be the other end
+/// is looked at first.
+fn namespace_of(scene: &Scene<'_>, id: i32, ours: u32, theirs: u32) -> Option<u32> {
     let own = scene.question.netns.inode;
-    let others: Vec<&Netns> =
-        scene.host.namespaces().filter(|netns| netns.inode != own).take(MOST_NAMESPACES).collect();
-    scene
-        .inside(|| others.iter().find(|netns| open(netns).and_then(|door| id_of(&door)) == Some(id)))
-        .ok()
-        .flatten()
-        .map(|netns| netns.inode)
-}
-
-fn open(netns: &Netns) -> Option<File> {
-    netns.doors.iter().find_map(|door| {
-        // Not to hang on a FIFO that took the place of a mount.
-        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(door).ok()?;
-        file.metadata().is_ok_and(|found| found.ino() == u64::from(netns.inode)).then_some(file)
-    })
+    let mut others: Vec<&Netns> = scene.host.namespaces().filter(|netns| netns.inode != own).collect();
+    others.sort_by_key(|netns| {
+        let there = scene.host.interface(netns.inode, theirs).and_then(|interface| interface.link);
+        (there.is_none_or(|back| back.index != ours), netns.inode)
+    });
+    others.truncate(MOST_NAMESPACES);
+    let is_it = |netns: &&&Netns| enter::open(netns).ok().and_then(|door| id_of(&door)) == Some(id);
+    scene.inside(|| others.iter().find(is_it).map(|netns| netns.inode)).ok().flatten()
 }
 
 /// By which id the calling thread's namespace knows another.

@@ -8,18 +8,16 @@ pub mod answerer;
 pub mod hop;
 pub mod link;
 pub mod table;
-mod text;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use answerer::Answerer;
 use hop::NextHop;
-use netlink_packet_route::route::RouteMessage;
 use table::{Asking, Counts, Entry, Table};
 
 use super::recent::Recent;
-use super::{Packet, Scene, sysctl};
+use super::{Packet, Scene, route, sysctl};
 use crate::host::error::NetlinkError;
 use crate::host::{HostError, Interface};
 
@@ -58,6 +56,9 @@ type Answer<T> = Result<Result<T, NetlinkError>, HostError>;
 /// A family's table, and how the device asks.
 type Limits = (Option<Table>, Option<Asking>);
 
+const ENTRIES: &str = "the neighbour entries";
+const LIMITS: &str = "the limits of the neighbour table";
+
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
@@ -68,7 +69,7 @@ pub(super) struct Memory {
     /// By namespace, family and device.
     limits: Recent<(u32, bool, u32), Answer<Limits>>,
     /// IPv6 routes, by namespace.
-    routes: Recent<u32, Answer<Arc<Vec<RouteMessage>>>>,
+    routes: Recent<u32, Answer<Arc<Vec<route::Entry>>>>,
     /// By family: IPv4, IPv6.
     table_fulls: [Option<u64>; 2],
 }
@@ -102,7 +103,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Neighbo
     };
     if let Some(peer) = facts.device.as_ref().and_then(|device| link::peer(scene, &mut memory.links, device)) {
         let answerer = answerer::read(scene, &mut memory.answerers, peer, look.hop.address);
-        facts.answerer = scene.note("the other end of the link", answerer);
+        facts.answerer = scene.note("the other end of the link", answerer).flatten();
     }
     facts.hop = Some(look.hop);
     Ok(facts)
@@ -128,7 +129,7 @@ fn look(hop: NextHop) -> Look {
 }
 
 /// The gateway that failed where the route leads to one that answers: IPv6 turns to another one by itself.
-fn another(scene: &Scene<'_>, memory: &mut Memory, look: &Look, counts: Option<&Counts>) -> Option<Look> {
+fn another(scene: &mut Scene<'_>, memory: &mut Memory, look: &Look, counts: Option<&Counts>) -> Option<Look> {
     let packet = &scene.question.packet;
     let destination = packet.destination.filter(IpAddr::is_ipv6)?;
     let answers = matches!(&look.entry, Ok(Some(entry)) if !entry.is_unanswered());
@@ -138,7 +139,8 @@ fn another(scene: &Scene<'_>, memory: &mut Memory, look: &Look, counts: Option<&
     if failed.is_empty() {
         return None;
     }
-    let routes = memory.routes.get(scene.question.netns.inode, || scene.inside(hop::ipv6_routes)).ok()?.ok()?;
+    let read = |scene: &mut Scene<'_>| scene.inside(hop::ipv6_routes);
+    let routes = scene.recent(&mut memory.routes, "the IPv6 routes", scene.question.netns.inode, read)?.ok()?.ok()?;
     let found = scene.inside(|| {
         let mut hops = failed.iter().filter_map(|via| hop::by_gateway(&routes, destination, left_by, *via));
         // Of two it is not known which one it was.
@@ -149,11 +151,12 @@ fn another(scene: &Scene<'_>, memory: &mut Memory, look: &Look, counts: Option<&
 
 fn tables(scene: &mut Scene<'_>, memory: &mut Memory, hop: &NextHop, facts: &mut Neighbours) -> Result<(), HostError> {
     let (inode, is_ipv6) = (scene.question.netns.inode, hop.address.is_ipv6());
-    let counts = memory.counts.get((inode, is_ipv6), || scene.inside(|| table::counts(hop.address)));
-    let limits =
-        memory.limits.get((inode, is_ipv6, hop.device), || scene.inside(|| table::limits(hop.address, hop.device)));
-    facts.counts = scene.note("the neighbour entries", counts?);
-    if let Some((table, asking)) = scene.note("the limits of the neighbour table", limits?) {
+    let read = |scene: &mut Scene<'_>| scene.inside(|| table::counts(hop.address));
+    let counts = scene.recent(&mut memory.counts, ENTRIES, (inode, is_ipv6), read).transpose()?;
+    let read = |scene: &mut Scene<'_>| scene.inside(|| table::limits(hop.address, hop.device));
+    let limits = scene.recent(&mut memory.limits, LIMITS, (inode, is_ipv6, hop.device), read).transpose()?;
+    facts.counts = counts.and_then(|counts| scene.note(ENTRIES, counts));
+    if let Some((table, asking)) = limits.and_then(|limits| scene.note(LIMITS, limits)) {
         (facts.table, facts.asking) = (table, asking);
     }
     if let Some(before) = memory.table_fulls.get_mut(usize::from(is_ipv6))

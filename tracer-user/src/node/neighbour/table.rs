@@ -11,9 +11,9 @@ use netlink_packet_route::neighbour::{
 };
 use netlink_packet_route::neighbour_table::{NeighbourTableAttribute, NeighbourTableMessage, NeighbourTableParameter};
 
-use super::hop::family;
 use crate::host::error::NetlinkError;
 use crate::host::rtnetlink;
+use crate::node::route::family;
 
 /// What the kernel knows of one neighbour.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,7 +77,7 @@ pub struct Asking {
 /// Why the kernel did not say.
 pub fn entry(device: u32, address: IpAddr) -> Result<Option<Entry>, NetlinkError> {
     let mut request = NeighbourMessage::default();
-    request.header.family = family(address);
+    request.header.family = family(address.is_ipv6());
     request.header.ifindex = device;
     request.attributes.push(NeighbourAttribute::Destination(match address {
         IpAddr::V4(address) => NeighbourAddress::Inet(address),
@@ -122,15 +122,28 @@ fn address(message: &NeighbourMessage) -> Option<IpAddr> {
     })
 }
 
+fn list(is_ipv6: bool) -> Result<Vec<RouteNetlinkMessage>, NetlinkError> {
+    let mut request = NeighbourMessage::default();
+    request.header.family = family(is_ipv6);
+    rtnetlink::dump(&RouteNetlinkMessage::GetNeighbour(request))
+}
+
+/// The hardware addresses of the IPv4 neighbours on a device of the calling thread's namespace.
+///
+/// # Errors
+/// Why the kernel gave no list.
+pub(in crate::node) fn hardware(device: u32) -> Result<Vec<(Vec<u8>, IpAddr)>, NetlinkError> {
+    let list = list(false)?;
+    let there = list.iter().filter_map(neighbour).filter(|message| message.header.ifindex == device);
+    Ok(there.filter_map(|message| Some((parse(message).link_address, address(message)?))).collect())
+}
+
 /// The entries of the calling thread's namespace for a family, counted.
 ///
 /// # Errors
 /// Why the kernel gave no list.
 pub fn counts(of: IpAddr) -> Result<Counts, NetlinkError> {
-    let mut request = NeighbourMessage::default();
-    request.header.family = family(of);
-    let list = rtnetlink::dump(&RouteNetlinkMessage::GetNeighbour(request))?;
-    Ok(list.iter().filter_map(neighbour).fold(Counts::default(), |mut counts, message| {
+    Ok(list(of.is_ipv6())?.iter().filter_map(neighbour).fold(Counts::default(), |mut counts, message| {
         counts.all += 1;
         match message.header.state {
             NeighbourState::Failed => {
@@ -152,10 +165,10 @@ pub fn counts(of: IpAddr) -> Result<Counts, NetlinkError> {
 /// Why the kernel gave no list.
 pub fn limits(of: IpAddr, device: u32) -> Result<(Option<Table>, Option<Asking>), NetlinkError> {
     let mut request = NeighbourTableMessage::default();
-    request.header.family = family(of);
+    request.header.family = family(of.is_ipv6());
     let list = rtnetlink::dump(&RouteNetlinkMessage::GetNeighbourTable(request))?;
     let messages = list.iter().filter_map(|message| match message {
-        RouteNetlinkMessage::NewNeighbourTable(table) if table.header.family == family(of) => Some(table),
+        RouteNetlinkMessage::NewNeighbourTable(table) if table.header.family == family(of.is_ipv6()) => Some(table),
         _ => None,
     });
     let (mut table, mut asking) = (None, None);

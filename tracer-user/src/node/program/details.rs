@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use aya::maps::MapInfo;
 
 use super::owner::{self, Owner};
+use super::pins::Pins;
 use super::{Memory, bpf};
 use crate::host::error::Errno;
+use crate::node::Scene;
 
 /// The kernel cuts names to so many bytes (`BPF_OBJ_NAME_LEN`, with its final zero).
 const CUT: usize = 15;
@@ -37,23 +39,21 @@ pub struct Program {
 }
 
 /// Reads a program; `label` is what its filter calls it.
-pub(super) fn read(id: u32, label: Option<&str>, memory: &mut Memory) -> Result<Program, Errno> {
-    let read = || describe(id);
-    let mut program = memory.programs.get(id, read)?;
-    program.pins = memory
-        .pins
-        .get((), super::pins::read)
-        .found
-        .into_iter()
-        .filter(|(of, _)| *of == id)
-        .map(|(_, path)| path)
-        .take(MOST)
-        .collect();
+pub(super) fn read(id: u32, label: Option<&str>, scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program, Errno> {
+    let described = scene.recent(&mut memory.programs, "what the BPF program is", id, |_| describe(id));
+    let mut program = described.unwrap_or_else(|| Ok(Program { id, ..Program::default() }))?;
+    let pins = pins(scene, memory).found.into_iter().filter(|(of, _)| *of == id);
+    program.pins = pins.map(|(_, path)| path).take(MOST).collect();
     let label = label.unwrap_or_default();
     program.name = longest(&program.name, label);
     let names = [program.name.as_str(), label];
     program.owner = owner::of(owner::Marks { names: &names, maps: &program.maps, pins: &program.pins });
     Ok(program)
+}
+
+/// Where programs are pinned.
+pub(super) fn pins(scene: &mut Scene<'_>, memory: &mut Memory) -> Pins {
+    scene.recent(&mut memory.pins, "where programs are pinned", (), |_| super::pins::read()).unwrap_or_default()
 }
 
 fn describe(id: u32) -> Result<Program, Errno> {

@@ -154,14 +154,7 @@ pub(super) fn link_of(program: u32, kind: LinkType) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
-    }
+    use crate::host::netlink::attribute;
 
     fn link(xdp: &[Vec<u8>]) -> Vec<u8> {
         [vec![0; LINK_HEADER], attribute(3, b"eth0\0"), attribute(XDP | 0x8000, &xdp.concat())].concat()

@@ -1,18 +1,10 @@
 //! Filters as the kernel sends them.
 
 use super::filter::{Action, Filter, parse};
-use crate::host::netlink::Message;
+use crate::host::netlink::{Message, attribute, noise};
 
 const RTM_NEWTFILTER: u16 = 44;
 const SHOT: i32 = 2;
-
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
-}
 
 /// A filter of protocol ip and preference 10.
 fn message(kind: &str, handle: u32, options: &[Vec<u8>], more: &[Vec<u8>]) -> Message {
@@ -93,16 +85,7 @@ fn the_head_of_a_list_is_no_filter() {
 fn hostile_bytes_never_panic() {
     let options = [attribute(7 | 0x8000, &action("gact", 2, SHOT, 8)), attribute(7, b"x"), attribute(11, &word(1))];
     let good = message("bpf", 1, &options, &[]);
-    let mut state = 9u64;
-    for round in 0..50_000 {
-        let mut bytes = good.clone();
-        for byte in &mut bytes.payload {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            if state >> 60 == 0 {
-                *byte = (state >> 33) as u8;
-            }
-        }
-        bytes.payload.truncate(round % (good.payload.len() + 1));
-        let _ = parse(&bytes).as_ref().map(Filter::to_string);
-    }
+    noise(&good.payload, |bytes| {
+        let _ = parse(&Message { kind: good.kind, payload: bytes.to_vec() }).as_ref().map(Filter::to_string);
+    });
 }

@@ -11,7 +11,6 @@ mod device;
 mod filter;
 #[cfg(test)]
 mod filter_tests;
-mod kept;
 mod owner;
 mod pins;
 
@@ -22,7 +21,6 @@ pub use owner::Owner;
 
 use aya::programs::links::LinkType;
 use details::map_name;
-use kept::Kept;
 
 use std::time::{Duration, SystemTime};
 
@@ -106,14 +104,17 @@ pub struct Programs {
     pub cilium: Option<Metrics>,
 }
 
+/// What is noted of a reading that could not be made again.
+const ATTACHED: &str = "whether this was attached";
+
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     programs: Recent<u32, Result<Program, Errno>>,
     pins: Recent<(), pins::Pins>,
-    devices: Kept<(u32, u32, Place, bool), Result<device::Found, HostError>>,
-    cgroups: Kept<(u64, u32), OfCgroup>,
-    links: Kept<(u32, bool), Option<u32>>,
+    devices: Recent<(u32, u32, Place, bool), Result<device::Found, HostError>>,
+    cgroups: Recent<(u64, u32), OfCgroup>,
+    links: Recent<(u32, bool), Option<u32>>,
     cilium: cilium::Memory,
 }
 
@@ -150,7 +151,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Program
         }
     }
     let unpinned = |at: &Attached| at.program.as_ref().is_some_and(|program| program.pins.is_empty());
-    if programs.attached.iter().any(unpinned) && memory.pins.get((), pins::read).cut {
+    if programs.attached.iter().any(unpinned) && details::pins(scene, memory).cut {
         scene.unknown.push(format!("where all programs are pinned: more than {} pinned files", pins::MOST));
     }
     let of_cilium =
@@ -180,22 +181,23 @@ fn describe(scene: &mut Scene<'_>, memory: &mut Memory, seen: Seen) -> Attached 
     let Seen { hold, link, program } = seen;
     let Some(id) = program else { return Attached { hold, link, program: None } };
     let label = if let Hold::Filter(filter) = &hold { filter.label() } else { None };
-    let program = details::read(id, label, memory).unwrap_or_else(|errno| {
+    let program = details::read(id, label, scene, memory).unwrap_or_else(|errno| {
         scene.unknown.push(format!("what BPF program {id} is ({errno}){}", fix(errno)));
         Program { id, name: label.unwrap_or_default().to_owned(), ..Program::default() }
     });
-    let link = link.or_else(|| link_of(memory, &hold, id, scene.question.time));
+    let link = link.or_else(|| link_of(scene, memory, &hold, id));
     Attached { hold, link, program: Some(program) }
 }
 
 /// The link that holds a program where the list of the place does not tell.
-fn link_of(memory: &mut Memory, hold: &Hold, program: u32, drop: u64) -> Option<u32> {
+fn link_of(scene: &mut Scene<'_>, memory: &mut Memory, hold: &Hold, program: u32) -> Option<u32> {
     let kind = match hold {
         Hold::Xdp(_) => LinkType::Xdp,
         Hold::Cgroup(_) => LinkType::Cgroup,
         Hold::Tcx | Hold::Netkit | Hold::Filter(_) => return None,
     };
-    memory.links.get((program, kind == LinkType::Xdp), drop, || device::link_of(program, kind)).0
+    let read = |_: &mut Scene<'_>| device::link_of(program, kind);
+    scene.recent(&mut memory.links, "the link that holds it", (program, kind == LinkType::Xdp), read).flatten()
 }
 
 impl Program {
@@ -246,10 +248,12 @@ fn of_device(
     }
     let generic = packet.symbol.contains("generic");
     let key = (scene.question.netns.inode, index, place, generic);
-    let time = scene.question.time;
-    let (found, early) = memory.devices.get(key, time, || scene.inside(|| device::read(index, place, generic)));
+    let read = |scene: &mut Scene<'_>| scene.inside(|| device::read(index, place, generic));
+    let Some(found) = scene.recent(&mut memory.devices, ATTACHED, key, read) else {
+        programs.complete = false;
+        return Ok(Vec::new());
+    };
     let found = found?;
-    note_early(scene, early);
     for (what, errno) in found.refused {
         programs.complete = false;
         scene.unknown.push(format!("{what} of {} ({errno}){}", programs.device.as_deref().unwrap_or("?"), fix(errno)));
@@ -264,9 +268,11 @@ fn of_cgroup(scene: &mut Scene<'_>, memory: &mut Memory, programs: &mut Programs
         Direction::Ingress => bpf::CGROUP_INGRESS,
         Direction::Egress => bpf::CGROUP_EGRESS,
     };
-    let time = scene.question.time;
-    let ((path, found), early) = memory.cgroups.get((id, attach_type), time, || read_cgroup(id, attach_type));
-    note_early(scene, early);
+    let read = |_: &mut Scene<'_>| read_cgroup(id, attach_type);
+    let Some((path, found)) = scene.recent(&mut memory.cgroups, ATTACHED, (id, attach_type), read) else {
+        programs.complete = false;
+        return Vec::new();
+    };
     if path.is_none() {
         scene.unknown.push(match id {
             0 => "which cgroup the socket belongs to: the event does not carry it".to_owned(),
@@ -290,14 +296,6 @@ fn read_cgroup(id: u64, attach_type: u32) -> OfCgroup {
     match found {
         Some((directory, root)) => (Some(cgroup::shown(&directory)), cgroup::effective(&directory, &root, attach_type)),
         None => (None, cgroup::everywhere(attach_type)),
-    }
-}
-
-/// There was no time to look again.
-fn note_early(scene: &mut Scene<'_>, early: bool) {
-    if early {
-        let sentence = "whether this still was attached at the drop: it was read before it, to spare the CPU";
-        scene.unknown.push(sentence.to_owned());
     }
 }
 

@@ -4,25 +4,18 @@
 //! with the drop is known. A reading that was begun before the packet was dropped says nothing about it, so it is only
 //! used where reading again would take too much time, and without what rose; nor has the first anything to compare with.
 
-mod kept;
 mod message;
 mod options;
 pub mod print;
+mod rise;
 
 pub use message::{Counters, Queue};
 pub use options::{Limit, Options};
 
-use super::device::{self, HolderMemory, Holders, Link, Peer};
+use super::device::{self, HolderMemory, Holders, Link};
+use super::neighbour::link::{self, Peer};
 use super::{Packet, Scene};
 use crate::host::HostError;
-use crate::host::error::NetlinkError;
-
-/// The lists of one device, as they were read.
-#[derive(Clone, Debug)]
-struct Lists {
-    queues: Result<Vec<Queue>, NetlinkError>,
-    classes: Result<Vec<Queue>, NetlinkError>,
-}
 
 /// What was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,26 +35,26 @@ pub struct Qdisc {
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    kept: kept::Kept,
+    lists: rise::Memory,
     holders: HolderMemory,
+    links: link::Memory,
 }
 
 /// Reads the queues of the device that the packet was on.
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Qdisc, HostError> {
     let Some(interface) = device_of(&scene.question.packet) else { return Ok(Qdisc::default()) };
     let device = (scene.question.netns.inode, interface);
-    let lists = memory.kept.get(device, scene.question.time, || {
-        scene.inside(|| Lists { queues: message::qdiscs(interface), classes: message::classes(interface) })
-    })?;
-    let (link, peer) = device::link_and_peer(scene, interface)?;
+    let lists = rise::read(scene, &mut memory.lists, device)?;
+    let (queues, classes) = lists.map_or((Ok(Vec::new()), Ok(Vec::new())), |lists| (lists.queues, lists.classes));
+    let (link, peer) = device::link_and_peer(scene, &mut memory.links, interface)?;
     let idle = link.as_ref().filter(|link| !link.has_carrier);
     let holders = idle.and_then(|link| device::holders(scene, link, &mut memory.holders));
     Ok(Qdisc {
         link,
         peer,
         holders,
-        queues: scene.note("the queueing disciplines cannot be listed", lists.queues).unwrap_or_default(),
-        classes: scene.note("the classes cannot be listed", lists.classes).unwrap_or_default(),
+        queues: scene.note("the queueing disciplines cannot be listed", queues).unwrap_or_default(),
+        classes: scene.note("the classes cannot be listed", classes).unwrap_or_default(),
         length: scene.question.packet.length,
     })
 }

@@ -239,17 +239,10 @@ pub(super) fn words<const N: usize>(parts: [Option<String>; N]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::netlink::{attribute as attr, noise};
 
     fn words_of(numbers: &[u32]) -> Vec<u8> {
         numbers.iter().flat_map(|number| number.to_ne_bytes()).collect()
-    }
-
-    fn attr(kind: u16, value: &[u8]) -> Vec<u8> {
-        let mut bytes = (4 + value.len() as u16).to_ne_bytes().to_vec();
-        bytes.extend(kind.to_ne_bytes());
-        bytes.extend(value);
-        bytes.resize(bytes.len().next_multiple_of(4), 0);
-        bytes
     }
 
     fn text(kind: &str, bytes: &[u8]) -> String {
@@ -323,18 +316,11 @@ mod tests {
     #[test]
     fn hostile_bytes_never_panic() {
         let kinds = ["pfifo", "bfifo", "prio", "tbf", "htb", "fq", "codel", "netem", "sfq", "red", "cake", "hfsc"];
-        let mut state = 1u64;
-        for round in 0..20_000usize {
-            let mut bytes = [attr(1, &[0xff; 44]), attr(2, &[3; 20]), attr(5, &[7; 4])].concat();
-            for byte in &mut bytes {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                if state >> 61 == 0 {
-                    *byte = (state >> 33) as u8;
-                }
-            }
-            bytes.truncate(round % (bytes.len() + 1));
-            let kind = kinds.get(round % kinds.len()).copied().unwrap_or_default();
-            let _ = (Options::of_qdisc(kind, &bytes), Options::of_class("htb", &bytes));
-        }
+        let good = [attr(1, &[0xff; 44]), attr(2, &[3; 20]), attr(5, &[7; 4])].concat();
+        let mut kinds = kinds.iter().cycle();
+        noise(&good, |bytes| {
+            let kind = kinds.next().copied().unwrap_or_default();
+            let _ = (Options::of_qdisc(kind, bytes), Options::of_class("htb", bytes));
+        });
     }
 }

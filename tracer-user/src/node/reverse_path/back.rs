@@ -6,14 +6,12 @@
 
 use std::net::IpAddr;
 
-use netlink_packet_route::link::{LinkAttribute, LinkMessage};
-use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage, RouteType};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use netlink_packet_route::route::{RouteAttribute, RouteType};
 
-use super::policy::{Flow, Policy};
-use super::text;
+use super::policy::Policy;
 use crate::host::error::{Errno, NetlinkError};
-use crate::host::rtnetlink;
+use crate::node::neighbour::link::name;
+use crate::node::route::{Entry, Flow, UNICAST, one, question, table};
 
 /// Devices of a route's next hops that are told.
 const MOST_DEVICES: usize = 8;
@@ -89,11 +87,11 @@ pub fn back(asked: &Asked) -> Back {
     let forward = forward.and_then(|(mark, destination)| forward_device(destination, mark));
     let (answer, is_rough) = answer(asked, is_asked_exactly, forward);
     let input = forward.map_or_else(|| "lo".to_owned(), name);
-    let flow = Flow { source: asked.destination, destination: asked.source, mark: asked.mark, input: &input };
+    let flow = flow(asked.destination, asked.source, asked.mark, input);
     let (end, rule) = match answer {
-        Ok(message) => {
-            let rule = policy.leading_to(text::table_of(&message), &flow);
-            (End::Route(route(&message)), rule)
+        Ok(entry) => {
+            let rule = policy.leading_to(entry.own_table(), &flow);
+            (End::Route(route(&entry)), rule)
         }
         Err(error) => {
             let end = end(error);
@@ -106,8 +104,8 @@ pub fn back(asked: &Asked) -> Back {
 
 /// The device that the packet would be forwarded by; `None` for one that is for this host, or goes nowhere.
 fn forward_device(destination: IpAddr, mark: u32) -> Option<u32> {
-    let route = get(request(destination, None, mark)).ok()?;
-    (route.header.kind == RouteType::Unicast).then(|| devices(&route).first().copied()).flatten()
+    let route = one(question(destination, None, mark), true).ok()?;
+    (route.kind == UNICAST).then(|| devices(&route).first().copied()).flatten()
 }
 
 /// Whether the kernel would take such a packet now.
@@ -124,10 +122,9 @@ pub enum Again {
 /// Asks the kernel to route the packet once more. It writes a line to the kernel's log if `log_martians` is on: do not
 /// ask then. A refusal is a dropped packet to the kernel: do not ask what is known.
 pub(super) fn again(source: IpAddr, destination: IpAddr, mark: u32, input: u32) -> Again {
-    let mut message = request(destination, Some(source), mark);
-    message.header.flags = RouteFlags::empty();
+    let mut message = question(destination, Some(source), mark);
     message.attributes.push(RouteAttribute::Iif(input));
-    match get(message) {
+    match one(message, false) {
         // No way on is another matter than the source.
         Ok(_) | Err(NetlinkError::Refused(Errno(libc::ENETUNREACH | libc::EHOSTUNREACH | libc::EACCES))) => {
             Again::Takes
@@ -138,13 +135,13 @@ pub(super) fn again(source: IpAddr, destination: IpAddr, mark: u32, input: u32) 
 }
 
 /// The answer, and whether it leaves out what rules look at. `forward`: the device that the answer would come in by.
-fn answer(asked: &Asked, is_asked_exactly: bool, forward: Option<u32>) -> (Result<RouteMessage, NetlinkError>, bool) {
+fn answer(asked: &Asked, is_asked_exactly: bool, forward: Option<u32>) -> (Result<Entry, NetlinkError>, bool) {
     let Asked { source, destination, mark, input, .. } = *asked;
     let destination = destination.filter(|address| is_host(*address));
     let ask = |from: Option<IpAddr>, by: Option<RouteAttribute>| {
-        let mut message = request(source, from, mark);
+        let mut message = question(source, from, mark);
         message.attributes.extend(by);
-        get(message)
+        one(message, true)
     };
     if source.is_ipv6() {
         // A link-local address is one only together with its link.
@@ -159,28 +156,21 @@ fn answer(asked: &Asked, is_asked_exactly: bool, forward: Option<u32>) -> (Resul
     }
 }
 
-fn request(to: IpAddr, from: Option<IpAddr>, mark: u32) -> RouteMessage {
-    let mut message = RouteMessage::default();
-    let (family, length) = if to.is_ipv4() { (AddressFamily::Inet, 32) } else { (AddressFamily::Inet6, 128) };
-    message.header.address_family = family;
-    message.header.destination_prefix_length = length;
-    // Without the second the kernel says "main" of any table.
-    message.header.flags = RouteFlags::FibMatch | RouteFlags::LookupTable;
-    message.attributes.push(RouteAttribute::Destination(to.into()));
-    if let Some(from) = from.filter(|from| from.is_ipv4() == to.is_ipv4()) {
-        message.header.source_prefix_length = length;
-        message.attributes.push(RouteAttribute::Source(from.into()));
+/// What rules look at, as far as a lookup of a way back has it.
+pub(super) const fn flow(source: Option<IpAddr>, destination: IpAddr, mark: u32, input: String) -> Flow {
+    Flow {
+        source,
+        destination,
+        protocol: None,
+        source_port: None,
+        destination_port: None,
+        mark,
+        tos: None,
+        input: Some(input),
+        output: None,
+        user: None,
+        in_vrf: false,
     }
-    if mark != 0 {
-        message.attributes.push(RouteAttribute::Mark(mark));
-    }
-    message
-}
-
-fn get(message: RouteMessage) -> Result<RouteMessage, NetlinkError> {
-    let answer = rtnetlink::get(&RouteNetlinkMessage::GetRoute(message))?;
-    let route = |message| if let RouteNetlinkMessage::NewRoute(route) = message { Some(route) } else { None };
-    answer.into_iter().find_map(route).ok_or(NetlinkError::Malformed)
 }
 
 /// `fib_props` of `net/ipv4/fib_semantics.c` and `ip6_rt_type_to_error` of `net/ipv6/route.c`.
@@ -194,41 +184,18 @@ fn end(error: NetlinkError) -> End {
     }
 }
 
-fn route(message: &RouteMessage) -> Route {
+fn route(entry: &Entry) -> Route {
     Route {
-        text: text::route(message, &name),
-        table: text::table(text::table_of(message)),
-        kind: message.header.kind,
-        devices: devices(message).into_iter().map(name).collect(),
-        prefix_length: message.header.destination_prefix_length,
+        text: entry.text(&|index| Some(name(index))),
+        table: table(entry.own_table()),
+        kind: entry.kind.into(),
+        devices: devices(entry).into_iter().map(name).collect(),
+        prefix_length: entry.destination.length,
     }
 }
 
-fn devices(message: &RouteMessage) -> Vec<u32> {
-    let mut devices = Vec::new();
-    for attribute in &message.attributes {
-        match attribute {
-            RouteAttribute::Oif(index) => devices.push(*index),
-            RouteAttribute::MultiPath(hops) => devices.extend(hops.iter().map(|hop| hop.interface_index)),
-            _ => {}
-        }
-    }
-    devices.truncate(MOST_DEVICES);
-    devices
-}
-
-/// The name of a device of the calling thread's namespace; its number if it has none any more.
-fn name(index: u32) -> String {
-    let mut request = LinkMessage::default();
-    request.header.index = index;
-    let links = rtnetlink::get(&RouteNetlinkMessage::GetLink(request)).unwrap_or_default();
-    let of = |message| if let RouteNetlinkMessage::NewLink(link) = message { Some(link) } else { None };
-    let attributes = links.into_iter().find_map(of).map(|link| link.attributes).unwrap_or_default();
-    let name = attributes.into_iter().find_map(|attribute| match attribute {
-        LinkAttribute::IfName(name) => Some(name),
-        _ => None,
-    });
-    name.unwrap_or_else(|| format!("if{index}"))
+fn devices(entry: &Entry) -> Vec<u32> {
+    entry.hops.iter().map(|hop| hop.device).filter(|device| *device != 0).take(MOST_DEVICES).collect()
 }
 
 /// Whether an answer can come from it.

@@ -13,7 +13,6 @@ mod rule;
 mod setting;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -178,15 +177,15 @@ pub const fn is_never_a_source(address: Ipv4Addr) -> bool {
     address.is_multicast() || address.is_broadcast() || address.is_unspecified()
 }
 
-fn neighbour(scene: &Scene<'_>, memory: &mut Memory, mac: Mac) -> Option<Ipv4Addr> {
+fn neighbour(scene: &mut Scene<'_>, memory: &mut Memory, mac: Mac) -> Option<Ipv4Addr> {
     let index = scene.question.packet.interface.index;
     let key = (scene.question.netns.inode, index);
-    let table = memory.neighbours.get(key, || scene.inside(|| neighbour::read(index)));
-    table.ok()?.find(mac)
+    let read = |scene: &mut Scene<'_>| scene.inside(|| neighbour::read(index));
+    scene.recent(&mut memory.neighbours, "who the sender is", key, read)?.ok()?.find(mac)
 }
 
 /// The lines that set the decisive settings at boot: those of the initial network namespace only.
-fn boot(scene: &Scene<'_>, memory: &mut Memory, settings: &Settings, interface: &str) -> Vec<SetBy> {
+fn boot(scene: &mut Scene<'_>, memory: &mut Memory, settings: &Settings, interface: &str) -> Vec<SetBy> {
     let is_host = |host: HostNetns| host.inode == scene.question.netns.inode && host.proof != HostProof::Own;
     if !scene.host.host().is_some_and(is_host) {
         return Vec::new();
@@ -196,7 +195,7 @@ fn boot(scene: &Scene<'_>, memory: &mut Memory, settings: &Settings, interface: 
     for setting in [rp_filter, accept_local, route_localnet, accept_source_route] {
         let mut of = |whose: &str| {
             let path = setting.path(whose);
-            memory.boot.get(path.clone(), || sysctl::set_by(&path))
+            scene.recent(&mut memory.boot, "what sets it at boot", path.clone(), |_| sysctl::set_by(&path)).flatten()
         };
         let all = of("all");
         // A device that no line is for begins with the value of `default`.

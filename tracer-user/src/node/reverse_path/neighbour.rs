@@ -1,14 +1,11 @@
 //! Who is on the link: addresses by hardware address, and whether the device has an address itself.
 
-use std::net::Ipv4Addr;
-
-use netlink_packet_route::address::{AddressAttribute, AddressMessage};
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
-use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::Mac;
 use crate::host::error::NetlinkError;
-use crate::host::rtnetlink;
+use crate::node::neighbour::table::hardware;
+use crate::node::route::addresses;
 
 /// Neighbours kept of one device.
 const MOST: usize = 4096;
@@ -27,38 +24,16 @@ impl Table {
 
 /// The neighbours on a device of the calling thread's namespace; none where the list can't be read.
 pub(super) fn read(index: u32) -> Table {
-    let mut request = NeighbourMessage::default();
-    request.header.family = AddressFamily::Inet;
-    request.header.ifindex = index;
-    let list = rtnetlink::dump(&RouteNetlinkMessage::GetNeighbour(request)).unwrap_or_default();
-    Table(list.into_iter().filter_map(|message| neighbour(&message, index)).take(MOST).collect())
-}
-
-fn neighbour(message: &RouteNetlinkMessage, index: u32) -> Option<(Mac, Ipv4Addr)> {
-    let RouteNetlinkMessage::NewNeighbour(message) = message else { return None };
-    let (mut mac, mut address) = (None, None);
-    for attribute in &message.attributes {
-        match attribute {
-            NeighbourAttribute::LinkLayerAddress(bytes) => mac = Mac::try_from(bytes.as_slice()).ok(),
-            NeighbourAttribute::Destination(NeighbourAddress::Inet(known)) => address = Some(*known),
-            _ => {}
-        }
-    }
-    mac.zip(address).filter(|_| message.header.ifindex == index)
+    let known = hardware(index).unwrap_or_default().into_iter().filter_map(|(mac, address)| match address {
+        IpAddr::V4(address) => Some((Mac::try_from(mac).ok()?, address)),
+        IpAddr::V6(_) => None,
+    });
+    Table(known.take(MOST).collect())
 }
 
 /// Whether a device of the calling thread's namespace has an IPv4 address.
 pub(super) fn has_address(index: u32) -> Result<bool, NetlinkError> {
-    let mut request = AddressMessage::default();
-    request.header.family = AddressFamily::Inet;
-    let list = rtnetlink::dump(&RouteNetlinkMessage::GetAddress(request))?;
-    Ok(list.iter().any(|message| {
-        let RouteNetlinkMessage::NewAddress(message) = message else { return false };
-        let is_address = |attribute: &AddressAttribute| {
-            matches!(attribute, AddressAttribute::Local(_) | AddressAttribute::Address(_))
-        };
-        message.header.index == index && message.attributes.iter().any(is_address)
-    }))
+    Ok(addresses(false)?.iter().any(|own| own.device == index))
 }
 
 #[cfg(test)]

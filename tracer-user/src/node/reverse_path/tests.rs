@@ -36,7 +36,7 @@ fn question(source: &str, interface: Option<&str>, door: &str) -> Question {
 
 fn asked(question: &Question) -> crate::node::State {
     let host = host::Facts::default();
-    let mut scene = Scene { question, host: &host, unknown: Vec::new() };
+    let mut scene = Scene::new(question, &host);
     answer(&mut scene, &mut crate::node::Memory::default())
 }
 

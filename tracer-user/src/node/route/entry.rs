@@ -2,14 +2,16 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::text::MAIN;
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteLwEnCapType, RouteMessage, RouteMetric, RouteNextHop, RouteVia,
 };
 
 /// `RTN_` values of `include/uapi/linux/rtnetlink.h`.
-pub(super) const UNICAST: u8 = 1;
+pub const UNICAST: u8 = 1;
 pub const LOCAL: u8 = 2;
+const BROADCAST: u8 = 3;
 pub const BLACKHOLE: u8 = 6;
 pub const UNREACHABLE: u8 = 7;
 pub const PROHIBIT: u8 = 8;
@@ -18,6 +20,10 @@ pub const THROW: u8 = 9;
 /// `RTNH_F_DEAD` and `RTNH_F_LINKDOWN`: the device is down, or has no carrier.
 pub(super) const DEAD: u32 = 1;
 pub(super) const LINKDOWN: u32 = 16;
+/// Routes expire in hundredths of a second (`USER_HZ`, include/asm-generic/param.h).
+pub(super) const USER_HZ: u32 = 100;
+/// Bit of `RTAX_MTU` in `RTAX_LOCK`.
+const MTU_LOCK: u32 = 1 << 2;
 /// `RTPROT_RA`: by a router advertisement.
 pub const BY_ADVERTISEMENT: u8 = 9;
 
@@ -146,6 +152,28 @@ impl Entry {
 
     pub const fn is_ipv6(&self) -> bool {
         self.destination.address.is_ipv6()
+    }
+
+    /// Its table. While there is no policy of its own the tables `local` and `main` are one, and the kernel says `main` of
+    /// both (`fib_trie_unmerge`, net/ipv4/fib_trie.c); what leads here stands in `local` by its kind.
+    pub(in crate::node) const fn own_table(&self) -> u32 {
+        if self.table == MAIN && matches!(self.kind, LOCAL | BROADCAST) { super::text::LOCAL } else { self.table }
+    }
+
+    /// The `mtu` of the route, and whether it is locked.
+    pub(in crate::node) fn mtu(&self) -> Option<(u32, bool)> {
+        let is_locked =
+            self.metrics.iter().any(|metric| matches!(metric, RouteMetric::Lock(bits) if bits & MTU_LOCK != 0));
+        let mtu = self.metrics.iter().find_map(|metric| match metric {
+            RouteMetric::Mtu(mtu) => Some(*mtu),
+            _ => None,
+        });
+        mtu.map(|mtu| (mtu, is_locked))
+    }
+
+    /// Seconds until it goes; 0 for never.
+    pub(in crate::node) const fn expires(&self) -> u32 {
+        self.expires / USER_HZ
     }
 
     /// Blackhole, unreachable and prohibit: the packet goes nowhere.

@@ -14,22 +14,22 @@ const MOST_ELSEWHERE: usize = 3;
 
 /// What rules and tables are asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Flow {
-    pub(super) source: Option<IpAddr>,
-    pub(super) destination: IpAddr,
-    pub(super) protocol: Option<u8>,
-    pub(super) source_port: Option<u16>,
-    pub(super) destination_port: Option<u16>,
-    pub(super) mark: u32,
+pub(in crate::node) struct Flow {
+    pub(in crate::node) source: Option<IpAddr>,
+    pub(in crate::node) destination: IpAddr,
+    pub(in crate::node) protocol: Option<u8>,
+    pub(in crate::node) source_port: Option<u16>,
+    pub(in crate::node) destination_port: Option<u16>,
+    pub(in crate::node) mark: u32,
     /// The byte of the header; unknown without one.
-    pub(super) tos: Option<u8>,
+    pub(in crate::node) tos: Option<u8>,
     /// Name of the device that it came in by; `lo` for a local packet.
-    pub(super) input: Option<String>,
-    pub(super) output: Option<String>,
+    pub(in crate::node) input: Option<String>,
+    pub(in crate::node) output: Option<String>,
     /// Who owns its socket; 0 for a packet from elsewhere (`sock_net_uid`).
-    pub(super) user: Option<u32>,
+    pub(in crate::node) user: Option<u32>,
     /// It came in by a port of a VRF.
-    pub(super) in_vrf: bool,
+    pub(in crate::node) in_vrf: bool,
 }
 
 /// All rules and routes of one family.

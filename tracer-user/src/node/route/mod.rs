@@ -18,11 +18,13 @@ mod text;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use entry::{BLACKHOLE, BY_ADVERTISEMENT, Entry, LOCAL, PROHIBIT, THROW, UNREACHABLE};
+pub use entry::{BLACKHOLE, BY_ADVERTISEMENT, Entry, LOCAL, PROHIBIT, THROW, UNICAST, UNREACHABLE};
 pub use forwarding::{Forwarding, Setting};
+pub(super) use kernel::{Address, addresses, family, one, question, routes, rules};
 pub use kernel::{Verdict, tables};
-use lookup::Flow;
+pub(super) use lookup::Flow;
 pub use lookup::Tables;
+pub(super) use rule::Action;
 pub use rule::Rule;
 pub use text::{Names, table};
 

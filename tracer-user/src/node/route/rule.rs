@@ -148,23 +148,26 @@ impl Rule {
     }
 
     /// Whether it holds for a packet; `None` if that hangs on something that is not known of it.
-    pub(super) fn holds(&self, flow: &Flow) -> Option<bool> {
+    pub(in crate::node) fn holds(&self, flow: &Flow) -> Option<bool> {
         let device = |rule: &Option<String>, of: &Option<String>| match rule {
             None => Some(true),
             Some(name) => Some(Some(name) == of.as_ref()),
         };
         let within = |range: Option<(u16, u16)>, port: Option<u16>| {
-            range.is_none_or(|(first, last)| port.is_some_and(|port| (first..=last).contains(&port)))
+            let Some((first, last)) = range else { return Some(true) };
+            // Of a protocol that is not known the ports are not known either.
+            flow.protocol.map(|_| port.is_some_and(|port| (first..=last).contains(&port)))
         };
         let (value, mask) = self.mark.unwrap_or((0, Some(0)));
         let conditions = [
-            Some(self.from.is_none_or(|net| flow.source.is_some_and(|source| net.contains(source)))),
+            self.from.map_or(Some(true), |net| flow.source.map(|source| net.contains(source))),
             Some(self.to.is_none_or(|net| net.contains(flow.destination))),
             Some((flow.mark ^ value) & mask.unwrap_or(u32::MAX) == 0),
             device(&self.input, &flow.input),
             device(&self.output, &flow.output),
-            Some(self.ip_protocol.is_none_or(|number| flow.protocol == Some(number))),
-            Some(within(self.source_ports, flow.source_port) && within(self.destination_ports, flow.destination_port)),
+            self.ip_protocol.map_or(Some(true), |number| flow.protocol.map(|protocol| protocol == number)),
+            within(self.source_ports, flow.source_port),
+            within(self.destination_ports, flow.destination_port),
             match (self.users, flow.user) {
                 (None, _) => Some(true),
                 (Some((first, last)), Some(user)) => Some((first..=last).contains(&user)),

@@ -9,11 +9,12 @@ use super::kernel::{self, Address, Verdict};
 use super::lookup::{self, Flow, Tables, Without};
 use super::packet::{flow, link_source};
 use super::rule::Action;
-use super::text::table;
+use super::text;
 use super::{Elsewhere, End, Entry, Memory, Next, Passed, Routing, Rule, Told, ToldRule, Way, Why, is_output};
 use crate::explain::quoted;
 use crate::host::HostError;
 use crate::host::error::{Errno, NetlinkError};
+use crate::node::neighbour::table;
 use crate::node::{Scene, sysctl};
 
 /// `TCP_MINTTL` and the like end elsewhere: only these places are about the hop limit of a forwarded packet.
@@ -71,7 +72,10 @@ fn forwarding(
     let mut forwarding = scene.note("whether the interface forwards", read)?;
     let is_host = scene.host.host().is_some_and(|host| host.inode == scene.question.netns.inode);
     if is_host && !forwarding.is_on(is_ipv6) {
-        forwarding.find_files(|name| memory.files.get(name.to_owned(), || sysctl::set_by(name)));
+        forwarding.find_files(|name| {
+            let read = |_: &mut Scene<'_>| sysctl::set_by(name);
+            scene.recent(&mut memory.files, "what sets it at boot", name.to_owned(), read).flatten()
+        });
     }
     Some(forwarding)
 }
@@ -123,7 +127,8 @@ fn next(flow: &Flow, came_in_by: u32) -> Option<Found> {
     let Ok(Verdict::Route(route)) = kernel::ask(flow, came_in_by, false) else { return None };
     let hop = route.hops.first().filter(|hop| hop.device != 0)?;
     let address = hop.via.unwrap_or(flow.destination);
-    let link = kernel::neighbour(address, hop.device).ok().flatten();
+    let entry = table::entry(hop.device, address).ok().flatten();
+    let link = entry.map(|entry| entry.link_address).filter(|address| !address.is_empty());
     Some(Found { address, is_router: hop.via.is_some(), device: hop.device, link })
 }
 
@@ -140,8 +145,8 @@ fn describe(scene: &Scene<'_>, came_in_by: u32, next: Found) -> Next {
 /// Rules and tables, as they were read lately or now. A second look has a reading of its own, which is newer.
 fn read_tables(scene: &mut Scene<'_>, memory: &mut Memory, is_ipv6: bool, is_second: bool) -> Option<Arc<Tables>> {
     let key = (scene.question.netns.inode, is_ipv6, is_second);
-    let read = || scene.inside(|| kernel::tables(is_ipv6).map(Arc::new));
-    let tables = memory.tables.get(key, read);
+    let read = |scene: &mut Scene<'_>| scene.inside(|| kernel::tables(is_ipv6).map(Arc::new));
+    let tables = scene.recent(&mut memory.tables, "rules and routes", key, read)?;
     let tables = scene.note("rules and routes", tables)?;
     scene.note("rules and routes", tables)
 }
@@ -190,7 +195,7 @@ fn fill(scene: &mut Scene<'_>, routing: &mut Routing, tables: &Tables, flow: &Fl
     let told = |route: &Entry| tell(route, &names);
     let passed = way.passed.iter().map(|(rule, number, why)| Passed {
         priority: rule.priority,
-        table: table(*number),
+        table: text::table(*number),
         why: match why {
             lookup::Passed::Empty => Why::Empty,
             lookup::Passed::Throw(route) => Why::Throw(told(route)),
@@ -246,7 +251,7 @@ fn tell(route: &Entry, names: &dyn Fn(u32) -> Option<String>) -> Told {
     let device = route.hops.first().and_then(|hop| names(hop.device));
     Told {
         text: route.text(names),
-        table: table(route.table),
+        table: text::table(route.table),
         key: route.key(names, |name| quoted(name).into_owned()),
         kind: route.kind,
         protocol: route.protocol,

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use netlink_packet_route::route::RouteMetric;
 
-use super::entry::{Entry, Hop, Prefix};
+use super::entry::{Entry, Hop, Prefix, USER_HZ};
 
 /// Name of a device by its index.
 pub type Names<'a> = &'a dyn Fn(u32) -> Option<String>;
@@ -31,8 +31,8 @@ const HOP_FLAGS: u32 = 0xff;
 /// `RTPROT_BOOT` and `RT_SCOPE_UNIVERSE` are not printed.
 const BOOT: u8 = 3;
 const EVERYWHERE: u8 = 0;
-/// `USER_HZ`.
-const TICKS: u32 = 100;
+/// Next hops of a multipath route that are printed.
+const MOST_HOPS: usize = 8;
 
 impl Entry {
     /// The line of `ip route show`, without the table.
@@ -55,13 +55,29 @@ impl Entry {
         words.extend(self.metric.map(|metric| format!("metric {metric}")));
         words.extend(flags(self.flags));
         words.extend(only.and_then(|hop| hop.realm).map(realm));
-        words.extend((self.expires != 0).then(|| format!("expires {}sec", self.expires / TICKS)));
+        words.extend((self.expires != 0).then(|| format!("expires {}sec", self.expires / USER_HZ)));
         words.extend(metrics(&self.metrics));
         words.extend(self.preference.map(|preference| format!("pref {}", self::preference(preference))));
         if self.is_multipath {
-            self.hops.iter().for_each(|hop| self.next_hop(hop, names, &mut words));
+            self.hops.iter().take(MOST_HOPS).for_each(|hop| self.next_hop(hop, names, &mut words));
+            words.extend((self.hops.len() > MOST_HOPS).then(|| format!("… ({} next hops)", self.hops.len())));
         }
         words.join(" ")
+    }
+
+    /// The same without what it does for packets and how it fares: its metrics, marks and preference.
+    pub(in crate::node) fn bare(&self, names: Names<'_>) -> String {
+        let hops = self.hops.iter().map(|hop| Hop { flags: 0, encapsulation: None, ..hop.clone() });
+        let bare = Self {
+            flags: 0,
+            nexthop: None,
+            hops: hops.collect(),
+            metrics: Vec::new(),
+            preference: None,
+            expires: 0,
+            ..self.clone()
+        };
+        bare.text(names)
     }
 
     fn next_hop(&self, hop: &Hop, names: Names<'_>, words: &mut Vec<String>) {
@@ -114,10 +130,13 @@ impl Prefix {
 /// `RT_TABLE_MAIN`.
 pub(super) const MAIN: u32 = 254;
 
+/// `RT_TABLE_LOCAL`.
+pub(super) const LOCAL: u32 = 255;
+
 /// A table's name, or its number.
 pub fn table(number: u32) -> String {
     match number {
-        255 => "local".to_owned(),
+        LOCAL => "local".to_owned(),
         MAIN => "main".to_owned(),
         253 => "default".to_owned(),
         number => number.to_string(),

@@ -69,7 +69,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent,
     };
     let port = destination.port();
     let here = scene.inside(|| at_port(protocol, port))?;
-    let listeners = memory.listeners.get(scene, protocol);
+    let listeners = super::listeners(scene, memory, protocol);
     let listeners = scene.note("the sockets of its namespace can't be listed", listeners).unwrap_or_default();
     let here = scene.note("the sockets at its port can't be listed", here);
     let is_listed = here.is_some();
@@ -179,22 +179,7 @@ mod tests {
     use super::*;
 
     fn socket(local: &str) -> Socket {
-        Socket {
-            protocol: TCP,
-            local: local.parse().unwrap(),
-            peer: None,
-            interface: 0,
-            listens: true,
-            ipv6_only: false,
-            uid: 0,
-            inode: 1,
-            cookie: 1,
-            receive_queue: 0,
-            send_queue: 128,
-            memory: None,
-            cgroup: None,
-            mark: None,
-        }
+        Socket::listening(TCP, local.parse().unwrap())
     }
 
     #[test]

@@ -188,22 +188,8 @@ mod tests {
     use diag::Memory as Held;
 
     fn socket(local: &str, cookie: u64) -> Socket {
-        Socket {
-            protocol: UDP,
-            local: local.parse().unwrap(),
-            peer: None,
-            interface: 0,
-            listens: true,
-            ipv6_only: false,
-            uid: 0,
-            inode: 1,
-            cookie,
-            receive_queue: 0,
-            send_queue: 0,
-            memory: Some(Held::default()),
-            cgroup: None,
-            mark: None,
-        }
+        let listening = Socket::listening(UDP, local.parse().unwrap());
+        Socket { cookie, memory: Some(Held::default()), send_queue: 0, ..listening }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::diag::each_attribute;
 use crate::decode::Tuple;
 use crate::host::error::{Errno, NetlinkError};
-use crate::host::netlink::{self, Message};
+use crate::host::netlink::{self, Message, attribute};
 
 /// `NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET` (include/uapi/linux/netfilter/{nfnetlink,nfnetlink_conntrack}.h).
 const GET: u16 = 1 << 8 | 1;
@@ -58,16 +58,6 @@ fn request(reply: &Tuple) -> Option<Message> {
     let mut payload = vec![family, 0, 0, 0];
     payload.extend(attribute(TUPLE_REPLY | NLA_F_NESTED, &tuple.concat()));
     Some(Message { kind: GET, payload })
-}
-
-/// An attribute, rounded up to four bytes; values here are short.
-fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 + value.len());
-    bytes.extend((4 + value.len() as u16).to_ne_bytes());
-    bytes.extend(kind.to_ne_bytes());
-    bytes.extend(value);
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    bytes
 }
 
 fn original(payload: &[u8]) -> Option<Tuple> {

@@ -69,6 +69,29 @@ pub struct Socket {
     pub mark: Option<u32>,
 }
 
+#[cfg(test)]
+impl Socket {
+    /// One that listens, for tests.
+    pub(crate) fn listening(protocol: u8, local: SocketAddr) -> Self {
+        Self {
+            protocol,
+            local,
+            peer: None,
+            interface: 0,
+            listens: true,
+            ipv6_only: false,
+            uid: 0,
+            inode: 1,
+            cookie: 1,
+            receive_queue: 0,
+            send_queue: 128,
+            memory: None,
+            cgroup: None,
+            mark: None,
+        }
+    }
+}
+
 /// What a socket holds of memory (`SK_MEMINFO_*`), bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Memory {

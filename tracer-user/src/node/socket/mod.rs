@@ -4,7 +4,6 @@
 //! for only where they help to explain.
 
 pub mod absent;
-mod allowance;
 pub mod busy;
 mod cgroup;
 mod conntrack;
@@ -15,25 +14,18 @@ pub mod owner;
 mod procnet;
 pub mod service;
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::Scene;
-use crate::host::{HostError, clock};
+use super::recent::{self, Recent};
+use crate::host::HostError;
 
 pub use absent::Absent;
 pub use busy::Busy;
 pub use cgroup::Place;
 pub use diag::Socket;
 pub use owner::Owner;
-
-use allowance::Allowance;
-
-/// Lists of listeners that are kept.
-const MOST_LISTS: usize = 64;
-/// How long a list is used for packets that were only counted, ns.
-const UNTIMED_FRESH: u64 = 1_000_000_000;
 
 /// What was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +54,8 @@ pub struct Held {
 /// What is kept of earlier readings.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    listeners: Listeners,
+    /// By namespace and protocol.
+    listeners: Recent<(u32, u8), Listed>,
     owners: owner::Cache,
     services: service::Memory,
     drops: busy::History,
@@ -115,39 +108,14 @@ fn ends(scene: &Scene<'_>) -> Option<(SocketAddr, SocketAddr)> {
 /// The listeners of a namespace, or why they are not known.
 type Listed = Result<Arc<Vec<Socket>>, String>;
 
-/// Lists of listeners by namespace and protocol, and when each was read (`CLOCK_MONOTONIC`, ns).
-#[derive(Debug, Default)]
-struct Listeners {
-    kept: HashMap<(u32, u8), (u64, Listed)>,
-    allowance: Allowance,
-}
-
-impl Listeners {
-    /// The listeners of the packet's namespace, as they were after the drop. In a flood the last list has to do.
-    fn get(&mut self, scene: &Scene<'_>, protocol: u8) -> Listed {
-        let key = (scene.question.netns.inode, protocol);
-        let kept = self.kept.get(&key).cloned();
-        let since = match scene.question.time {
-            0 => clock::monotonic().saturating_sub(UNTIMED_FRESH),
-            time => time,
-        };
-        if let Some((_, listed)) = kept.as_ref().filter(|(read, _)| *read > since) {
-            return listed.clone();
-        }
-        let read = self.allowance.spend(|| {
-            let listed = scene.inside(|| diag::listeners(protocol)).map_err(|error| error.to_string())?;
-            listed.map(Arc::new).map_err(|error| error.to_string())
-        });
-        let Some(listed) = read else {
-            let refused = || Err("many such questions are asked already".to_owned());
-            return kept.map_or_else(refused, |(_, listed)| listed);
-        };
-        if self.kept.len() >= MOST_LISTS {
-            self.kept.clear();
-        }
-        self.kept.insert(key, (clock::monotonic(), listed.clone()));
-        listed
-    }
+/// The listeners of the packet's namespace, as they were after the drop.
+fn listeners(scene: &mut Scene<'_>, memory: &mut Memory, protocol: u8) -> Listed {
+    let read = |scene: &mut Scene<'_>| {
+        let listed = scene.inside(|| diag::listeners(protocol)).map_err(|error| error.to_string())?;
+        listed.map(Arc::new).map_err(|error| error.to_string())
+    };
+    let key = (scene.question.netns.inode, protocol);
+    scene.recent(&mut memory.listeners, "who listens", key, read).unwrap_or_else(|| Ok(Arc::default()))
 }
 
 impl Memory {
@@ -158,7 +126,8 @@ impl Memory {
             return Vec::new();
         }
         let inodes: Vec<u32> = sockets.iter().map(|socket| socket.inode).collect();
-        let owners = self.owners.owners(scene.question.netns.inode, &inodes);
+        let read = self.owners.owners(scene.question.netns.inode, scene.time, &inodes);
+        let owners = recent::note("which program it is", read, &mut scene.unknown).unwrap_or_default();
         let held: Vec<Held> = sockets
             .into_iter()
             .map(|socket| {

@@ -12,7 +12,8 @@ use tracer_netfilter::live;
 use tracer_netfilter::model::{RawRule, Ruleset, Table};
 use tracer_netfilter::{Backend, Chain, Rule, text};
 
-use crate::host::{Netns, enter};
+use crate::host::Netns;
+use crate::node::Scene;
 use crate::node::recent::Recent;
 
 /// Jumps that are followed back from the rule that translates: endpoint, Service, all Services.
@@ -43,16 +44,15 @@ impl Cache {
     /// The first of these namespaces with a rule that leads there, and the rule.
     pub(super) fn find(
         &mut self,
+        scene: &mut Scene<'_>,
         namespaces: &[&Netns],
         deadline: Instant,
         protocol: u8,
         destination: SocketAddr,
     ) -> Option<(u32, Lead)> {
         namespaces.iter().take_while(|_| Instant::now() < deadline).find_map(|netns| {
-            let ruleset = self.0.get(netns.inode, || {
-                let read = enter::each(&[netns], deadline, |_| Ok(Arc::new(live::ruleset()))).pop();
-                read.and_then(|(_, ruleset)| ruleset.ok())
-            })?;
+            let read = |scene: &mut Scene<'_>| scene.inside_of(netns, || Arc::new(live::ruleset())).ok();
+            let ruleset = scene.recent(&mut self.0, "the rules that lead there", netns.inode, read).flatten()?;
             lead(&ruleset, protocol, destination).map(|lead| (netns.inode, lead))
         })
     }

@@ -9,16 +9,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::allowance::Allowance;
 use super::cgroup::{self, Place};
 use crate::host::netns;
+use crate::node::recent::{Read, Recent};
 
 /// How long one search may take.
 const BUDGET: Duration = Duration::from_millis(100);
-/// After this time processes are searched again, as one may have ended or passed its sockets on.
-const FRESH: Duration = Duration::from_secs(1);
-/// Namespaces whose sockets are remembered.
-const MOST_NAMESPACES: usize = 64;
 /// Sockets remembered of one namespace.
 const MOST_SOCKETS: usize = 65_536;
 /// Bytes of `/proc/PID/cgroup` that are read; a line a hierarchy.
@@ -48,35 +44,29 @@ impl Owners {
     pub fn get(&self, inode: u32) -> Option<&Owner> {
         self.by_inode.get(&inode).filter(|_| inode != 0)
     }
+
+    /// Those of these sockets whose process still runs.
+    fn alive(&self, inodes: &[u32]) -> Self {
+        let is_alive = |owner: &&Owner| Path::new("/proc").join(owner.pid.to_string()).exists();
+        let owners = inodes.iter().filter_map(|inode| Some((*inode, self.get(*inode).filter(is_alive)?.clone())));
+        Self { by_inode: owners.collect(), cut: self.cut.clone() }
+    }
 }
 
 /// Earlier searches, by the namespace's inode.
 #[derive(Debug, Default)]
-pub struct Cache {
-    kept: HashMap<u32, (Instant, Arc<Owners>)>,
-    allowance: Allowance,
-}
+pub struct Cache(Recent<u32, Arc<Owners>>);
 
 impl Cache {
-    /// Who holds these sockets of a network namespace. It is searched for them anew where they were not found before or a
-    /// while has passed, as often as the allowance lets it.
-    pub fn owners(&mut self, netns: u32, inodes: &[u32]) -> Arc<Owners> {
-        let kept = self.kept.get(&netns);
-        let is_known = |owners: &Owners| inodes.iter().all(|inode| *inode == 0 || owners.get(*inode).is_some());
-        if let Some((_, owners)) = kept.filter(|(read, owners)| read.elapsed() < FRESH && is_known(owners)) {
-            return Arc::clone(owners);
-        }
+    /// Who holds these sockets of a network namespace, found after a drop (`CLOCK_MONOTONIC`, ns). Of a search from before
+    /// it, those whose process has ended are left out.
+    pub(crate) fn owners(&mut self, netns: u32, drop: u64, inodes: &[u32]) -> Option<Read<Arc<Owners>>> {
         let search = || Arc::new(search(Path::new("/proc"), netns, Instant::now() + BUDGET));
-        let Some(found) = self.allowance.spend(search) else {
-            let cut = Some("many such questions are asked already, so processes are searched for later".to_owned());
-            return kept
-                .map_or_else(|| Arc::new(Owners { cut, ..Owners::default() }), |(_, owners)| Arc::clone(owners));
-        };
-        if self.kept.len() >= MOST_NAMESPACES {
-            self.kept.clear();
+        let mut read = self.0.get(netns, drop, search)?;
+        if read.is_early {
+            read.value = Arc::new(read.value.alive(inodes));
         }
-        self.kept.insert(netns, (Instant::now(), Arc::clone(&found)));
-        found
+        Some(read)
     }
 }
 

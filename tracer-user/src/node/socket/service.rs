@@ -7,12 +7,12 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::allowance::Allowance;
 use super::conntrack;
 use super::ipvs;
 use super::nat::{self, Lead};
 use crate::decode::Tuple;
 use crate::host::{Netns, enter};
+use crate::node::recent::Allowance;
 use crate::node::{Scene, sysctl};
 
 /// How long one search may take.
@@ -93,8 +93,9 @@ fn elsewhere(
 ) -> Option<Translation> {
     let protocol = scene.question.packet.protocol?;
     let own = scene.question.netns.inode;
-    let host = scene.host.host().map(|host| host.inode);
-    let mut others: Vec<&Netns> = scene.host.namespaces().filter(|netns| netns.inode != own).collect();
+    let facts = scene.host;
+    let host = facts.host().map(|host| host.inode);
+    let mut others: Vec<&Netns> = facts.namespaces().filter(|netns| netns.inode != own).collect();
     others.sort_by_key(|netns| (Some(netns.inode) != host, netns.inode));
     let left = others.len().saturating_sub(MOST_NAMESPACES);
     others.truncate(MOST_NAMESPACES);
@@ -115,7 +116,7 @@ fn elsewhere(
         Some((*inode, before(original, source, destination)?))
     });
     let found = |inode: u32, asked: Option<SocketAddr>, client: Option<SocketAddr>, seen: Seen| {
-        let netns = scene.host.netns(inode);
+        let netns = facts.netns(inode);
         let (by, entry) = (netns.map(|netns| netns.name.to_string()), netns.and_then(Netns::entry_command));
         Translation { asked, client, seen, by, entry }
     };
@@ -132,7 +133,7 @@ fn elsewhere(
     others.retain(|netns| forwarders.contains(&netns.inode));
     let deadline = Instant::now() + BUDGET;
     let lead = ipvs::find(&others, deadline, protocol, destination)
-        .or_else(|| rules.find(&others, deadline, protocol, destination));
+        .or_else(|| rules.find(scene, &others, deadline, protocol, destination));
     let translation = lead.map(|(inode, lead)| found(inode, lead.asked, None, Seen::Rule(lead)));
     if translation.is_none() && cut > 0 {
         scene.unknown.push(format!("whether {cut} other namespaces lead there: there are too many to ask at once"));

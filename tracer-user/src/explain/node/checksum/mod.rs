@@ -91,8 +91,7 @@ fn offload(state: &Checksum, drop: &Observation<'_>, is_checksum: bool) -> Vec<S
     let Some(device) = state.device.as_ref().filter(|_| is_checksum) else { return Vec::new() };
     let mut remedy = vec![command(drop, &format!("ethtool -k {}", quoted(&device.name)))];
     if let Some(peer) = &state.peer {
-        let text = format!("ethtool -K {} tx off", quoted(&peer.interface.name));
-        remedy.push(peer.netns.entry_command().map_or_else(|| text.clone(), |entry| format!("{entry} {text}")));
+        remedy.push(peer.command(&format!("ethtool -K {} tx off", quoted(&peer.interface.name))));
     }
     let driver = state.offload.driver.as_deref().or(device.kind.as_deref());
     match driver {

@@ -3,7 +3,8 @@
 use super::super::command;
 use crate::event::{Cause, Confidence, Explanation};
 use crate::explain::{Observation, quoted};
-use crate::node::device::{Holder, Holders, Link, Peer};
+use crate::node::device::{Holder, Holders, Link};
+use crate::node::neighbour::link::Peer;
 
 /// Says why packets cannot leave by this device, which does not work.
 pub(in crate::explain::node) fn out_of_order(
@@ -22,9 +23,9 @@ pub(in crate::explain::node) fn out_of_order(
             format!("{name} has a carrier, but does not run: it came a moment ago, or something below it is missing"),
             show.clone(),
         ),
-        (Some(peer), _) if !peer.link.is_up => (
-            format!("{name} has no carrier: its other end {} is down", end(peer)),
-            entered(peer, &format!("ip link set dev {} up", quoted(&peer.link.name))),
+        (Some(peer), _) if !peer.interface.is_up() => (
+            format!("{name} has no carrier: its other end {} is down", peer.place()),
+            peer.command(&format!("ip link set dev {} up", quoted(&peer.interface.name))),
         ),
         (_, Some("tun")) => (
             format!("{name} has no carrier: {}", unserved(holders)),
@@ -46,7 +47,10 @@ pub(in crate::explain::node) fn out_of_order(
     explanation.cause = Cause::Device;
     explanation.confidence = Confidence::Derived;
     explanation.evidence.push(state(link));
-    explanation.evidence.extend(peer.map(|peer| format!("its other end {} is {}", end(peer), power(&peer.link))));
+    explanation.evidence.extend(peer.map(|peer| {
+        let (interface, runs) = (&peer.interface, peer.interface.has_carrier());
+        format!("its other end {} is {}", peer.place(), power(interface.is_up(), runs, false))
+    }));
     explanation.remedy = vec![show.clone()];
     if remedy != show {
         explanation.remedy.push(remedy);
@@ -75,11 +79,12 @@ pub(super) fn state(link: &Link) -> String {
         ("tx_errors", counters.sent_errors),
     ];
     let lost = lost.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!(", {name} {count}"));
-    format!("{}{kind} is {}{}", link.name, power(link), lost.collect::<String>())
+    let power = power(link.is_up, link.has_carrier, link.is_dormant);
+    format!("{}{kind} is {power}{}", link.name, lost.collect::<String>())
 }
 
-fn power(link: &Link) -> &'static str {
-    match (link.is_up, link.has_carrier, link.is_dormant) {
+const fn power(is_up: bool, has_carrier: bool, is_dormant: bool) -> &'static str {
+    match (is_up, has_carrier, is_dormant) {
         (false, ..) => "down",
         (true, false, _) => "up without a carrier",
         (true, true, true) => "up with a carrier, and does not run",
@@ -87,21 +92,10 @@ fn power(link: &Link) -> &'static str {
     }
 }
 
-/// A peer's name, with its namespace.
-fn end(peer: &Peer) -> String {
-    match &peer.netns {
-        Some(netns) => format!("{} in {netns}", peer.link.name),
-        None => peer.link.name.clone(),
-    }
-}
-
-fn entered(peer: &Peer, command: &str) -> String {
-    peer.entry.as_ref().map_or_else(|| command.to_owned(), |entry| format!("{entry} {command}"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::{Interface, Netns, NetnsName};
 
     fn link(name: &str, kind: Option<&str>, is_up: bool) -> Link {
         Link { name: name.into(), kind: kind.map(str::to_owned), is_up, ..Link::default() }
@@ -116,11 +110,9 @@ mod tests {
 
     #[test]
     fn the_other_end_is_named_with_its_namespace() {
-        let peer = Peer {
-            link: link("s0", Some("veth"), false),
-            netns: Some("s".into()),
-            entry: Some("nsenter --net=/run/netns/s".into()),
-        };
+        let netns = Netns { inode: 5, name: NetnsName::Named("s".into()), doors: vec!["/run/netns/s".into()] };
+        let interface = Interface { name: "s0".into(), ..Interface::default() };
+        let peer = Peer { netns, interface, is_here: false };
         let said = said(&link("c0", Some("veth"), true), Some(&peer));
         assert_eq!(said.summary, "c0 has no carrier: its other end s0 in s is down");
         assert_eq!(said.evidence, ["c0 (veth) is up without a carrier", "its other end s0 in s is down"]);

@@ -11,7 +11,7 @@ mod tests;
 use limit::{By, Limit};
 
 use super::{command, doubt};
-use crate::event::{Confidence, Explanation, Route, Sysctl};
+use crate::event::{Cause, Confidence, Explanation, Route, Sysctl};
 use crate::explain::{Observation, quoted};
 use crate::host::Interface;
 use crate::node::mtu::Mtu;
@@ -74,15 +74,37 @@ fn blame(explanation: &mut Explanation, state: &Mtu, limit: &Limit, drop: &Obser
     explanation.remedy = remedy::of(state, limit, drop);
 }
 
+/// The other end is down: a virtual link refuses that, and what is too large, and nothing else (`is_skb_forwardable`).
+/// Until the kernel has taken the carrier off our end, up to a second later, packets still come so far.
+fn down(explanation: &mut Explanation, device: &Interface, peer: &Peer, fits: Option<u32>, drop: &Observation<'_>) {
+    let place = peer.place();
+    explanation.cause = Cause::Device;
+    explanation.evidence.extend(fits.map(|length| format!("{length} bytes are not too large for {place}")));
+    if peer.interface.is_up() {
+        explanation.summary = format!("the other end of {}, {place}, was down", device.name);
+        explanation.confidence = Confidence::Inferred;
+        doubt(explanation, format!("how it came: {place} is up by now, with room for this packet"));
+    } else {
+        explanation.summary = format!("the other end of {}, {place}, is down", device.name);
+        explanation.confidence = Confidence::Derived;
+        explanation.evidence.push(format!("{place} is down"));
+    }
+    let name = quoted(&peer.interface.name);
+    explanation.remedy = vec![
+        command(drop, &format!("ip -d link show dev {}", quoted(&device.name))),
+        peer.command(&format!("ip link set dev {name} up")),
+    ];
+}
+
 /// The two ends of a virtual link differ.
 fn other_end(explanation: &mut Explanation, state: &Mtu, device: &Interface, peer: &Peer, drop: &Observation<'_>) {
     let (length, place) = (state.shape.length, peer.place());
     let (ours, theirs) = (device.mtu, peer.interface.mtu);
     explanation.evidence.push(format!("the MTU of {} is {ours}", device.name));
     explanation.evidence.push(format!("the MTU of {place}, its other end, is {theirs}"));
-    if length > 0 && length <= theirs.saturating_add(VLAN_TAG) {
-        let now = format!("{length} bytes fit through {place} by now: its MTU is {theirs}");
-        return doubt(explanation, now);
+    let fits = length > 0 && length <= theirs.saturating_add(VLAN_TAG);
+    if fits || !peer.interface.is_up() {
+        return down(explanation, device, peer, fits.then_some(length), drop);
     }
     explanation.summary = format!(
         "{length} bytes do not fit through the other end of {0}: {place} has MTU {theirs}, {0} has {ours}",
@@ -90,17 +112,16 @@ fn other_end(explanation: &mut Explanation, state: &Mtu, device: &Interface, pee
     );
     explanation.confidence = Confidence::Certain;
     let set = |name: &str, mtu: u32| format!("ip link set dev {} mtu {mtu}", quoted(name));
-    let there = |text: &str| peer.netns.entry_command().map_or_else(|| text.to_owned(), |at| format!("{at} {text}"));
     let mut remedy = vec![
         command(drop, &format!("ip -d link show dev {}", quoted(&device.name))),
-        there(&format!("ip -d link show dev {}", quoted(&peer.interface.name))),
+        peer.command(&format!("ip -d link show dev {}", quoted(&peer.interface.name))),
     ];
     if ours > theirs {
-        remedy.push(there(&set(&peer.interface.name, ours)));
+        remedy.push(peer.command(&set(&peer.interface.name, ours)));
         remedy.push(command(drop, &set(&device.name, theirs)));
     } else {
         // The sender is beyond our own MTU too: a large packet that was not made for this link.
-        remedy.push(there(&set(&peer.interface.name, length)));
+        remedy.push(peer.command(&set(&peer.interface.name, length)));
     }
     explanation.remedy = remedy;
 }

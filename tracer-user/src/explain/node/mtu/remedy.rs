@@ -96,8 +96,7 @@ fn wider(state: &Mtu, device: &Interface, drop: &Observation<'_>) -> Vec<String>
     }
     let mut raise = Vec::new();
     if let Some(peer) = state.peer.as_ref().filter(|peer| peer.interface.mtu < wanted) {
-        let text = set(&peer.interface.name, wanted);
-        raise.push(peer.netns.entry_command().map_or_else(|| text.clone(), |at| format!("{at} {text}")));
+        raise.push(peer.command(&set(&peer.interface.name, wanted)));
     }
     raise.push(command(drop, &set(&device.name, wanted)));
     raise

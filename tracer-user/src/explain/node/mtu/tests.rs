@@ -7,7 +7,8 @@ use crate::node::neighbour::hop::{Learned, NextHop, Route as Way};
 const NS: &str = "nsenter --net=/run/netns/r";
 
 fn interface(index: u32, name: &str, mtu: u32, kind: Option<&str>) -> Interface {
-    Interface { index, name: name.into(), mtu, kind: kind.map(Into::into), ..Interface::default() }
+    let flags = libc::IFF_UP as u32;
+    Interface { index, name: name.into(), mtu, flags, kind: kind.map(Into::into), ..Interface::default() }
 }
 
 fn hop(device: u32, mtu: Option<u32>, learned: Option<Learned>) -> NextHop {
@@ -104,7 +105,7 @@ fn a_tunnel_is_not_made_wider_than_what_carries_it() {
 #[test]
 fn both_ends_of_a_virtual_link_are_named() {
     let netns = Netns { inode: 9, name: NetnsName::Named("pod".into()), doors: vec!["/run/netns/pod".into()] };
-    let peer = Peer { netns, interface: interface(2, "eth0", 1280, Some("veth")) };
+    let peer = Peer { netns, interface: interface(2, "eth0", 1280, Some("veth")), is_here: false };
     let state = Mtu { device: Some(interface(21, "r2", 1500, Some("veth"))), peer: Some(peer), ..forwarded() };
     let differ = told(&state, "NOT_SPECIFIED", "__dev_forward_skb2", "10.99.2.2");
     assert_eq!(
@@ -115,4 +116,31 @@ fn both_ends_of_a_virtual_link_are_named() {
     has(&differ, &format!("{NS} ip link set dev r2 mtu 1280"));
     let unseen = Mtu { peer: None, ..state };
     assert_eq!(told(&unseen, "NOT_SPECIFIED", "__dev_forward_skb2", "10.99.2.2").summary, "as it was");
+}
+
+#[test]
+fn the_other_end_of_a_virtual_link_is_down() {
+    let netns = Netns { inode: 9, name: NetnsName::Named("pod".into()), doors: vec!["/run/netns/pod".into()] };
+    let veth = |flags, mtu| Peer {
+        netns: netns.clone(),
+        is_here: false,
+        interface: Interface { flags, mtu, ..interface(2, "eth0", 0, Some("veth")) },
+    };
+    let at = |length, peer| Mtu {
+        shape: Shape { length, dont_fragment: false },
+        device: Some(interface(21, "r2", 1500, Some("veth"))),
+        peer: Some(peer),
+        ..forwarded()
+    };
+    for (length, mtu) in [(28, 1500), (1428, 1280), (0, 1500)] {
+        let said = told(&at(length, veth(0, mtu)), "NOT_SPECIFIED", "__dev_forward_skb2", "10.99.2.2");
+        assert_eq!(said.summary, "the other end of r2, eth0 in pod, is down");
+        assert_eq!((said.cause, said.confidence), (Cause::Device, Confidence::Derived));
+        has(&said, "nsenter --net=/run/netns/pod ip link set dev eth0 up");
+    }
+    let up = libc::IFF_UP as u32;
+    let was = told(&at(28, veth(up, 1500)), "NOT_SPECIFIED", "__dev_forward_skb2", "10.99.2.2");
+    assert_eq!(was.summary, "the other end of r2, eth0 in pod, was down");
+    assert_eq!((was.cause, was.confidence), (Cause::Device, Confidence::Inferred));
+    assert!(was.unknown.unwrap().contains("eth0 in pod is up by now"));
 }

@@ -4,7 +4,7 @@ use super::{counts, entry, looks, questions, state};
 use crate::event::{Confidence, Explanation, Sysctl};
 use crate::explain::node::command;
 use crate::explain::{Observation, quoted};
-use crate::host::{Interface, Netns};
+use crate::host::Interface;
 use crate::node::neighbour::answerer::Answerer;
 use crate::node::neighbour::hop::NextHop;
 use crate::node::neighbour::{Lookup, Neighbours};
@@ -80,22 +80,17 @@ const fn is_running(device: &Interface) -> bool {
     device.flags & libc::IFF_RUNNING as u32 != 0
 }
 
-/// A command in the namespace of the other end.
-fn there(netns: &Netns, text: &str) -> String {
-    netns.entry_command().map_or_else(|| text.to_owned(), |entry| format!("{entry} {text}"))
-}
-
 fn other_end(other: &Answerer, hop: &NextHop) -> Option<Why> {
     let (peer, place, asked) = (&other.peer, other.peer.place(), hop.address);
     let link = format!("{place}, the other end of {},", hop.device_name);
     if !peer.interface.is_up() {
         let mut why = Why::new(format!("{place} is down"), format!("{link} is down"));
-        why.remedy = Some(there(&peer.netns, &format!("ip link set dev {} up", quoted(&peer.interface.name))));
+        why.remedy = Some(peer.command(&format!("ip link set dev {} up", quoted(&peer.interface.name))));
         return Some(why);
     }
     if peer.interface.flags & libc::IFF_NOARP as u32 != 0 {
         let mut why = Why::new(format!("{place} does not use ARP"), format!("{link} has the flag NOARP"));
-        why.remedy = Some(there(&peer.netns, &format!("ip link set dev {} arp on", quoted(&peer.interface.name))));
+        why.remedy = Some(peer.command(&format!("ip link set dev {} arp on", quoted(&peer.interface.name))));
         return Some(why);
     }
     if let Some((name, value)) = other.arp_ignored() {
@@ -105,7 +100,7 @@ fn other_end(other: &Answerer, hop: &NextHop) -> Option<Why> {
         );
         let text = value.to_string();
         why.sysctl = Some(Sysctl { name: name.clone(), value: text.clone(), effective: text });
-        why.remedy = Some(there(&peer.netns, &format!("sysctl -w {}=0", quoted(name))));
+        why.remedy = Some(peer.command(&format!("sysctl -w {}=0", quoted(name))));
         return Some(why);
     }
     match &other.holder {

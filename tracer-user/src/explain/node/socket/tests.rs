@@ -12,22 +12,7 @@ use crate::node::socket::service::{Seen, Translation};
 use crate::node::socket::{Held, Owner, Place, Socket, Sockets};
 
 fn held(protocol: u8, local: &str) -> Held {
-    let socket = Socket {
-        protocol,
-        local: local.parse().unwrap(),
-        peer: None,
-        interface: 0,
-        listens: true,
-        ipv6_only: false,
-        uid: 0,
-        inode: 9,
-        cookie: 1,
-        receive_queue: 0,
-        send_queue: 128,
-        memory: None,
-        cgroup: None,
-        mark: None,
-    };
+    let socket = Socket { inode: 9, ..Socket::listening(protocol, local.parse().unwrap()) };
     let owner = Owner { pid: 12, comm: "nginx".into(), ..Owner::default() };
     Held { socket, owner: Some(owner), interface: None }
 }
