@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::recent::Recent;
+use super::recent::{Recent, note};
 use super::{Packet, Scene};
 use crate::host::HostError;
 use crate::host::netlink::{self, Message};
@@ -134,11 +134,13 @@ pub(super) struct Memory(Recent<u32, Result<Vec<Policy>, String>>);
 /// Why the namespace can't be entered.
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Policies, HostError> {
     let netns = scene.question.netns.inode;
-    let policies = memory.0.get(netns, || match scene.inside(policies) {
+    let read = memory.0.get(netns, scene.question.time, || match scene.inside(policies) {
         Ok(policies) => policies,
         Err(error) => Err(error.to_string()),
     });
-    let Some(policies) = scene.note("the IPsec policies", policies) else { return Ok(Policies::default()) };
+    let policies =
+        note("the IPsec policies", read, &mut scene.unknown).map(|read| scene.note("the IPsec policies", read));
+    let Some(policies) = policies.flatten() else { return Ok(Policies::default()) };
     let packet = &scene.question.packet;
     let direction = match packet.symbol.as_str() {
         "ip_forward" | "ip6_forward" => Direction::Forward,

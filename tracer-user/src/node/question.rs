@@ -18,7 +18,7 @@ pub struct Question {
     /// Tells it from another one with the same number; 0 if unknown.
     pub netns_cookie: u64,
     pub packet: Packet,
-    /// When it was dropped, `CLOCK_MONOTONIC` ns; 0 if only counted.
+    /// When it was dropped, `CLOCK_MONOTONIC` ns; 0 for packets that were only counted, whose flow goes on.
     pub time: u64,
 }
 

@@ -283,7 +283,7 @@ fn ask(
             }
             let Some(netns) = facts.netns(due.key.netns).cloned() else { return Ok(None) };
             let packet = node::Packet::new(drop, interface, sample);
-            let time = due.time.or(sample.map(|sample| sample.event.time)).unwrap_or(0);
+            let time = due.time.unwrap_or(0);
             let netns_cookie = sample.map_or(0, |sample| sample.event.netns_cookie);
             Ok(Some(Question::State(node::Question { case, topic, netns, netns_cookie, packet, time })))
         }),
