@@ -7,7 +7,6 @@ pub mod absent;
 mod allowance;
 pub mod busy;
 mod cgroup;
-mod conntrack;
 pub mod diag;
 mod ipvs;
 pub mod nat;
