@@ -33,7 +33,7 @@ const TYPES: [(u8, &str); 8] = [
 ];
 
 /// A node with two links, `wa` and `wb`, to a neighbour; the router for each is the neighbour.
-fn node(is_ipv6: bool) -> (Namespace, Namespace) {
+fn node() -> (Namespace, Namespace) {
     let (node, neighbour) = (Namespace::new(), Namespace::new());
     node.run("ip link set lo up; sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv4.ip_forward=1");
     for (at, link) in ["wa", "wb"].into_iter().enumerate() {
@@ -180,7 +180,7 @@ fn counters(node: &Namespace, is_ipv6: bool) -> Vec<u64> {
 }
 
 fn compare(is_ipv6: bool, sources: &[&str], destinations: &[&str]) {
-    let (node, neighbour) = node(is_ipv6);
+    let (node, neighbour) = node();
     let links = ["wa", "wb"].map(|link| (link, node.number(&format!("cat /sys/class/net/{link}/ifindex"))));
     let legacy = legacy_rules(is_ipv6);
     let tables = if is_ipv6 { "ip6tables-legacy" } else { "iptables-legacy" };
