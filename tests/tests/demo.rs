@@ -16,7 +16,11 @@ use tracer_tests::{NetNs, kernel, patience, tracer};
 const STORIES: &[(&str, &[&str], &[&str])] = &[
     ("node", &["NETFILTER_DROP"], &["tcp 192.0.2.10:", "192.0.2.1:10250", "input", "nftables inet demo/input rule 1"]),
     ("pod", &["NO_SOCKET"], &["tcp 192.0.2.10:", "nothing listens on tcp 10.244.1.2:8080"]),
-    ("node", &["IP_RPFILTER", "NOT_SPECIFIED"], &["udp 10.244.1.9:", "10.244.1.2:53", "eth0", "10.244.1.9 on eth0"]),
+    (
+        "node",
+        &["IP_RPFILTER", "NOT_SPECIFIED"],
+        &["udp 10.244.1.9:", "10.244.1.2:53", "rp_filter=1 (strict) on eth0 refuses the source 10.244.1.9"],
+    ),
     ("node", &["NOT_SPECIFIED"], &["udp 192.0.2.10:", "10.244.7.5:53", "blackhole"]),
     ("node", &["IP_INNOROUTES"], &["udp [2001:db8::10]:", "[fd00:10:244:2::5]:53", "no route"]),
     ("node", &["IP_INHDR"], &["udp 192.0.2.10:", "10.244.1.2:443", "TTL"]),
