@@ -21,6 +21,7 @@ const MOST_ANSWERS: usize = 64;
 const BUFFER: usize = 32 * 1024;
 
 /// A fixed part and attributes behind it; also the inside of an attribute.
+#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body(Vec<u8>);
 

@@ -163,7 +163,7 @@ fn of_family_without(
 ) -> Result<Vec<Socket>, NetlinkError> {
     let is_wanted = |socket: &Socket| which == Which::Any || socket.listens;
     let asked = match missing {
-        Some(part) => Err(NetlinkError::NotLoaded(part.module())),
+        Some(absent) => Err(NetlinkError::NotLoaded(absent.module())),
         None => netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port)),
     };
     match asked {
