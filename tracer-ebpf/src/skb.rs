@@ -1,13 +1,27 @@
 //! What is read of an `sk_buff`, its device and its socket.
 //!
-//! Rule: `skb->dev` may be overlaid by other data (`dev_scratch` in a socket's receive queue) and `skb->sk` may be a
-//! small request or time-wait socket: both are believed only as far as what they lead to makes sense.
+//! Rule: `skb->dev` may be overlaid by other data (`dev_scratch` in a socket's receive queue, `rbnode` in a tree of
+//! fragments or of TCP's segments out of order) and `skb->sk` may be a small request or time-wait socket: both are
+//! believed only as far as what they lead to makes sense.
 
 use tracer_common::ABSENT;
 
 use crate::globals::{self, *};
 use crate::packet::MAPPED;
 use crate::read::{Probe, Read};
+
+/// Numbers that a namespace's inode can have: they are given out from 0xF0000000 on, the lowest free one first
+/// (`PROC_DYNAMIC_FIRST`, fs/proc/generic.c, 5.10 to 7.2), those of the first namespaces stand just before (nsfs.h, 6.18).
+/// Each number in use costs the kernel some hundred bytes, so those above are not reached; the upper half of a pointer and
+/// most other data are outside.
+const FIRST_INODE: u32 = 0xefff_ff00;
+const INODES: u32 = 0x0200_0000;
+
+/// Whether a namespace can have this inode: 0, what can't be read, is none. One comparison, so one branch for the verifier.
+#[inline(always)]
+fn is_namespace(inode: u32) -> bool {
+    inode.wrapping_sub(FIRST_INODE) < INODES
+}
 
 /// What is needed to filter and count a drop.
 pub struct Skb {
@@ -44,8 +58,9 @@ impl Skb {
             ifindex: R::member(device, &DEV_IFINDEX),
             netns: R::member(R::pointer(device, &DEV_NET), &NET_INODE),
         };
-        if skb.netns == 0 {
-            // TCP takes the device off a packet when it has found the socket, but not where it came in.
+        if !is_namespace(skb.netns) {
+            // TCP takes the device off a packet when it has found the socket, and a tree has another packet's address in
+            // its place, but where it came in stays.
             skb.device = core::ptr::null();
             skb.ifindex = R::member(at, &SKB_IIF);
             skb.netns = skb.netns_without_device::<R>(receiver);
@@ -58,12 +73,12 @@ impl Skb {
     #[inline(always)]
     fn netns_without_device<R: Read>(&self, receiver: *const u8) -> u32 {
         let inode = Probe::member(Probe::pointer(self.socket, &SOCK_NET), &NET_INODE);
-        if inode != 0 {
+        if is_namespace(inode) {
             return inode;
         }
         let device = Probe::pointer(self.route::<R>(), &DST_DEV);
         let inode = Probe::member(Probe::pointer(device, &DEV_NET), &NET_INODE);
-        if inode != 0 {
+        if is_namespace(inode) {
             return inode;
         }
         Probe::member(Probe::pointer(receiver, &SOCK_NET), &NET_INODE)

@@ -21,6 +21,7 @@ pub mod netlink;
 pub mod nft;
 pub mod owner;
 pub mod packet;
+pub mod presence;
 pub mod text;
 pub mod trace;
 pub mod translation;

@@ -7,7 +7,6 @@
 
 #[path = "ipset/elements.rs"]
 mod elements;
-#[expect(dead_code, reason = "shared with other tests")]
 mod namespace;
 
 use std::collections::HashMap;
@@ -77,8 +76,8 @@ fn compare(namespace: &Namespace, random: &mut Random, case: Case) -> Option<(us
     // Goes on after members that the type refuses.
     namespace.feed("ipset -", &commands);
 
-    let set = namespace.run_in(|| ipset::read("s").unwrap());
-    let listed = namespace.output("ipset list s");
+    let set = namespace.inside(|| ipset::read("s").unwrap());
+    let listed = namespace.run("ipset list s");
     let mut listed: Vec<_> = listed.lines().skip_while(|line| *line != "Members:").skip(1).collect();
     let mut printed: Vec<_> = set.members().iter().map(ToString::to_string).collect();
     listed.sort_unstable();
@@ -105,7 +104,7 @@ fn compare(namespace: &Namespace, random: &mut Random, case: Case) -> Option<(us
 
 #[test]
 fn lookups_answer_as_the_kernel_does() {
-    let namespace = Namespace::new("wd-ipset-a");
+    let namespace = Namespace::new();
     let mut random = Random(0x5eed_1234_abcd_0001);
     for case in CASES {
         match compare(&namespace, &mut random, case) {
@@ -120,7 +119,7 @@ fn lookups_answer_as_the_kernel_does() {
 
 #[test]
 fn extensions_are_printed_as_ipset_does() {
-    let namespace = Namespace::new("wd-ipset-b");
+    let namespace = Namespace::new();
     namespace.feed(
         "ipset restore",
         "create s hash:net timeout 0 counters comment skbinfo\n\
@@ -132,13 +131,13 @@ fn extensions_are_printed_as_ipset_does() {
          create l list:set comment\nadd l t\nadd l s comment \"the nets\"\n",
     );
     for name in ["s", "t", "u"] {
-        let set = namespace.run_in(|| ipset::read(name).unwrap());
-        let listed = namespace.output(&format!("ipset list {name} | sed '1,/Members/d' | sort"));
+        let set = namespace.inside(|| ipset::read(name).unwrap());
+        let listed = namespace.run(&format!("ipset list {name} | sed '1,/Members/d' | sort"));
         let mut printed: Vec<_> = set.members().iter().map(ToString::to_string).collect();
         printed.sort_unstable();
         assert_eq!(printed, listed.lines().collect::<Vec<_>>(), "set {name}");
     }
-    let list = namespace.run_in(|| ipset::read("l").unwrap());
+    let list = namespace.inside(|| ipset::read("l").unwrap());
     assert_eq!(list.sets().iter().map(|listed| listed.name.as_str()).collect::<Vec<_>>(), ["t", "s"]);
     assert_eq!(list.sets()[1].extensions.as_ref().unwrap().comment.as_deref(), Some("the nets"));
     assert_eq!(list.sets()[1].set.as_ref().unwrap().len(), 3);
@@ -158,12 +157,12 @@ fn extensions_are_printed_as_ipset_does() {
 
 #[test]
 fn sets_are_found_by_index_and_missing_ones_are_told() {
-    let namespace = Namespace::new("wd-ipset-c");
-    assert_eq!(namespace.run_in(ipset::names), Ok(vec![]));
+    let namespace = Namespace::new();
+    assert_eq!(namespace.inside(ipset::names), Ok(vec![]));
     namespace.run("ipset create one hash:ip");
     namespace.run("ipset create two hash:ip timeout 5");
     namespace.run("ipset add two 1.1.1.1 timeout 600");
-    namespace.run_in(|| {
+    namespace.inside(|| {
         assert_eq!(ipset::names(), Ok(vec!["one".to_owned(), "two".to_owned()]));
         assert_eq!(ipset::by_index(1).as_deref(), Ok("two"));
         assert_eq!(ipset::by_index(9), Err(IpSetError::Gone));
@@ -176,14 +175,14 @@ fn sets_are_found_by_index_and_missing_ones_are_told() {
 
 #[test]
 fn a_large_set_is_read_whole() {
-    let namespace = Namespace::new("wd-ipset-d");
+    let namespace = Namespace::new();
     let mut commands = "create s hash:net maxelem 200000\n".to_owned();
     for number in 0..100_000u32 {
         commands += &format!("add s {}/32\n", Ipv4Addr::from_bits(0x0a00_0000 | number << 1));
     }
     namespace.feed("ipset restore", &commands);
     let started = std::time::Instant::now();
-    let set = namespace.run_in(|| ipset::read("s").unwrap());
+    let set = namespace.inside(|| ipset::read("s").unwrap());
     eprintln!("100,000 members in {:?}", started.elapsed());
     assert_eq!(set.len(), 100_000);
     let asked = |number: u32| {
@@ -212,7 +211,7 @@ fn rules() -> [(&'static str, &'static [bool], Options, &'static str); 9] {
 
 #[test]
 fn rules_match_real_packets_as_predicted() {
-    let namespace = Namespace::new("wd-ipset-e");
+    let namespace = Namespace::new();
     namespace.run("ip link set lo up");
     namespace.run("ip addr add 10.0.0.0/8 dev lo");
     let mut random = Random(0x1ce_b00d);
@@ -231,7 +230,7 @@ fn rules_match_real_packets_as_predicted() {
     for (.., rule) in rules() {
         namespace.run(&format!("iptables-legacy -A OUTPUT -p udp -m set {rule}"));
     }
-    let sets: HashMap<&str, IpSet> = namespace.run_in(|| {
+    let sets: HashMap<&str, IpSet> = namespace.inside(|| {
         ["nets", "ports", "devices", "all"].map(|name| (name, ipset::read(name).unwrap())).into_iter().collect()
     });
     let mut before = [0u64; 9];
@@ -239,14 +238,14 @@ fn rules_match_real_packets_as_predicted() {
     for _ in 0..150 {
         let (source, destination) = (elements.address(), elements.address());
         let port = 5000 + elements.random.below(8) as u16;
-        namespace.run_in(|| {
+        namespace.inside(|| {
             let socket = UdpSocket::bind((source, port)).unwrap();
             socket.send_to(b"x", (destination, 9)).unwrap();
         });
         let mut packet = packet(source, destination, 17, (port, 9));
         packet.output = device("lo");
         packet.input = Known::Absent;
-        let listed = namespace.output("iptables-legacy -L OUTPUT -nvx | sed 1,2d");
+        let listed = namespace.run("iptables-legacy -L OUTPUT -nvx | sed 1,2d");
         let counted = listed.lines().map(|line| line.split_whitespace().next().unwrap().parse::<u64>().unwrap());
         for (at, ((name, directions, options, rule), after)) in rules().into_iter().zip(counted).enumerate() {
             let truth = sets[name].find(&packet, directions, options).truth;

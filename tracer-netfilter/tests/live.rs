@@ -7,7 +7,6 @@
 
 #[path = "live/frame.rs"]
 mod frame;
-#[expect(clippy::expect_used, dead_code, reason = "shared with other tests")]
 mod namespace;
 
 use std::net::IpAddr;
@@ -34,9 +33,8 @@ const TYPES: [(u8, &str); 8] = [
 ];
 
 /// A node with two links, `wa` and `wb`, to a neighbour; the router for each is the neighbour.
-fn node(is_ipv6: bool) -> (Namespace, Namespace) {
-    let (node, neighbour) =
-        (Namespace::new(&format!("wd-live-n{is_ipv6}")), Namespace::new(&format!("wd-live-p{is_ipv6}")));
+fn node() -> (Namespace, Namespace) {
+    let (node, neighbour) = (Namespace::new(), Namespace::new());
     node.run("ip link set lo up; sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv4.ip_forward=1");
     for (at, link) in ["wa", "wb"].into_iter().enumerate() {
         node.run(&format!("ip link add name {link} type veth peer name {link} netns {}", neighbour.name()));
@@ -174,15 +172,15 @@ fn nft_rules(is_ipv6: bool, devices: [(&'static str, u32); 2]) -> Vec<(String, P
 /// How often each rule has matched: the legacy ones, then those of nft.
 fn counters(node: &Namespace, is_ipv6: bool) -> Vec<u64> {
     let tables = if is_ipv6 { "ip6tables-legacy" } else { "iptables-legacy" };
-    let legacy = node.output(&format!("{tables} -t raw -L PREROUTING -nvx | sed 1,2d"));
+    let legacy = node.run(&format!("{tables} -t raw -L PREROUTING -nvx | sed 1,2d"));
     let legacy = legacy.lines().map(|line| line.split_whitespace().next().unwrap().parse().unwrap());
-    let nft = node.output("nft list chain inet t c");
+    let nft = node.run("nft list chain inet t c");
     let counted = nft.lines().filter_map(|line| line.split_once("counter packets ")?.1.split(' ').next()?.parse().ok());
     legacy.chain(counted).collect()
 }
 
 fn compare(is_ipv6: bool, sources: &[&str], destinations: &[&str]) {
-    let (node, neighbour) = node(is_ipv6);
+    let (node, neighbour) = node();
     let links = ["wa", "wb"].map(|link| (link, node.number(&format!("cat /sys/class/net/{link}/ifindex"))));
     let legacy = legacy_rules(is_ipv6);
     let tables = if is_ipv6 { "ip6tables-legacy" } else { "iptables-legacy" };
@@ -210,11 +208,11 @@ fn compare(is_ipv6: bool, sources: &[&str], destinations: &[&str]) {
             let (link, input) = links[(number + at) % 2];
             let mark = if (number + at) % 3 == 0 { 7 } else { 0 };
             let (source, destination): (IpAddr, IpAddr) = (source.parse().unwrap(), destination.parse().unwrap());
-            let to = node.output(&format!("cat /sys/class/net/{link}/address"));
+            let to = node.run(&format!("cat /sys/class/net/{link}/address"));
             let frame = Frame { source, destination, mark, input };
-            neighbour.run_in(|| Wire::open(link).send(&frame.bytes(to.trim())));
+            neighbour.inside(|| Wire::open(link).send(&frame.bytes(to.trim())));
             let after = counters(&node, is_ipv6);
-            let says: Vec<_> = node.run_in(|| {
+            let says: Vec<_> = node.inside(|| {
                 let live = Live::new();
                 rules.iter().map(|(_, predict)| predict(&live, &frame)).collect()
             });
@@ -290,11 +288,11 @@ fn addresses_and_routes_of_ipv6_are_as_rules_see_them() {
 
 #[test]
 fn devices_are_read_with_what_rules_ask_of_them() {
-    let node = Namespace::new("wd-live-d");
+    let node = Namespace::new();
     node.run("ip link add name br0 type bridge; ip link add name wp type veth peer name wq; ip link set wp master br0 group 7");
     let index = |name: &str| node.number(&format!("cat /sys/class/net/{name}/ifindex"));
     let (bridge, port) = (index("br0"), index("wp"));
-    node.run_in(|| {
+    node.inside(|| {
         let live = Live::new();
         let device = live.device(port).unwrap();
         assert_eq!((device.index, device.name.as_str(), device.hardware), (port, "wp", Some(1)));
@@ -308,11 +306,11 @@ fn devices_are_read_with_what_rules_ask_of_them() {
 
 #[test]
 fn sets_and_elements_are_asked_for_once() {
-    let node = Namespace::new("wd-live-s");
+    let node = Namespace::new();
     node.run("ipset create one hash:ip; ipset create two hash:net; ipset add two 10.0.0.0/8");
     node.run("nft 'table ip t { set s { type ipv4_addr; elements = { 1.2.3.4, 5.6.7.8 }; }; }'");
     node.run("iptables-legacy -A INPUT -j ACCEPT");
-    node.run_in(|| {
+    node.inside(|| {
         let rules = live::ruleset();
         assert!(rules.gaps.is_empty(), "{:?}", rules.gaps);
         let backends: Vec<_> = rules.tables.iter().map(|table| table.backend).collect();

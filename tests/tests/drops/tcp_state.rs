@@ -3,13 +3,15 @@
 use std::io::Write;
 use std::net::TcpListener;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use socket2::SockRef;
+use tracer_tests::event::key;
 use tracer_tests::topology::{self, C0_MAC, CLIENT, NEIGHBOUR, S0_MAC};
 use tracer_tests::traffic::frame::{self, ACK, Ipv4, Ipv6, SYN, Segment};
 use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, tcp};
-use tracer_tests::{Expect, Family, Story, patience};
+use tracer_tests::{Expect, Family, Story, Tracer, kernel, patience};
 
 const FIN: u8 = 1;
 const RST: u8 = 4;
@@ -87,7 +89,7 @@ fn set_min_ttl(listener: &TcpListener, least: libc::c_int) -> Result<()> {
     let result = unsafe {
         libc::setsockopt(listener.as_raw_fd(), libc::IPPROTO_IP, libc::IP_MINTTL, (&raw const least).cast(), size)
     };
-    anyhow::ensure!(result == 0, std::io::Error::last_os_error());
+    ensure!(result == 0, std::io::Error::last_os_error());
     Ok(())
 }
 
@@ -142,4 +144,51 @@ fn a_segment_does_not_fit_its_connection() -> Result<()> {
         SockRef::from(&connection.server).set_linger(Some(std::time::Duration::ZERO))?;
     }
     story.end().map(drop)
+}
+
+/// Segments with a gap between each two wait in a tree, which lies over the device that they came by; where there is too
+/// much of them, those from the far end are given up (`tcp_prune_ofo_queue`, net/ipv4/tcp_input.c, 6.18).
+#[test]
+fn what_waits_out_of_order_has_no_invented_place() -> Result<()> {
+    const SEGMENTS: u32 = 80;
+    const AT_LEAST: u64 = 20;
+    let lab = topology::pair()?;
+    let server = lab.server.inode()?;
+    for family in Family::BOTH {
+        let mut wire = lab.client.run(|| Interface::listener("c0"))?;
+        let mut connection = tcp::connect(&lab.client, &lab.server, NEIGHBOUR.port(family, PORT))?;
+        let source = connection.flow.source;
+        // Not of one namespace only: that would hide a wrong one, and what has none.
+        let (host, port) = (source.ip().to_string(), source.port().to_string());
+        let mut tracer = Tracer::start(&["--all", "--interval", "100ms", "--host", &host, "--port", &port])?;
+        connection.client.write_all(b"whydrop")?;
+        let state = learn(&mut wire, family, source.port(), b"whydrop")?;
+        // The window was told when there was more room.
+        SockRef::from(&connection.server).set_recv_buffer_size(2048)?;
+        for number in (1..=SEGMENTS).rev() {
+            let segment = Segment {
+                ports: (source.port(), PORT),
+                flags: ACK | PSH,
+                sequence: state.next.wrapping_add(number * 20),
+                acknowledged: state.acknowledged,
+                options: &state.timestamps,
+                data: b"x",
+            };
+            wire.send(&in_frame(family, &segment))?;
+        }
+        let pruned = Expect::finest(&["TCP_OFO_QUEUE_PRUNE", "NOT_SPECIFIED"])?.flow(&connection.flow);
+        tracer.wait_for_count(&pruned, AT_LEAST)?;
+        let report = tracer.stop()?;
+        for event in report.events.iter().filter(|event| pruned.accepts(event)) {
+            let netns = event.at(key::NETNS).and_then(Value::as_u64).unwrap_or_default();
+            // The tracepoint tells the socket since 6.11.
+            let is_unknown = netns == 0 && kernel::release()? < (6, 11);
+            ensure!(netns == server || is_unknown, "it was in no such namespace: {event}");
+            let name = event.at(key::INTERFACE).and_then(Value::as_str);
+            ensure!(name == Some("s0") || name.is_none() && is_unknown, "it was on no such interface: {event}");
+        }
+        report.ensure_clean()?;
+        SockRef::from(&connection.server).set_linger(Some(std::time::Duration::ZERO))?;
+    }
+    Ok(())
 }

@@ -5,7 +5,6 @@
 //! namespace where no rule asked for it.
 
 mod decode;
-mod presence;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +16,7 @@ use thiserror::Error;
 
 use crate::netlink::{NetlinkError, Request, Socket, Subsystem};
 use crate::packet::Tuple;
+use crate::presence::Part;
 
 pub use decode::{Entry, TcpState};
 
@@ -58,12 +58,17 @@ impl Answers {
     }
 }
 
+/// Nothing is asked that would load ctnetlink.
+fn check() -> Result<(), ConntrackError> {
+    if Part::Conntrack.may_be_asked() { Ok(()) } else { Err(ConntrackError::NotLoaded) }
+}
+
 /// Goes through the table until `each` says that it is enough, or the time is over; whether it was all.
 ///
 /// # Errors
 /// Why there is no list.
 pub fn walk(time: Duration, mut each: impl FnMut(&Entry) -> ControlFlow<()>) -> Result<bool, ConntrackError> {
-    presence::check()?;
+    check()?;
     Ok(Socket::open()?.begin(&Request::new(Subsystem::Conntrack, GET, 0), Instant::now() + time, |message| {
         Entry::decode(message.attributes).map_or(ControlFlow::Continue(()), |entry| each(&entry))
     })?)
@@ -78,7 +83,7 @@ pub fn walk_answers(
     time: Duration,
     mut each: impl FnMut(&Entry) -> ControlFlow<()>,
 ) -> Result<bool, ConntrackError> {
-    presence::check()?;
+    check()?;
     let deadline = Instant::now() + time;
     let whole = Request::new(Subsystem::Conntrack, GET, family(answers.to));
     let mut take = |message: crate::netlink::Message<'_>| match Entry::decode(message.attributes) {
@@ -96,7 +101,7 @@ pub fn walk_answers(
 /// # Errors
 /// Why it can't be told.
 pub fn find(tuple: &Tuple, icmp: Option<(u8, u8)>) -> Result<Option<Entry>, ConntrackError> {
-    presence::check()?;
+    check()?;
     look_up(&mut Socket::open()?, tuple, icmp)
 }
 
@@ -105,7 +110,7 @@ pub fn find(tuple: &Tuple, icmp: Option<(u8, u8)>) -> Result<Option<Entry>, Conn
 /// # Errors
 /// Why it can't be told.
 pub fn find_each(tuples: impl Iterator<Item = Tuple>, mut each: impl FnMut(&Entry)) -> Result<(), ConntrackError> {
-    presence::check()?;
+    check()?;
     let mut socket = Socket::open()?;
     for tuple in tuples {
         if let Some(entry) = look_up(&mut socket, &tuple, None)? {
@@ -142,7 +147,7 @@ pub struct Statistics {
 /// # Errors
 /// Why they are not known.
 pub fn statistics() -> Result<Statistics, ConntrackError> {
-    presence::check()?;
+    check()?;
     let request = Request::new(Subsystem::Conntrack, GET_STATISTICS, 0);
     let sum = Socket::open()?.dump(&request, |sum: &mut Statistics, message| {
         let number = |kind| u64::from(message.attributes.be32(kind).unwrap_or(0));

@@ -2,12 +2,13 @@
 //!
 //! Rule: nothing waits and nothing is endless: the kernel answers while it is asked, every loop is bounded, and what
 //! comes back is checked (sequence number, lengths) before it is believed. Messages are looked at where they lie in the
-//! receive buffer, because a ruleset may have 100,000 of them.
+//! receive buffer, because a ruleset may have 100,000 of them. Only [`transaction`] changes anything.
 
 mod attributes;
 mod error;
 mod request;
 mod socket;
+pub mod transaction;
 
 pub use attributes::{Attribute, Attributes};
 pub(crate) use attributes::{text, until_nul};

@@ -1,17 +1,17 @@
 //! nf_tables over netlink: whole rulesets, the elements of a set, one rule's counter.
 //!
-//! Rules: nothing is changed and no kernel module is loaded for a question; a ruleset that changed while it was read is
+//! Rules: nothing is changed (but by who sends what [`compose`] makes) and no kernel module is loaded for a question; a ruleset that changed while it was read is
 //! read again; what one rule or element holds that can't be understood makes that rule or element unknown, never the
 //! whole ruleset unreadable. Numbers are big-endian in netlink, and values of registers as the kernel keeps them.
 
 mod chain;
 mod collection;
+pub mod compose;
 mod data;
 mod elements;
 mod error;
 mod expression;
 mod interval;
-mod presence;
 mod read;
 mod rule;
 mod set;

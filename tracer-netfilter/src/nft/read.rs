@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use super::collection::Collection;
-use super::{Ask, presence, request};
+use super::{Ask, request};
 use crate::model::Table;
 use crate::netlink::{NetlinkError, Socket};
+use crate::presence::{Part, Presence};
 
 /// Readings of a ruleset that keeps changing, and the time between them, in which the kernel can finish a change.
 const ATTEMPTS: u32 = 5;
@@ -64,7 +65,7 @@ pub fn read() -> Result<Reading, NetlinkError> {
 
 /// A socket, if there is an nf_tables to talk to.
 fn open() -> Result<Option<Socket>, NetlinkError> {
-    if !presence::is_present() {
+    if Part::NfTables.presence() == Presence::Absent {
         return Ok(None);
     }
     match Socket::open() {

@@ -3,7 +3,7 @@
 
 use crate::model::{Backend, Family, Place, RawRule, Ruleset, Table, Verdict};
 
-use super::netlink::{Message, attributes};
+use crate::netlink::transaction::{Message, attributes};
 
 /// `NFNL_SUBSYS_NFTABLES` and `NFT_MSG_TRACE`.
 const TRACE: u16 = (libc::NFNL_SUBSYS_NFTABLES as u16) << 8 | libc::NFT_MSG_TRACE as u16;
@@ -214,9 +214,9 @@ fn simple(code: i32) -> Option<Verdict> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::netlink::{Body, Request, datagram, messages};
     use super::*;
     use crate::model::Chain;
+    use crate::netlink::transaction::{Body, Request, datagram, messages};
 
     fn message(kind: u32, extra: &Body) -> Vec<u8> {
         let body = Body::new(&[1, 0, 0, 0])

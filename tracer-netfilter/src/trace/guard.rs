@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
-use super::netlink::Connection;
+use crate::netlink::transaction::Connection;
 
 /// Tells the child that there is nothing left to remove.
 const STAND_DOWN: &[u8] = b".";
@@ -29,7 +29,7 @@ pub(super) struct Guard {
 impl Guard {
     /// Starts the child, which will send `datagram` to netfilter in the calling thread's namespace when we are gone.
     pub(super) fn start(datagram: &[u8]) -> io::Result<Self> {
-        let connection = Connection::open()?;
+        let connection = Connection::open(libc::NETLINK_NETFILTER)?;
         let (reader, writer) = pipe()?;
         // SAFETY: the child runs `watch` only, which makes nothing but system calls and never returns.
         match unsafe { libc::fork() } {

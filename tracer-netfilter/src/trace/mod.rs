@@ -11,7 +11,6 @@
 
 mod event;
 mod guard;
-mod netlink;
 mod table;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,9 +21,9 @@ use std::time::Instant;
 
 use thiserror::Error;
 
+use crate::netlink::transaction::{self, Connection, messages};
 pub use event::{Headers, Origin, TraceEvent};
 use guard::Guard;
-use netlink::{Connection, messages};
 use table::Means;
 
 use crate::model::Family;
@@ -139,15 +138,15 @@ impl Tracer {
             return Err(TraceError::Families);
         }
         let name = unused_name();
-        let events = Connection::open().map_err(TraceError::Socket)?;
+        let events = Connection::open(libc::NETLINK_NETFILTER).map_err(TraceError::Socket)?;
         // More than the limit of the machine is cut to it.
         events.socket.set_rx_buf_sz(RECEIVE_BUFFER).map_err(TraceError::Socket)?;
         events.socket.add_membership(libc::NFNLGRP_NFTRACE as u32).map_err(TraceError::Socket)?;
-        let mut control = Connection::open().map_err(TraceError::Socket)?;
+        let mut control = Connection::open(libc::NETLINK_NETFILTER).map_err(TraceError::Socket)?;
         let guard = match removal {
             Removal::Owner => None,
             Removal::Guard => {
-                let (farewell, _) = netlink::datagram(&table::delete(&name, entries));
+                let (farewell, _) = transaction::datagram(&table::delete(&name, entries));
                 Some(Guard::start(&farewell).map_err(TraceError::Guard)?)
             }
         };

@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, reason = "a test that can't be set up fails")]
 
 mod generate;
+#[path = "../namespace/mod.rs"]
 mod namespace;
 
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};

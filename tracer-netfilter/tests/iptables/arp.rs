@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use tracer_netfilter::legacy;
 
-use crate::netns::Netns;
+use crate::namespace::Namespace;
 
 /// `struct arpt_getinfo`: name, hooks, offsets of three hooks twice, number and size of entries.
 const INFO: usize = 32 + 4 + 2 * 4 * 3 + 8;
@@ -14,7 +14,7 @@ const COUNTERS: usize = 16;
 
 #[test]
 fn legacy_arp_rules_are_not_passed_over_in_silence() {
-    let netns = Netns::new();
+    let netns = Namespace::new();
     netns.inside(|| {
         let socket = socket();
         let info = get(&socket, 96, INFO, 0);

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use tracer_netfilter::model::{ChainKind, Counter, Expression, Hook, Place, Policy, Rule, Ruleset, Table, Verdict};
 use tracer_netfilter::{Backend, Family, legacy};
 
-use crate::netns::Netns;
+use crate::namespace::Namespace;
 
 const TABLES: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
 
-fn read(netns: &Netns) -> Vec<Table> {
+fn read(netns: &Namespace) -> Vec<Table> {
     let (tables, gaps) = netns.inside(legacy::read);
     assert_eq!(gaps, Vec::<String>::new());
     tables
@@ -34,26 +34,26 @@ fn verdicts(table: &Table, chain: &str) -> Vec<Option<Verdict>> {
 
 #[test]
 fn reading_makes_no_table() {
-    let netns = Netns::new();
+    let netns = Namespace::new();
     let names = || {
         ["ip_tables_names", "ip6_tables_names", "arp_tables_names"]
-            .map(|file| netns.run(&format!("cat /proc/thread-self/net/{file}")))
+            .map(|file| netns.words(&format!("cat /proc/thread-self/net/{file}")))
     };
     assert_eq!(names(), ["", "", ""], "a new namespace has none");
     assert_eq!(read(&netns), []);
     assert_eq!(names(), ["", "", ""], "and still has none");
-    netns.run("iptables-legacy -t raw -S");
+    netns.words("iptables-legacy -t raw -S");
     assert_eq!(read(&netns).len(), 1);
     assert_eq!(names(), ["raw\n", "", ""], "nothing beside what another has made");
 }
 
 #[test]
 fn built_in_chains_stand_where_the_kernel_hooks_them() {
-    let netns = Netns::new();
+    let netns = Namespace::new();
     for (tool, table) in ["iptables", "ip6tables"].iter().flat_map(|tool| TABLES.map(|table| (tool, table))) {
-        netns.run(&format!("{tool}-legacy -t {table} -S"));
+        netns.words(&format!("{tool}-legacy -t {table} -S"));
     }
-    netns.run("iptables-legacy -P FORWARD DROP");
+    netns.words("iptables-legacy -P FORWARD DROP");
     let tables = read(&netns);
     let found: Vec<_> = tables.iter().map(|table| (table.backend, table.family, table.name.as_str())).collect();
     let wanted: Vec<_> = [Family::Ip, Family::Ip6]
@@ -84,8 +84,8 @@ fn built_in_chains_stand_where_the_kernel_hooks_them() {
 
 #[test]
 fn rules_jump_where_iptables_says_and_tails_are_no_rules() {
-    let netns = Netns::new();
-    netns.feed(
+    let netns = Namespace::new();
+    netns.run_with(
         "iptables-legacy-restore -c",
         "*filter\n:INPUT DROP [7:700]\n:a - [0:0]\n:empty - [0:0]\n:ERROR - [0:0]\n\
          [3:180] -A INPUT -j a\n-A INPUT -g a\n-A INPUT\n-A INPUT -j ACCEPT\n-A INPUT -j QUEUE\n\
@@ -124,28 +124,28 @@ fn rules_jump_where_iptables_says_and_tails_are_no_rules() {
 
 #[test]
 fn a_counter_is_read_again_as_long_as_the_rule_is_the_same() {
-    let netns = Netns::new();
-    netns.run("ip link set lo up");
-    netns.run("iptables-legacy -N user");
-    netns.run("iptables-legacy -A INPUT -p icmp -j user");
+    let netns = Namespace::new();
+    netns.words("ip link set lo up");
+    netns.words("iptables-legacy -N user");
+    netns.words("iptables-legacy -A INPUT -p icmp -j user");
     let table = read(&netns).remove(0);
     let again = |chain: &str, number| netns.inside(|| legacy::reread(&table, chain, number).unwrap());
     assert_eq!(again("INPUT", 1), Some(Counter::default()));
-    netns.run("ping -c 1 127.0.0.1");
+    netns.words("ping -c 1 127.0.0.1");
     assert_eq!(again("INPUT", 1), Some(Counter { packets: 2, bytes: 168 }), "a request and its answer, 84 bytes each");
     assert_eq!(again("INPUT", 0), Some(Counter { packets: 2, bytes: 168 }), "the policy");
-    netns.run("iptables-legacy -N other");
-    netns.run("iptables-legacy -A OUTPUT -j ACCEPT");
+    netns.words("iptables-legacy -N other");
+    netns.words("iptables-legacy -A OUTPUT -j ACCEPT");
     assert_eq!(again("INPUT", 1).unwrap().packets, 2, "other rules have moved it in the table");
-    netns.run("iptables-legacy -I INPUT -p udp -j user");
+    netns.words("iptables-legacy -I INPUT -p udp -j user");
     assert_eq!(again("INPUT", 1), None, "another rule has its number");
     assert_eq!(again("INPUT", 3), None);
 }
 
 #[test]
 fn without_the_capability_one_sentence_says_which() {
-    let netns = Netns::new();
-    netns.run("iptables-legacy -S");
+    let netns = Namespace::new();
+    netns.words("iptables-legacy -S");
     let (tables, gaps) = netns.inside(|| {
         drop_net_admin();
         legacy::read()
@@ -170,14 +170,14 @@ fn drop_net_admin() {
 
 #[test]
 fn a_hundred_thousand_rules_are_read_at_once() {
-    let netns = Netns::new();
+    let netns = Namespace::new();
     let rule = |number: u32| {
         let [_, a, b, c] = number.to_be_bytes();
         format!("-A KUBE-SVC -d 10.{a}.{b}.{c}/32 -p tcp -m tcp --dport 80 -m comment --comment ns/svc -j DROP\n")
     };
     let rules: String = (0..100_000).map(rule).collect();
     let input = format!("*filter\n:INPUT ACCEPT [0:0]\n:KUBE-SVC - [0:0]\n{rules}COMMIT\n");
-    netns.feed("iptables-legacy-restore", &input);
+    netns.run_with("iptables-legacy-restore", &input);
     let (tables, took) = netns.inside(|| {
         let start = Instant::now();
         let (tables, _) = legacy::read();
@@ -190,10 +190,10 @@ fn a_hundred_thousand_rules_are_read_at_once() {
 
 #[test]
 fn a_table_that_changes_while_it_is_read_is_read_whole() {
-    let netns = Netns::new();
+    let netns = Namespace::new();
     let write = |count: usize| {
         let rules = "-A INPUT -j ACCEPT\n".repeat(count);
-        netns.feed("iptables-legacy-restore", &format!("*filter\n{rules}COMMIT\n"));
+        netns.run_with("iptables-legacy-restore", &format!("*filter\n{rules}COMMIT\n"));
     };
     write(10);
     let is_done = AtomicBool::new(false);

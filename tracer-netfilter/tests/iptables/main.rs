@@ -4,7 +4,8 @@
 
 mod arp;
 mod legacy;
-mod netns;
+#[path = "../namespace/mod.rs"]
+mod namespace;
 mod random;
 mod rules;
 mod text;

@@ -6,7 +6,7 @@ use tracer_netfilter::model::{Place, Ruleset};
 use tracer_netfilter::text::iptables;
 use tracer_netfilter::{Backend, legacy, nft};
 
-use crate::netns::Netns;
+use crate::namespace::Namespace;
 use crate::rules;
 
 const SETS: [(&str, &str); 3] =
@@ -18,10 +18,10 @@ fn set_name(index: u16) -> Option<String> {
 }
 
 /// A namespace with these rules, written by one of the tools.
-fn with_rules(tool: &str, rules: &[&[&str]]) -> Netns {
-    let netns = Netns::new();
+fn with_rules(tool: &str, rules: &[&[&str]]) -> Namespace {
+    let netns = Namespace::new();
     for (name, kind) in SETS {
-        netns.run(&format!("ipset create {name} {kind}"));
+        netns.words(&format!("ipset create {name} {kind}"));
     }
     let mut input = String::new();
     for table in ["raw", "mangle", "nat", "filter", "security"] {
@@ -30,11 +30,11 @@ fn with_rules(tool: &str, rules: &[&[&str]]) -> Netns {
         let user = if table == "filter" { ":u - [0:0]\n" } else { "" };
         write!(input, "*{table}\n{user}{}COMMIT\n", lines.concat()).unwrap();
     }
-    netns.feed(&format!("{tool}-restore"), &input);
+    netns.run_with(&format!("{tool}-restore"), &input);
     netns
 }
 
-fn read(netns: &Netns, tool: &str) -> Ruleset {
+fn read(netns: &Namespace, tool: &str) -> Ruleset {
     netns.inside(|| {
         if tool.ends_with("legacy") {
             let (tables, gaps) = legacy::read();
@@ -62,7 +62,7 @@ fn listing(ruleset: &Ruleset, index: usize) -> Vec<String> {
 }
 
 /// Each rule's command, run by a shell, takes it away.
-fn assert_deletable(netns: &Netns, tool: &str, ruleset: &Ruleset) {
+fn assert_deletable(netns: &Namespace, tool: &str, ruleset: &Ruleset) {
     let mut script = "set -e\n".to_owned();
     for (index, table) in ruleset.tables.iter().enumerate() {
         for (at, chain) in table.chains.iter().enumerate() {
@@ -81,9 +81,9 @@ fn assert_deletable(netns: &Netns, tool: &str, ruleset: &Ruleset) {
             }
         }
     }
-    netns.feed("sh", &script);
+    netns.run_with("sh", &script);
     for table in &ruleset.tables {
-        let left = netns.run(&format!("{tool} -t {} -S", table.name));
+        let left = netns.words(&format!("{tool} -t {} -S", table.name));
         assert!(!left.contains("\n-A ") && !left.contains(" DROP\n"), "{left}");
     }
 }
@@ -97,7 +97,7 @@ pub(crate) fn assert_same(tool: &str, rules: &[&[&str]]) {
     let mut compared = 0;
     for (index, table) in ruleset.tables.iter().enumerate() {
         assert!(table.backend == Backend::Legacy || iptables::is_iptables_nft(table), "{table:?}");
-        let listed = netns.run(&format!("{tool} -t {} -S", table.name));
+        let listed = netns.words(&format!("{tool} -t {} -S", table.name));
         let ours = sorted(listing(&ruleset, index));
         // iptables-nft lists the policies of chains that are not there as well.
         let is_there = |line: &&str| !line.starts_with("-P ") || ours.iter().any(|ours| ours == line);
@@ -142,9 +142,9 @@ fn ip6tables_nft() {
 #[test]
 fn rules_that_iptables_can_not_show_are_not_passed_off_as_its_own() {
     let netns = with_rules("iptables-nft", &[&["filter INPUT -p tcp -j ACCEPT"]]);
-    netns.run("nft add rule ip filter INPUT ip saddr 10.0.0.1 ct state new counter drop");
-    netns.run("nft add rule ip filter INPUT tcp dport { 1, 2 } drop");
-    netns.run("nft add rule ip filter INPUT iifname eth0 meta mark set 0x7 comment \"a $HOME\"");
+    netns.words("nft add rule ip filter INPUT ip saddr 10.0.0.1 ct state new counter drop");
+    netns.words("nft add rule ip filter INPUT tcp dport { 1, 2 } drop");
+    netns.words("nft add rule ip filter INPUT iifname eth0 meta mark set 0x7 comment \"a $HOME\"");
     let ruleset = read(&netns, "iptables-nft");
     let [table] = ruleset.tables.as_slice() else { panic!("{ruleset:?}") };
     assert!(iptables::is_iptables_nft(table));
@@ -161,25 +161,25 @@ fn rules_that_iptables_can_not_show_are_not_passed_off_as_its_own() {
     let script: Vec<_> =
         [1, 2, 3].map(|number| iptables::delete_command(table, chain, &rule(number), &set_name)).into();
     assert!(script[1].starts_with("nft delete rule ip filter INPUT handle "), "{script:?}");
-    netns.feed("sh -e", &script.join("\n"));
+    netns.run_with("sh -e", &script.join("\n"));
     assert_eq!(read(&netns, "iptables-nft").tables[0].chains[at].rules.len(), 1, "{script:?}");
 }
 
 #[test]
 fn tables_of_iptables_nft_are_told_from_those_of_nft() {
-    let netns = Netns::new();
-    netns.run("ebtables-nft -A FORWARD -j DROP");
-    netns.run("ebtables-nft -t nat -A PREROUTING -j ACCEPT");
-    netns.run("arptables-nft -A INPUT -j DROP");
+    let netns = Namespace::new();
+    netns.words("ebtables-nft -A FORWARD -j DROP");
+    netns.words("ebtables-nft -t nat -A PREROUTING -j ACCEPT");
+    netns.words("arptables-nft -A INPUT -j DROP");
     for table in ["raw", "mangle", "nat", "filter", "security"] {
-        netns.run(&format!("iptables-nft -t {table} -A OUTPUT -j ACCEPT"));
+        netns.words(&format!("iptables-nft -t {table} -A OUTPUT -j ACCEPT"));
     }
-    netns.run("nft add table ip6 filter");
-    netns.run("nft add chain ip6 filter INPUT { type filter hook input priority 5 ; }");
-    netns.run("nft add table ip6 nat");
-    netns.run("nft add chain ip6 nat prerouting { type nat hook prerouting priority -100 ; }");
-    netns.run("nft add table inet filter");
-    netns.run("nft add chain inet filter INPUT { type filter hook input priority 0 ; }");
+    netns.words("nft add table ip6 filter");
+    netns.words("nft add chain ip6 filter INPUT { type filter hook input priority 5 ; }");
+    netns.words("nft add table ip6 nat");
+    netns.words("nft add chain ip6 nat prerouting { type nat hook prerouting priority -100 ; }");
+    netns.words("nft add table inet filter");
+    netns.words("nft add chain inet filter INPUT { type filter hook input priority 0 ; }");
     let ruleset = read(&netns, "nft");
     let found = |wanted: bool| -> Vec<_> {
         let tables = ruleset.tables.iter().filter(|table| iptables::is_iptables_nft(table) == wanted);

@@ -1,89 +1,132 @@
-//! A network namespace for a test, and what a test does in it.
+//! A network namespace of a test's own, and what a test does in it. Removed with all its rules when the test ends.
+
+#![allow(
+    dead_code,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "test programs share it, and each needs a part; a test that can't be set up fails"
+)]
 
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;
-use std::process::{Command, Stdio};
+use std::panic::resume_unwind;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
 
 pub(crate) fn is_root() -> bool {
     // SAFETY: has no preconditions.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// Made with `ip netns add` and removed at the end.
-pub(crate) struct Namespace {
-    name: String,
-}
+/// Named as the lab's, which deletes those that a killed test left behind.
+pub(crate) struct Namespace(String);
 
 impl Namespace {
-    pub(crate) fn new(name: &str) -> Self {
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         assert!(is_root(), "these tests need root, to make network namespaces");
-        let name = format!("{name}-{}", std::process::id());
-        let status = Command::new("ip").args(["netns", "add", &name]).status().expect("ip (iproute2) runs");
-        assert!(status.success(), "ip netns add {name}");
-        Self { name }
-    }
-
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.name, "sh", "-c", line]);
-        command
+        let name = format!("wd-{}-{}-netfilter", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let made = Command::new("ip").args(["netns", "add", &name]).status().expect("ip (iproute2) runs");
+        assert!(made.success(), "ip netns add {name}");
+        Self(name)
     }
 
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.0
+    }
+
+    /// Runs a shell command inside and gives what it printed.
+    pub(crate) fn run(&self, line: &str) -> String {
+        self.run_with(line, "")
+    }
+
+    /// As `run`, with what the command reads.
+    pub(crate) fn run_with(&self, line: &str, input: &str) -> String {
+        printed(line, self.output(&["sh", "-ec", line], input))
+    }
+
+    /// Runs a program with words as they stand between spaces: no shell makes anything of them.
+    pub(crate) fn words(&self, line: &str) -> String {
+        printed(line, self.output(&line.split(' ').collect::<Vec<_>>(), ""))
+    }
+
+    /// Loads a ruleset, with the separators that nft wants between ends of blocks.
+    pub(crate) fn nft(&self, ruleset: &str) {
+        self.run_with("nft -f -", &ruleset.replace("} }", "}; }").replace("} }", "}; }"));
+    }
+
+    pub(crate) fn succeeds(&self, line: &str) -> bool {
+        self.output(&["sh", "-c", line], "").status.success()
     }
 
     /// The number that a command prints.
     pub(crate) fn number(&self, line: &str) -> u32 {
-        self.output(line).trim().parse().unwrap()
+        self.run(line).trim().parse().expect("a number")
     }
 
-    pub(crate) fn succeeds(&self, line: &str) -> bool {
-        self.command(line).stderr(Stdio::null()).status().unwrap().success()
-    }
-
-    pub(crate) fn run(&self, line: &str) {
-        assert!(self.command(line).status().unwrap().success(), "{line}");
-    }
-
-    /// What a command prints.
-    pub(crate) fn output(&self, line: &str) -> String {
-        String::from_utf8(self.command(line).output().unwrap().stdout).unwrap()
-    }
-
-    /// What a command prints that is fed with `input`, errors behind the rest.
+    /// What a command prints that may fail, errors behind the rest.
     pub(crate) fn feed(&self, line: &str, input: &str) -> String {
-        let mut command = self.command(line);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.to_owned();
-        let writer = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap().unwrap();
-        String::from_utf8([output.stdout, b"\n".to_vec(), output.stderr].concat()).unwrap()
+        let output = self.output(&["sh", "-c", line], input);
+        String::from_utf8([output.stdout, b"\n".to_vec(), output.stderr].concat()).expect("text")
     }
 
-    /// Runs on a thread of the namespace.
-    pub(crate) fn run_in<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        let file = File::open(format!("/run/netns/{}", self.name)).unwrap();
-        std::thread::scope(|scope| {
+    /// Does the work on a thread inside. Programs that it runs are in there too.
+    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let door = File::open(format!("/run/netns/{}", self.0)).expect("it exists");
+        thread::scope(|scope| {
             let thread = scope.spawn(|| {
                 // SAFETY: the descriptor is open; only this thread, which ends with the work, changes its namespace.
-                let entered = unsafe { libc::setns(file.as_raw_fd(), libc::CLONE_NEWNET) };
+                let entered = unsafe { libc::setns(door.as_raw_fd(), libc::CLONE_NEWNET) };
                 assert_eq!(entered, 0, "setns: {}", std::io::Error::last_os_error());
                 work()
             });
-            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        })
+    }
+
+    fn output(&self, words: &[&str], input: &str) -> Output {
+        let mut child = Command::new("ip")
+            .args(["netns", "exec", &self.0])
+            .args(words)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("ip (iproute2) runs");
+        let mut stdin = child.stdin.take().expect("it is piped");
+        thread::scope(|scope| {
+            // Beside the reading: what is written may be more than the pipes hold.
+            scope.spawn(move || stdin.write_all(input.as_bytes()));
+            child.wait_with_output().expect("it was started")
         })
     }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+        let _ = Command::new("ip").args(["netns", "del", &self.0]).status();
     }
+}
+
+fn printed(line: &str, output: Output) -> String {
+    assert!(output.status.success(), "{line}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// Does the work in a namespace of its own.
+pub(crate) fn inside<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    Namespace::new().inside(work)
+}
+
+/// Runs a shell command where the calling thread is; its output, or what it says is wrong.
+pub(crate) fn shell(command: &str) -> Result<String, String> {
+    let output = Command::new("sh").args(["-c", command]).output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(format!("{command}: {}", String::from_utf8_lossy(&output.stderr).trim()))
 }
 
 /// The same numbers in each run (xorshift).

@@ -6,6 +6,7 @@
 
 mod elements;
 mod names;
+#[path = "../namespace/mod.rs"]
 mod namespace;
 mod oracle;
 mod ruleset;

@@ -10,6 +10,7 @@ mod cases;
 mod connections;
 mod frames;
 mod meaning;
+#[path = "../namespace/mod.rs"]
 mod namespace;
 mod netlink;
 mod sockopt;

@@ -58,6 +58,7 @@ pub struct Listening {
 pub(super) struct Reading {
     pub(super) sockets: Vec<diag::Socket>,
     pub(super) settings: [Option<String>; 3],
+    /// What could not be read, and why.
     pub(super) failed: Option<String>,
 }
 
@@ -65,7 +66,7 @@ pub(super) struct Reading {
 pub(super) fn read() -> Reading {
     let settings = ["net/core/somaxconn", "net/ipv4/tcp_max_syn_backlog", "net/ipv4/tcp_syncookies"];
     let (sockets, failed) = match diag::listeners(diag::TCP) {
-        Ok(sockets) => (sockets, None),
+        Ok(sockets) => (sockets, diag::lack(diag::TCP)),
         Err(error) => (Vec::new(), Some(format!("the listeners can't be listed: {error}"))),
     };
     Reading { sockets, settings: settings.map(|name| sysctl::read(name).ok()), failed }

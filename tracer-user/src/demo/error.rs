@@ -5,7 +5,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::host::HostError;
-use crate::host::error::{Errno, NetlinkError};
+use crate::host::error::Errno;
 use crate::pipeline::PipelineError;
 
 #[derive(Debug, Error)]
@@ -22,8 +22,8 @@ pub enum DemoError {
     Host(#[from] HostError),
     #[error("this kernel makes no virtual Ethernet pairs; load their module: modprobe veth")]
     NoVeth,
-    #[error("the demo could not {what} in its {namespace}: {error}")]
-    SetUp { what: &'static str, namespace: &'static str, error: NetlinkError },
+    #[error("the demo could not {what} in its {namespace}: {errno}")]
+    SetUp { what: &'static str, namespace: &'static str, errno: Errno },
     #[error("{path} could not be set in the demo's {namespace} ({errno}); in a container it must be a privileged one")]
     Sysctl { path: String, namespace: &'static str, errno: Errno },
     #[error("the demo could not send or receive in its {namespace}: {errno}")]

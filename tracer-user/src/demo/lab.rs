@@ -11,13 +11,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use tracer_netfilter::netlink::transaction::Request;
+
 use super::error::DemoError;
 use super::namespace::Namespace;
-use super::netlink::Request;
 use super::nftables;
 use super::rtnetlink::{self, End};
 use crate::host::Netns;
-use crate::host::error::{Errno, NetlinkError};
+use crate::host::error::Errno;
 use crate::settings::FilterArgs;
 
 pub(super) const NODE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
@@ -130,7 +131,7 @@ impl Lab {
         let pair = |from: &Namespace, near, to: &Namespace, far| {
             let made = apply(from, "make a link", &[rtnetlink::veth(near, far, to.descriptor())]);
             made.map_err(|error| match error {
-                DemoError::SetUp { error: NetlinkError::Refused(Errno(libc::EOPNOTSUPP)), .. } => DemoError::NoVeth,
+                DemoError::SetUp { errno: Errno(libc::EOPNOTSUPP), .. } => DemoError::NoVeth,
                 other => other,
             })
         };
@@ -194,7 +195,11 @@ impl Lab {
 
     fn guard(&self) -> Result<(), DemoError> {
         let rule = nftables::drop_tcp(KUBELET);
-        let refused = |error| DemoError::SetUp { what: "make a firewall rule", namespace: self.node.name, error };
+        let refused = |error: std::io::Error| DemoError::SetUp {
+            what: "make a firewall rule",
+            namespace: self.node.name,
+            errno: Errno::of(&error),
+        };
         self.node.connect(libc::NETLINK_NETFILTER)?.transact(&rule).map_err(refused)
     }
 
@@ -224,9 +229,9 @@ impl Lab {
 fn apply(namespace: &Namespace, what: &'static str, requests: &[Request]) -> Result<(), DemoError> {
     let mut connection = namespace.connect(libc::NETLINK_ROUTE)?;
     requests.iter().try_for_each(|request| {
-        let refused = |error| match error {
-            NetlinkError::Refused(Errno(libc::EPERM)) => DemoError::NotPermitted,
-            error => DemoError::SetUp { what, namespace: namespace.name, error },
+        let refused = |error: std::io::Error| match Errno::of(&error) {
+            Errno(libc::EPERM) => DemoError::NotPermitted,
+            errno => DemoError::SetUp { what, namespace: namespace.name, errno },
         };
         connection.transact(std::slice::from_ref(request)).map_err(refused)
     })

@@ -8,7 +8,6 @@ mod error;
 mod lab;
 mod namespace;
 mod narrator;
-mod netlink;
 mod nftables;
 mod rtnetlink;
 mod story;

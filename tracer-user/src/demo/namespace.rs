@@ -10,8 +10,9 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use tracer_netfilter::netlink::transaction::Connection;
+
 use super::error::DemoError;
-use super::netlink::Connection;
 use crate::host::error::{Errno, HostError};
 use crate::host::netns::{Netns, NetnsName, link};
 
@@ -72,10 +73,10 @@ impl Namespace {
 
     pub(super) fn connect(&self, protocol: libc::c_int) -> Result<Connection, DemoError> {
         self.run(|| {
-            Connection::open(protocol as isize).map_err(|error| DemoError::SetUp {
+            Connection::open(protocol).map_err(|error| DemoError::SetUp {
                 what: "open a netlink socket",
                 namespace: self.name,
-                error,
+                errno: Errno::of(&error),
             })
         })
     }

@@ -4,8 +4,7 @@ use std::net::IpAddr;
 use std::os::fd::RawFd;
 
 use netlink_packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL};
-
-use super::netlink::{Body, Request};
+use tracer_netfilter::netlink::transaction::{Body, Request};
 
 /// `VETH_INFO_PEER` (uapi/linux/veth.h): a whole link message without its netlink header.
 const VETH_INFO_PEER: u16 = 1;

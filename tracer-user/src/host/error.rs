@@ -42,6 +42,9 @@ pub enum NetlinkError {
     Socket(Errno),
     #[error("the kernel refused the request: {0}")]
     Refused(Errno),
+    /// The question would have the kernel load it.
+    #[error("the kernel's part that tells it is not loaded; `modprobe {0}` loads it")]
+    NotLoaded(&'static str),
     #[error("the kernel sent a netlink message that is not well-formed")]
     Malformed,
     #[error("a netlink answer did not fit the receive buffer")]

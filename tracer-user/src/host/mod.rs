@@ -10,6 +10,7 @@ pub mod clock;
 pub mod enter;
 pub mod error;
 pub mod facts;
+mod folders;
 pub mod handle;
 pub mod interface;
 pub mod kernel;

@@ -150,6 +150,7 @@ fn take(mut datagram: &[u8], sequence: u32, answer: &mut Dump) -> Result<bool, N
 }
 
 /// An attribute, rounded up to four bytes; values here are short.
+#[cfg(test)]
 pub(crate) fn attribute(kind: u16, value: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(4 + value.len());
     bytes.extend((4 + value.len() as u16).to_ne_bytes());

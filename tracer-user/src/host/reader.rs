@@ -7,19 +7,20 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::backoff::Backoff;
 use super::enter;
 use super::error::HostError;
 use super::facts::{Facts, Unknown};
+use super::folders;
 use super::interface;
 use super::netns::{self, Netns, Scan};
 
 /// Passes over `/proc` are at least so far apart, and at least [`COST`] times their own length.
 const SCAN_EVERY: Duration = Duration::from_secs(1);
 const COST: u32 = 100;
-/// Without any question, the namespaces are looked at again after this time.
+/// Without any question or new name, the namespaces are looked at again after this time.
 const REFRESH_EVERY: Duration = Duration::from_secs(5);
 /// An interface table this old is read again: interfaces are renamed and replaced.
 const TABLE_AGE: Duration = Duration::from_mins(1);
@@ -47,6 +48,8 @@ pub struct Reader {
     ages: HashMap<u32, Age>,
     scan_from: Option<Instant>,
     refresh_from: Option<Instant>,
+    /// When the last pass began.
+    scanned: SystemTime,
     /// Namespaces that a scan did not find, by inode.
     lost: Backoff,
     /// Namespaces whose tables were read again for an index they did not have.
@@ -70,6 +73,7 @@ impl Reader {
             ages: HashMap::new(),
             scan_from: None,
             refresh_from: None,
+            scanned: SystemTime::UNIX_EPOCH,
             lost: Backoff::default(),
             stale: Backoff::default(),
             own: Vec::new(),
@@ -104,6 +108,7 @@ impl Reader {
     /// Names all namespaces, without entering any; true when something changed. Fails to nothing but unchanged facts.
     pub fn discover(&mut self, now: Instant) -> bool {
         let began = Instant::now();
+        self.scanned = SystemTime::now();
         let scan = netns::scan(&self.proc);
         let cost = began.elapsed().saturating_mul(COST);
         self.scan_from = Some(now + SCAN_EVERY.max(cost));
@@ -139,7 +144,9 @@ impl Reader {
     /// Looks again at what may have changed; true when something did. To be called every second or so.
     pub fn refresh(&mut self, now: Instant) -> bool {
         let mut changed = false;
-        if self.refresh_from.is_none_or(|from| from <= now) {
+        let may_scan = self.scan_from.is_none_or(|from| from <= now);
+        let is_due = self.refresh_from.is_none_or(|from| from <= now);
+        if is_due || may_scan && folders::changed(&self.proc, self.scanned) {
             changed |= self.discover(now);
         }
         changed |= self.read_new(now, BATCH_NAMESPACES, BATCH_TIME);

@@ -134,7 +134,7 @@ pub(super) struct Memory(Recent<u32, Result<Vec<Policy>, String>>);
 /// Why the namespace can't be entered.
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Policies, HostError> {
     let netns = scene.question.netns.inode;
-    let read = memory.0.get(netns, scene.question.time, || match scene.inside(policies) {
+    let read = memory.0.get(netns, scene.time, || match scene.inside(policies) {
         Ok(policies) => policies,
         Err(error) => Err(error.to_string()),
     });

@@ -99,8 +99,7 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// The same; reading is given the reading before, to compare with.
     pub(crate) fn compared(&mut self, key: K, drop: u64, read: impl FnOnce(Option<&V>) -> V) -> Option<Read<V>> {
         let kept = self.readings.get(&key);
-        // Packets that were only counted have no time: they may have been dropped just now.
-        if let Some(kept) = kept.filter(|kept| drop != 0 && kept.begun >= drop) {
+        if let Some(kept) = kept.filter(|kept| kept.begun >= drop) {
             return Some(Read { value: kept.value.clone(), is_early: false });
         }
         let begun = monotonic();

@@ -15,9 +15,10 @@ counters, and tells each that rises as a [counter](events.md#counter) event. Thi
 `tracer-user/src/counter/table.rs`; a test keeps them the same.
 
 - The first look at a namespace or device is its baseline: what was counted before is never told. Namespaces that exist
-  at the start have their baseline before the header line is printed; one that comes later, when it is first seen (within
-  some seconds). A counter that went back (a card that was reset, a number that another namespace has now) is a new
-  baseline.
+  at the start have their baseline before the header line is printed; one that comes later, when it is first seen: within
+  about two seconds if it is named in `/run/netns` or `/run/docker/netns`, as `ip netns`, CNI and container runtimes do,
+  and within some seconds else. A counter that went back (a card that was reset, a number that another namespace has now)
+  is a new baseline.
 - Each rise is told once, at the end of the interval (`--interval`), and by a last look when the run ends. What has drop
   lines of its own is taken off first, so that no packet is told twice.
 - Namespaces are looked at in turn, at least a second apart, and seldom enough that it takes no more than one hundredth of

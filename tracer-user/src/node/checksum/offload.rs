@@ -44,7 +44,8 @@ const _: () = assert!(size_of::<Driver>() == 196);
 /// Asks the device of this name in the calling thread's namespace.
 pub(super) fn read(name: &str) -> Offload {
     let errors = fs::read_to_string("/proc/thread-self/net/dev").ok().and_then(|text| errors(&text, name));
-    let Some(socket) = socket() else { return Offload { errors, ..Offload::default() } };
+    // Asked about a device that is gone, the kernel looks for a module of its name (`dev_load`, net/core/dev_ioctl.c).
+    let Some(socket) = socket().filter(|_| errors.is_some()) else { return Offload { errors, ..Offload::default() } };
     Offload {
         driver: driver(&socket, name),
         receive: value(&socket, name, ETHTOOL_GRXCSUM),

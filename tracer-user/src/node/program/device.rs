@@ -93,6 +93,7 @@ fn filters(index: u32, parent: u32) -> Result<Vec<Filter>, Errno> {
 fn errno(error: NetlinkError) -> Errno {
     match error {
         NetlinkError::Socket(errno) | NetlinkError::Refused(errno) => errno,
+        NetlinkError::NotLoaded(_) => Errno(libc::ENOENT),
         NetlinkError::Malformed | NetlinkError::Truncated | NetlinkError::TooMany(_) => Errno(libc::EBADMSG),
     }
 }

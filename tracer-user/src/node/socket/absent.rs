@@ -74,6 +74,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent,
     let here = scene.note("the sockets at its port can't be listed", here);
     let is_listed = here.is_some();
     let (same, other) = here.unwrap_or_default();
+    scene.unknown.extend(diag::lack(protocol).filter(|_| is_listed));
 
     let arrived = arrived_by(scene);
     let vrf = closed_vrf(scene, protocol)?;

@@ -82,6 +82,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Busy, H
         scene.inside(|| (diag::list(protocol, which, port), Settings::of_namespace(protocol)))?;
     settings.add_machine(scene, protocol);
     let listed = scene.note("the sockets at its port can't be listed", listed).unwrap_or_default();
+    scene.unknown.extend(diag::lack(protocol).filter(|_| !listed.is_empty()));
 
     let named = listed.iter().find(|socket| cookie != 0 && socket.cookie == cookie).cloned();
     let is_named = named.is_some();
@@ -89,7 +90,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Busy, H
         Some(socket) => (Some(socket), 0),
         None => choose(listed, source, destination, &devices),
     };
-    let (netns, time) = (scene.question.netns.inode, scene.question.time);
+    let (netns, time) = (scene.question.netns.inode, scene.time);
     let drops_before = chosen.as_ref().and_then(|socket| memory.drops.compare(netns, socket, time));
     let socket = memory.held(scene, chosen.into_iter()).pop();
     Ok(Busy { socket, is_named, alternatives, drops_before, settings })

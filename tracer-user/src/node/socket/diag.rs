@@ -1,12 +1,13 @@
 //! The sockets of the calling thread's network namespace, as the kernel lists them (`NETLINK_SOCK_DIAG`).
 //!
 //! Rule: only what was asked for is listed (protocol, states, local port), and lengths of an answer are checked before
-//! they are believed; where the kernel has no such list, `/proc/net` tells less. Layouts are those of
+//! they are believed; where the kernel has no such list, or would load a module for it, `/proc/net` tells less. Layouts are those of
 //! include/uapi/linux/{inet_diag,sock_diag}.h, the same from 5.10 to 7.2.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use bytes::Buf;
+use tracer_netfilter::presence::Part;
 
 use super::procnet;
 use crate::host::error::{Errno, NetlinkError};
@@ -147,15 +148,54 @@ pub fn list(protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, Netlin
     Ok(all)
 }
 
+/// What a list without the kernel's own lacks, in a sentence; `None` where the kernel's own can be asked.
+pub fn lack(protocol: u8) -> Option<String> {
+    parts(protocol).iter().find(|part| !part.may_be_asked()).map(|part| without(*part))
+}
+
+fn without(part: Part) -> String {
+    let module = part.module();
+    format!(
+        "buffers, drop counters and the devices that sockets are bound to: /proc/net does not tell them, and {module} is \
+         not loaded; `modprobe {module}` loads it"
+    )
+}
+
+/// What a question about a protocol's sockets would load (`sock_diag_handlers`, `inet_diag_table`).
+const fn parts(protocol: u8) -> &'static [Part] {
+    match protocol {
+        TCP => &[Part::InetDiag, Part::TcpDiag],
+        UDP | UDPLITE => &[Part::InetDiag, Part::UdpDiag],
+        SCTP => &[Part::InetDiag, Part::SctpDiag],
+        _ => &[Part::InetDiag],
+    }
+}
+
 fn of_family(family: u8, protocol: u8, which: Which, port: u16) -> Result<Vec<Socket>, NetlinkError> {
+    let missing = parts(protocol).iter().copied().find(|part| !part.may_be_asked());
+    of_family_without(missing, family, protocol, which, port)
+}
+
+/// As the kernel lists them, or as `/proc/net` does where something that tells it is missing.
+fn of_family_without(
+    missing: Option<Part>,
+    family: u8,
+    protocol: u8,
+    which: Which,
+    port: u16,
+) -> Result<Vec<Socket>, NetlinkError> {
     let is_wanted = |socket: &Socket| which == Which::Any || socket.listens;
-    match netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port)) {
+    let asked = match missing {
+        Some(absent) => Err(NetlinkError::NotLoaded(absent.module())),
+        None => netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port)),
+    };
+    match asked {
         Ok(answer) => {
             let sockets = answer.messages.iter().filter_map(|message| socket(protocol, &message.payload));
             Ok(sockets.filter(is_wanted).collect())
         }
-        // A kernel that was built without this list.
-        Err(error @ NetlinkError::Refused(Errno(libc::ENOENT))) => {
+        // A kernel without this list.
+        Err(error @ (NetlinkError::NotLoaded(_) | NetlinkError::Refused(Errno(libc::ENOENT)))) => {
             let sockets = procnet::list(family == libc::AF_INET6 as u8, protocol, port).ok_or(error)?;
             Ok(sockets.into_iter().filter(is_wanted).collect())
         }
@@ -241,7 +281,7 @@ fn take(socket: &mut Socket, kind: u16, mut value: &[u8]) {
 }
 
 /// Walks netlink attributes: length and type of two bytes each, the value, and what rounds it up to four bytes.
-pub(super) fn each_attribute<'a>(mut bytes: &'a [u8], mut take: impl FnMut(u16, &'a [u8])) {
+fn each_attribute<'a>(mut bytes: &'a [u8], mut take: impl FnMut(u16, &'a [u8])) {
     while let Some((header, _)) = bytes.split_first_chunk::<4>() {
         let [a, b, c, d] = *header;
         let (length, kind) = (usize::from(u16::from_ne_bytes([a, b])), u16::from_ne_bytes([c, d]));
@@ -281,6 +321,23 @@ mod tests {
         assert!(listeners(UDP).unwrap().iter().all(|socket| socket.local != address), "it has a peer now");
         let found = list(UDP, Which::Any, address.port()).unwrap();
         assert!(found.iter().any(|socket| socket.peer == Some(address)));
+    }
+
+    #[test]
+    fn without_the_kernels_list_the_files_tell_and_what_they_lack_is_said() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let family = libc::AF_INET as u8;
+        let list = |part, protocol| of_family_without(part, family, protocol, Which::Listening, address.port());
+        let found = list(Some(Part::TcpDiag), TCP).unwrap();
+        assert!(found.len() == 1 && found[0].local == address && found[0].memory.is_none(), "{found:?}");
+        assert_eq!(
+            list(Some(Part::SctpDiag), SCTP),
+            Err(NetlinkError::NotLoaded("sctp_diag")),
+            "there is no such file"
+        );
+        assert!(without(Part::UdpDiag).contains("`modprobe udp_diag`"));
+        assert_eq!(parts(UDPLITE), [Part::InetDiag, Part::UdpDiag], "one module for both");
     }
 
     #[test]

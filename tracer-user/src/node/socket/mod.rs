@@ -6,7 +6,6 @@
 pub mod absent;
 pub mod busy;
 mod cgroup;
-mod conntrack;
 pub mod diag;
 mod ipvs;
 pub mod nat;

@@ -7,7 +7,9 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::conntrack;
+use tracer_netfilter::conntrack::{self, ConntrackError};
+use tracer_netfilter::packet;
+
 use super::ipvs;
 use super::nat::{self, Lead};
 use crate::decode::Tuple;
@@ -101,7 +103,7 @@ fn elsewhere(
     others.truncate(MOST_NAMESPACES);
 
     // Answers come from where the packet goes to: so the connection is found although its first packet was another.
-    let reply = Tuple {
+    let reply = packet::Tuple {
         source: destination.ip(),
         destination: source.ip(),
         protocol,
@@ -109,7 +111,7 @@ fn elsewhere(
         destination_port: source.port(),
     };
     let deadline = Instant::now() + BUDGET;
-    let asked = enter::each(&others, deadline, |_| Ok((conntrack::find(&reply), forwards(destination))));
+    let asked = enter::each(&others, deadline, |_| Ok((original(&reply), forwards(destination))));
     let cut = others.len().saturating_sub(asked.len()) + left;
     let hit = asked.iter().find_map(|(inode, answer)| {
         let original = answer.as_ref().ok()?.0.as_ref().ok()?.as_ref()?;
@@ -139,6 +141,15 @@ fn elsewhere(
         scene.unknown.push(format!("whether {cut} other namespaces lead there: there are too many to ask at once"));
     }
     translation
+}
+
+/// The first packet's tuple of the connection that has such answers, in the calling thread's namespace.
+fn original(reply: &packet::Tuple) -> Result<Option<Tuple>, ConntrackError> {
+    let entry = conntrack::find(reply, None)?;
+    Ok(entry.map(|entry| {
+        let packet::Tuple { source, destination, source_port, destination_port, protocol } = entry.original;
+        Tuple { source, destination, protocol, source_port, destination_port }
+    }))
 }
 
 /// Whether the calling thread's namespace forwards packets of the destination's family.

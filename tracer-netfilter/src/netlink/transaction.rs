@@ -1,12 +1,12 @@
-//! Netlink as the trace needs it: attributes put together and taken apart, a transaction, and events as they come.
+//! Netlink that changes something: attributes put together and taken apart, a transaction, and events as they come.
 //!
-//! Rule: whatever the kernel sends is checked length by length; what does not fit ends the reading of that message.
+//! Rules: a connection belongs to the namespace in which it was opened, wherever it is used. Whatever the kernel sends is
+//! checked length by length; what does not fit ends the reading of that message.
 
 use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use netlink_sys::protocols::NETLINK_NETFILTER;
 use netlink_sys::{Socket, SocketAddr};
 
 /// Bytes of `struct nlmsghdr`.
@@ -21,17 +21,18 @@ const MOST_ANSWERS: usize = 64;
 const BUFFER: usize = 32 * 1024;
 
 /// A fixed part and attributes behind it; also the inside of an attribute.
+#[must_use]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Body(Vec<u8>);
+pub struct Body(Vec<u8>);
 
 impl Body {
     /// `fixed` is a multiple of four bytes, as all such structs are.
-    pub(super) fn new(fixed: &[u8]) -> Self {
+    pub fn new(fixed: &[u8]) -> Self {
         Self(fixed.to_vec())
     }
 
-    pub(super) fn put(mut self, kind: u16, value: &[u8]) -> Self {
-        // A trace says nothing that comes near the 64 KiB of an attribute.
+    pub fn put(mut self, kind: u16, value: &[u8]) -> Self {
+        // Nothing that is said comes near the 64 KiB of an attribute.
         let length = value.len().saturating_add(4) as u16;
         self.0.extend(length.to_ne_bytes());
         self.0.extend(kind.to_ne_bytes());
@@ -41,41 +42,41 @@ impl Body {
     }
 
     /// A number in network order, as nf_tables wants all of them.
-    pub(super) fn number(self, kind: u16, number: u32) -> Self {
+    pub fn number(self, kind: u16, number: u32) -> Self {
         self.put(kind, &number.to_be_bytes())
     }
 
     /// A name as the kernel wants it, with a NUL at its end.
-    pub(super) fn text(self, kind: u16, text: &str) -> Self {
+    pub fn text(self, kind: u16, text: &str) -> Self {
         self.put(kind, &[text.as_bytes(), &[0]].concat())
     }
 
-    pub(super) fn nest(self, kind: u16, inside: &Self) -> Self {
+    pub fn nest(self, kind: u16, inside: &Self) -> Self {
         self.put(kind | NESTED, &inside.0)
     }
 
     /// These attributes behind what is there.
-    pub(super) fn and(mut self, attributes: &Self) -> Self {
+    pub fn and(mut self, attributes: &Self) -> Self {
         self.0.extend(&attributes.0);
         self
     }
 
-    #[cfg(test)]
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// As it is sent.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }
 
 /// One message to the kernel; `flags` besides `NLM_F_REQUEST`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Request {
-    pub(super) kind: u16,
-    pub(super) flags: u16,
-    pub(super) body: Body,
+pub struct Request {
+    pub kind: u16,
+    pub flags: u16,
+    pub body: Body,
 }
 
 /// All requests of a transaction as one datagram, and how many of them ask for an answer. Numbered from 1.
-pub(super) fn datagram(requests: &[Request]) -> (Vec<u8>, usize) {
+pub fn datagram(requests: &[Request]) -> (Vec<u8>, usize) {
     let mut bytes = Vec::new();
     let mut awaited = 0_usize;
     for (number, request) in (1_u32..).zip(requests) {
@@ -94,22 +95,22 @@ pub(super) fn datagram(requests: &[Request]) -> (Vec<u8>, usize) {
 
 /// A netlink socket of the namespace in which it was opened.
 #[derive(Debug)]
-pub(super) struct Connection {
-    pub(super) socket: Socket,
+pub struct Connection {
+    pub(crate) socket: Socket,
     buffer: Vec<u8>,
 }
 
 impl Connection {
-    /// In the calling thread's namespace.
-    pub(super) fn open() -> io::Result<Self> {
-        let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    /// In the calling thread's namespace, to `NETLINK_NETFILTER`, `NETLINK_ROUTE`, …
+    pub fn open(protocol: libc::c_int) -> io::Result<Self> {
+        let mut socket = Socket::new(protocol as isize)?;
         socket.bind_auto()?;
         Ok(Self { socket, buffer: Vec::with_capacity(BUFFER) })
     }
 
     /// Sends `requests` as one transaction; the first refusal is the error. The kernel answers while it is asked, so
     /// nothing waits.
-    pub(super) fn transact(&mut self, requests: &[Request]) -> io::Result<()> {
+    pub fn transact(&mut self, requests: &[Request]) -> io::Result<()> {
         let (bytes, mut awaited) = datagram(requests);
         self.socket.send_to(&bytes, &SocketAddr::new(0, 0), libc::MSG_DONTWAIT)?;
         for _ in 0..MOST_ANSWERS {
@@ -140,7 +141,7 @@ impl Connection {
     }
 
     /// The kernel's next datagram, or `None` when the time is over.
-    pub(super) fn receive(&mut self, deadline: Instant) -> io::Result<Option<&[u8]>> {
+    pub fn receive(&mut self, deadline: Instant) -> io::Result<Option<&[u8]>> {
         loop {
             if !readable(&self.socket, deadline.saturating_duration_since(Instant::now()))? {
                 return Ok(None);
@@ -174,13 +175,13 @@ fn readable(socket: &Socket, within: Duration) -> io::Result<bool> {
 
 /// A message of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Message<'a> {
-    pub(super) kind: u16,
-    pub(super) body: &'a [u8],
+pub struct Message<'a> {
+    pub kind: u16,
+    pub body: &'a [u8],
 }
 
 /// The messages of a datagram, up to the first that lies about its length.
-pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
+pub fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>> {
     std::iter::from_fn(move || {
         let length = u32::from_ne_bytes(*datagram.first_chunk()?) as usize;
         let kind = u16::from_ne_bytes(*datagram.get(4..)?.first_chunk()?);
@@ -191,7 +192,7 @@ pub(super) fn messages(mut datagram: &[u8]) -> impl Iterator<Item = Message<'_>>
 }
 
 /// Attributes with their types, up to the first that lies about its length.
-pub(super) fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+pub fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let length = usize::from(u16::from_ne_bytes(*bytes.first_chunk()?));
         let kind = u16::from_ne_bytes(*bytes.get(2..)?.first_chunk()?) & TYPE_MASK;
