@@ -11,6 +11,7 @@ pub mod fragment;
 mod handle;
 pub mod mtu;
 pub mod neighbour;
+mod pace;
 pub mod program;
 pub mod qdisc;
 mod question;
@@ -20,6 +21,7 @@ pub mod route;
 mod scene;
 pub mod socket;
 pub mod sysctl;
+mod turns;
 
 pub use handle::{NodeHandle, spawn};
 pub use question::{Packet, Question};
