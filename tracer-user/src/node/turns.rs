@@ -1,7 +1,7 @@
 //! Whose question is answered next, where there are more than can be answered.
 //!
-//! Rules: each topic of a namespace has its turn after the others, so a flood of one delays no other; a topic keeps only
-//! [`MOST_OF_A_TOPIC`] that wait, and what has waited for [`LONGEST`] is not read for any more.
+//! Rules: each topic of a namespace has its turn after the others, so a flood of one delays no other; only so many wait
+//! ([`MOST_OF_A_TOPIC`], [`MOST`]), and for what has waited for [`LONGEST`] nothing is read any more.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 use super::{Question, Topic};
 use crate::inquiry::QUEUE;
 
-/// Questions of one topic of one namespace that wait.
-const MOST_OF_A_TOPIC: usize = 128;
+/// Questions of one topic of one namespace that wait: as many as a tick has lines.
+const MOST_OF_A_TOPIC: usize = QUEUE;
+/// Questions that wait in all, about 1 KiB each.
+const MOST: usize = 4 * QUEUE;
 /// Less than lines wait (5 s), so that their time is not over when the answer is there.
 const LONGEST: Duration = Duration::from_secs(3);
 
@@ -30,12 +32,12 @@ impl Turns {
     /// Takes a question, or gives it back where too many wait.
     pub(super) fn add(&mut self, question: Question) -> Option<Question> {
         let kind = (question.netns.inode, question.topic);
-        let is_full = self.count >= QUEUE;
+        if self.count >= MOST {
+            return Some(question);
+        }
         match self.waiting.get_mut(&kind) {
-            Some(waiting) if is_full || waiting.len() >= MOST_OF_A_TOPIC => return Some(question),
+            Some(waiting) if waiting.len() >= MOST_OF_A_TOPIC => return Some(question),
             Some(waiting) => waiting.push_back((Instant::now(), question)),
-            // The first of its kind finds room as long as that is bounded at all.
-            None if self.count >= 2 * QUEUE => return Some(question),
             None => {
                 self.order.push_back(kind);
                 self.waiting.insert(kind, VecDeque::from([(Instant::now(), question)]));
@@ -114,8 +116,8 @@ mod tests {
     #[test]
     fn a_flood_of_one_kind_delays_no_other() {
         let mut turns = Turns::default();
-        let refused = (0..1000).filter_map(|port| turns.add(question(1, Topic::Socket, port))).count();
-        assert_eq!(refused, 1000 - MOST_OF_A_TOPIC);
+        let refused = (0..2000).filter_map(|port| turns.add(question(1, Topic::Socket, port))).count();
+        assert_eq!(refused, 2000 - MOST_OF_A_TOPIC);
         assert!(
             turns.add(question(1, Topic::Route, 7)).is_none() && turns.add(question(2, Topic::Socket, 8)).is_none()
         );
@@ -128,9 +130,9 @@ mod tests {
     fn what_waits_is_bounded_whatever_is_asked() {
         let mut turns = Turns::default();
         let refused = (0..10_000).filter_map(|netns| turns.add(question(netns, Topic::Mtu, 1))).count();
-        assert_eq!(refused, 10_000 - 2 * QUEUE);
+        assert_eq!(refused, 10_000 - MOST);
         assert!(turns.take_late().is_empty());
-        assert_eq!(turns.take_older(Duration::ZERO).len(), 2 * QUEUE);
+        assert_eq!(turns.take_older(Duration::ZERO).len(), MOST);
         assert!(turns.is_empty() && turns.next().is_none());
         assert!(turns.add(question(1, Topic::Mtu, 1)).is_none(), "there is room again");
     }
