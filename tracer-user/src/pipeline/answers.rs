@@ -165,6 +165,12 @@ impl Answers {
         }
     }
 
+    /// The next answer, for [`Self::take`], if it is there already.
+    pub(super) fn next_now(&mut self) -> Option<(Case, Finding)> {
+        let ruling = self.netfilter.inquiry.answer_now().map(|answer| (answer.case, Finding::Rule(answer.finding)));
+        ruling.or_else(|| self.node.answer_now().map(|answer| (answer.case, Finding::State(answer.finding))))
+    }
+
     /// Keeps an answer.
     pub(super) fn take(&mut self, case: Case, finding: Finding) {
         match finding {
