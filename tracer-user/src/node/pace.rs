@@ -68,7 +68,7 @@ mod tests {
         let before = enter::spent();
         let busy = || {
             let begun = clock::of_thread();
-            while clock::of_thread() - begun < Duration::from_millis(20) {}
+            while clock::of_thread().saturating_sub(begun) < Duration::from_millis(20) {}
         };
         let mut pace = Pace::default();
         pace.spend(busy);
@@ -78,7 +78,15 @@ mod tests {
             name: crate::host::NetnsName::Host,
             doors: Vec::new(),
         };
-        pace.spend(|| enter::each(&[&own], Instant::now() + BURST, |_| Ok(busy())));
-        assert!(enter::spent() - before >= Duration::from_millis(20) && pace.debt >= Duration::from_millis(40));
+        pace.spend(|| {
+            enter::each(&[&own], Instant::now() + BURST, |_| {
+                busy();
+                Ok(())
+            })
+        });
+        assert!(
+            enter::spent().saturating_sub(before) >= Duration::from_millis(20)
+                && pace.debt >= Duration::from_millis(40)
+        );
     }
 }
