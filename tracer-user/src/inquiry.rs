@@ -71,6 +71,11 @@ impl<Q, A> Inquiry<Q, A> {
         self.questions.try_send(question).is_ok()
     }
 
+    /// The next answer, if it is there already.
+    pub fn answer_now(&mut self) -> Option<Answer<A>> {
+        self.answers.try_recv().ok()
+    }
+
     /// Waits for the next answer; pending for ever once nobody answers any more.
     pub async fn answer(&mut self) -> Answer<A> {
         match self.answers.recv().await {

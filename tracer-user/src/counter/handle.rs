@@ -18,7 +18,7 @@ use super::look::{Look, Wanted, look};
 use super::{Listening, Rise, Scope, What, link};
 use crate::host::clock::monotonic;
 use crate::host::error::Errno;
-use crate::host::{self, HostError, Netns, enter};
+use crate::host::{self, HostError, Netns, clock, enter};
 use crate::node::recent;
 use crate::node::socket::owner;
 
@@ -185,7 +185,8 @@ impl Watcher {
     }
 
     fn look(&mut self, batch: &[Netns]) {
-        let began = cpu_time();
+        let taken = || clock::of_thread() + enter::spent();
+        let before = taken();
         let facts = Arc::clone(&self.facts.borrow());
         let targets: Vec<&Netns> = batch.iter().collect();
         let done = enter::each(&targets, Instant::now() + BATCH_TIME, |netns| {
@@ -196,19 +197,15 @@ impl Watcher {
                 cards: may_have_cards(&facts, netns.inode),
                 refused: baseline.map_or(0, Baseline::refused),
             };
-            let look = look(wanted, |index, driver| baseline?.places(index, driver));
-            // A batch has a thread of its own: this is what it took so far.
-            Ok((look, cpu_time()))
+            Ok(look(wanted, |index, driver| baseline?.places(index, driver)))
         });
-        let mut spent = Duration::ZERO;
         for (netns, (_, look)) in batch.iter().zip(done) {
             // One that went away, or may not be entered, has nothing to tell.
-            if let Ok((look, until_now)) = look {
-                spent = until_now;
+            if let Ok(look) = look {
                 self.take(netns, look);
             }
         }
-        self.cost += spent + cpu_time().saturating_sub(began);
+        self.cost += taken().saturating_sub(before);
     }
 
     fn take(&mut self, netns: &Netns, look: Look) {
@@ -246,14 +243,6 @@ impl Watcher {
         let is_unknown = listening.suspects.iter().any(|listener| listener.owner.is_none());
         listening.unknown.extend(owners.cut.clone().filter(|_| is_unknown));
     }
-}
-
-/// Processor time of the calling thread.
-fn cpu_time() -> Duration {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` is a valid, writable timespec.
-    unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
-    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// Whether a namespace has network cards, as far as its interfaces are known.

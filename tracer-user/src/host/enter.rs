@@ -3,19 +3,30 @@
 //! Rule: `setns` moves one thread, and a thread that cannot come back would poison what it does next. So each batch
 //! has a thread of its own, which goes from namespace to namespace and then ends: nothing ever has to come back.
 
+use std::cell::Cell;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use super::clock;
 use super::error::{Errno, HostError};
 use super::netns::{Netns, link};
 
 /// The calling thread's network namespace.
 const OWN: &str = "/proc/thread-self/ns/net";
+
+thread_local! {
+    static SPENT: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+}
+
+/// Processor time, so far, of the threads that the calling thread has sent into namespaces.
+pub fn spent() -> Duration {
+    SPENT.get()
+}
 
 /// Runs `work` in each of `targets` in turn and gives its result with the namespace's inode.
 ///
@@ -31,10 +42,18 @@ where
     thread::scope(|scope| {
         let visit = || {
             let in_time = targets.iter().enumerate().take_while(|(at, _)| *at == 0 || Instant::now() < deadline);
-            in_time.map(|(_, netns)| (netns.inode, enter(netns).and_then(|()| work(netns)))).collect()
+            let done =
+                in_time.map(|(_, netns)| (netns.inode, enter(netns).and_then(|()| work(netns)))).collect::<Vec<_>>();
+            (done, clock::of_thread())
         };
         match thread::Builder::new().name("netns".to_owned()).spawn_scoped(scope, visit) {
-            Ok(thread) => thread.join().unwrap_or_else(|_| all(&HostError::ThreadFailed)),
+            Ok(thread) => match thread.join() {
+                Ok((done, spent)) => {
+                    SPENT.set(SPENT.get().saturating_add(spent));
+                    done
+                }
+                Err(_) => all(&HostError::ThreadFailed),
+            },
             Err(error) => all(&HostError::Thread { errno: Errno::of(&error) }),
         }
     })

@@ -1,20 +1,30 @@
 //! The thread that reads the node's state, and the way to it.
 //!
-//! Rule: questions are answered in their order; each topic sees to it that it does not read too often.
+//! Rules: each topic of a namespace has its turn ([`super::turns`]), reading takes a bounded share of a processor
+//! ([`super::pace`]), and each question is answered in time: without looking, where there are too many.
 
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::pace::Pace;
+use super::turns::Turns;
 use super::{Memory, Question, Scene, State, answer};
 use crate::host::error::Errno;
 use crate::host::{self, HostError};
-use crate::inquiry::{Answer, Answers, Inquiry, channel};
+use crate::inquiry::{Answer, Answers, Inquiry, QUEUE, channel};
 
 /// The way to the thread, which ends when this is dropped.
 pub type NodeHandle = Inquiry<Question, State>;
+
+/// How often questions that wait are looked through for those that have waited too long.
+const TURN: Duration = Duration::from_millis(200);
+
+/// Why a question was not answered.
+const TOO_MANY: &str = "what on the node decided it: too many drops of its kind are being looked into";
 
 /// Starts the thread.
 ///
@@ -22,21 +32,67 @@ pub type NodeHandle = Inquiry<Question, State>;
 /// [`HostError::Thread`] if the process limit is reached.
 pub fn spawn(facts: watch::Receiver<Arc<host::Facts>>) -> Result<NodeHandle, HostError> {
     let (inquiry, asked, publish) = channel();
+    let reader = Reader { facts, publish, memory: Memory::default(), pace: Pace::default() };
     thread::Builder::new()
         .name("node".to_owned())
-        .spawn(move || run(&facts, &asked, &publish))
+        .spawn(move || reader.run(&asked))
         .map_err(|error| HostError::Thread { errno: Errno::of(&error) })?;
     Ok(inquiry)
 }
 
-fn run(facts: &watch::Receiver<Arc<host::Facts>>, asked: &Receiver<Question>, publish: &Answers<State>) {
-    let mut memory = Memory::default();
-    for question in asked {
-        let host = Arc::clone(&facts.borrow());
-        let mut scene = Scene::new(&question, &host);
-        let state = answer(&mut scene, &mut memory);
-        if publish.send(Answer { case: question.case, finding: Arc::new(state) }).is_err() {
-            return;
+/// Nobody wants answers any more.
+struct Ended;
+
+struct Reader {
+    facts: watch::Receiver<Arc<host::Facts>>,
+    publish: Answers<State>,
+    memory: Memory,
+    pace: Pace,
+}
+
+impl Reader {
+    fn run(mut self, asked: &Receiver<Question>) {
+        let mut turns = Turns::default();
+        while self.turn(&mut turns, asked).is_ok() {}
+    }
+
+    /// Takes what was asked meanwhile, and answers one question, if it may.
+    fn turn(&mut self, turns: &mut Turns, asked: &Receiver<Question>) -> Result<(), Ended> {
+        let wait = self.pace.wait();
+        let first = if turns.is_empty() {
+            Some(asked.recv().map_err(|_| Ended)?)
+        } else if wait.is_zero() {
+            None
+        } else {
+            match asked.recv_timeout(wait.min(TURN)) {
+                Ok(question) => Some(question),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return Err(Ended),
+            }
+        };
+        let new = first.into_iter().chain(asked.try_iter().take(QUEUE));
+        let refused: Vec<Question> = new.filter_map(|question| turns.add(question)).collect();
+        for question in refused.into_iter().chain(turns.take_late()) {
+            self.publish(&question, State::unreadable(TOO_MANY.to_owned()))?;
         }
+        if self.pace.wait().is_zero()
+            && let Some(question) = turns.next()
+        {
+            let state = self.read(&question);
+            self.publish(&question, state)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, question: &Question) -> State {
+        let host = Arc::clone(&self.facts.borrow());
+        let mut scene = Scene::new(question, &host);
+        let memory = &mut self.memory;
+        self.pace.spend(|| answer(&mut scene, memory))
+    }
+
+    fn publish(&self, question: &Question, state: State) -> Result<(), Ended> {
+        let answer = Answer { case: question.case, finding: Arc::new(state) };
+        self.publish.send(answer).map_err(|_| Ended)
     }
 }

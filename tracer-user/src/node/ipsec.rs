@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::recent::{Recent, note};
 use super::{Packet, Scene};
-use crate::host::HostError;
 use crate::host::netlink::{self, Message};
 
 /// `XFRM_MSG_GETPOLICY`, whose answers are `XFRM_MSG_NEWPOLICY`; the size of `struct xfrm_userpolicy_id`.
@@ -78,16 +77,14 @@ impl Policy {
     /// Its selector and direction, as `ip xfrm policy delete` takes them.
     pub fn selector(&self) -> String {
         let end = |(address, length): (IpAddr, u8)| format!("{address}/{length}");
-        let mut text = format!("src {} dst {}", end(self.source), end(self.destination));
-        if self.protocol != 0 {
-            text += &format!(" proto {}", self.protocol);
-        }
-        for (word, ports) in [("sport", self.source_ports), ("dport", self.destination_ports)] {
-            if ports.mask != 0 {
-                text += &format!(" {word} {}", ports.port);
-            }
-        }
-        text + " dir " + self.direction.as_str()
+        let protocol = (self.protocol != 0).then(|| format!(" proto {}", self.protocol)).unwrap_or_default();
+        let ports = |word: &str, ports: Ports| match ports.mask {
+            0 => String::new(),
+            _ => format!(" {word} {}", ports.port),
+        };
+        let (from, to) = (ports("sport", self.source_ports), ports("dport", self.destination_ports));
+        let direction = self.direction.as_str();
+        format!("src {} dst {}{protocol}{from}{to} dir {direction}", end(self.source), end(self.destination))
     }
 
     fn takes(&self, packet: &Packet) -> bool {
@@ -129,10 +126,7 @@ pub struct Policies {
 pub(super) struct Memory(Recent<u32, Result<Vec<Policy>, String>>);
 
 /// Reads the policies, and finds the one that the packet meets.
-///
-/// # Errors
-/// Why the namespace can't be entered.
-pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Policies, HostError> {
+pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Policies {
     let netns = scene.question.netns.inode;
     let read = memory.0.get(netns, scene.time, || match scene.inside(policies) {
         Ok(policies) => policies,
@@ -140,7 +134,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Policie
     });
     let policies =
         note("the IPsec policies", read, &mut scene.unknown).map(|read| scene.note("the IPsec policies", read));
-    let Some(policies) = policies.flatten() else { return Ok(Policies::default()) };
+    let Some(policies) = policies.flatten() else { return Policies::default() };
     let packet = &scene.question.packet;
     let direction = match packet.symbol.as_str() {
         "ip_forward" | "ip6_forward" => Direction::Forward,
@@ -150,7 +144,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Policie
     let met = policies.iter().filter(|policy| policy.direction == direction && policy.takes(packet));
     // The first of equal priority is the older one (`xfrm_policy_insert_list`, net/xfrm/xfrm_policy.c).
     let decisive = met.min_by_key(|policy| policy.priority).cloned();
-    Ok(Policies { decisive, count: Some(policies.len()) })
+    Policies { decisive, count: Some(policies.len()) }
 }
 
 /// All policies of the calling thread's namespace.

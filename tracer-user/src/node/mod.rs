@@ -12,6 +12,7 @@ mod handle;
 pub mod ipsec;
 pub mod mtu;
 pub mod neighbour;
+mod pace;
 pub mod program;
 pub mod qdisc;
 mod question;
@@ -22,6 +23,7 @@ mod scene;
 pub mod setting;
 pub mod socket;
 pub mod sysctl;
+mod turns;
 
 pub use handle::{NodeHandle, spawn};
 pub use question::{Packet, Question};
@@ -135,10 +137,10 @@ fn answer(scene: &mut Scene<'_>, memory: &mut Memory) -> State {
         Topic::Setting => setting::read(scene, &mut memory.setting).map(Facts::Setting),
         Topic::Ipsec => match ipsec::read(scene, &mut memory.ipsec) {
             // The place alone does not tell a policy from a route.
-            Ok(policies) if policies.decisive.is_none() && scene.question.packet.symbol == "ip6_forward" => {
+            policies if policies.decisive.is_none() && scene.question.packet.symbol == "ip6_forward" => {
                 route::read(scene, &mut memory.route).map(|read| Facts::Route(Box::new(read)))
             }
-            policies => policies.map(Facts::Ipsec),
+            policies => Ok(Facts::Ipsec(policies)),
         },
         Topic::Checksum => checksum::read(scene, &mut memory.checksum).map(Facts::Checksum),
     };

@@ -165,6 +165,12 @@ impl Answers {
         }
     }
 
+    /// The next answer, for [`Self::take`], if it is there already.
+    pub(super) fn next_now(&mut self) -> Option<(Case, Finding)> {
+        let ruling = self.netfilter.inquiry.answer_now().map(|answer| (answer.case, Finding::Rule(answer.finding)));
+        ruling.or_else(|| self.node.answer_now().map(|answer| (answer.case, Finding::State(answer.finding))))
+    }
+
     /// Keeps an answer.
     pub(super) fn take(&mut self, case: Case, finding: Finding) {
         match finding {
@@ -196,9 +202,9 @@ impl Answers {
         worked_out.is_none_or(|ruling| ruling.suspects.is_empty() || ruling.suspects_rule_of(traced))
     }
 
-    /// Does without the answer to the question.
-    pub(super) fn give_up(&mut self, case: Case) {
-        let why = if self.has(&case) {
+    /// Does without the answer to the question, whose namespace is known or not.
+    pub(super) fn give_up(&mut self, case: Case, is_known: bool) {
+        let why = if is_known || self.has(&case) {
             "the namespace was not read in time".to_owned()
         } else {
             HostError::NoWayIn { netns: case.flow.netns }.to_string()
@@ -211,7 +217,10 @@ impl Answers {
             self.kept.retain(|_, kept| !kept.is_old());
         }
         if self.kept.len() >= MOST_KEPT {
-            // What waits is asked for again.
+            // What was asked and not answered yet would be asked for again.
+            self.kept.retain(|_, kept| kept.finding.is_none());
+        }
+        if self.kept.len() >= MOST_KEPT {
             self.kept.clear();
         }
         self.kept.insert(case, Kept { finding, asked: Instant::now() });

@@ -149,6 +149,12 @@ impl Describer {
         !self.answers.has(case) && self.host.facts().netns(case.flow.netns).is_some()
     }
 
+    /// Does without the answer about a case, whether it was asked for or could not be.
+    pub(super) fn give_up(&mut self, case: Case) {
+        let is_known = self.host.facts().netns(case.flow.netns).is_some();
+        self.answers.give_up(case, is_known);
+    }
+
     /// Uses the newest names, and asks for those that are still missing.
     fn learn(&mut self, due: &Due) {
         self.symbols.learn(due.key.location);

@@ -24,10 +24,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout
 
 use crate::counter::Scope;
 use crate::host::Netns;
+use crate::inquiry::{Case, QUEUE};
 use crate::load::{Kernel, Programs};
 use crate::sink::Sink;
 use crate::source::{Progress, Source};
 
+use answers::Finding;
 use child::Child;
 use describe::Describer;
 pub use error::PipelineError;
@@ -126,7 +128,7 @@ pub async fn run(
             status = child.wait() => break End::Command(status?),
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
-            (case, finding) = line.stages.describer.answers.next() => line.stages.answered(case, finding)?,
+            (case, finding) = line.stages.describer.answers.next() => line.answered(case, finding)?,
             rise = line.stages.describer.counters.next() => line.stages.counters.add([rise]),
             _ = poll.tick() => {}
             () = line.source.filling() => {}
@@ -164,6 +166,16 @@ impl Pipeline {
         self.stages.print_waiting(answers::PATIENCE)?;
         self.stages.flush()?;
         Ok(progress)
+    }
+
+    /// Takes an answer and those that are there already: one a turn would be too slow where many wait.
+    fn answered(&mut self, case: Case, finding: Finding) -> Result<(), PipelineError> {
+        self.stages.answered(case, finding)?;
+        for _ in 0..QUEUE {
+            let Some((case, finding)) = self.stages.describer.answers.next_now() else { break };
+            self.stages.answered(case, finding)?;
+        }
+        Ok(())
     }
 
     /// Turns to the other flow map, and passes on what was counted in the old one.

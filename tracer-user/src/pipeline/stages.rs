@@ -16,6 +16,14 @@ use super::describe::{Describer, Known};
 use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
 
+/// Whether a line has its place among those of a tick: one that waits has taken it, so that lines that are not looked into
+/// don't take the places of those that are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Wanted,
+    Taken,
+}
+
 pub(super) struct Stages {
     pub(super) flows: Flows<Known>,
     pub(super) totals: Totals,
@@ -98,13 +106,14 @@ impl Stages {
         if self.waiting.add(due, sample) {
             return Ok(());
         }
-        self.print_now(due, None)
+        self.print_now(due, None, Place::Wanted)
     }
 
     /// Prints what has not to wait for an answer. `packet` is the line's own; the flow's last one otherwise.
-    fn print_now(&mut self, due: &Due, packet: Option<&Dropped>) -> Result<(), PipelineError> {
+    fn print_now(&mut self, due: &Due, packet: Option<&Dropped>, place: Place) -> Result<(), PipelineError> {
         let packets = due.since_last.packets;
-        if self.lines_this_tick >= self.lines_a_tick || self.is_done() {
+        let is_full = place == Place::Wanted && self.lines_this_tick >= self.lines_a_tick;
+        if is_full || self.is_done() {
             self.not_shown += packets;
             return Ok(());
         }
@@ -115,6 +124,7 @@ impl Stages {
         let sample = packet.or(sample);
         let Some(drop) = self.describer.describe(due, sample, known) else {
             self.waiting.begin(due, sample);
+            self.lines_this_tick += u64::from(place == Place::Wanted);
             return Ok(());
         };
         if drop.severity != Severity::Problem && !self.all {
@@ -122,7 +132,7 @@ impl Stages {
             return Ok(());
         }
         self.sink.line(&sink::Line { key: &due.key, drop, total }).map_err(PipelineError::Sink)?;
-        self.lines_this_tick += 1;
+        self.lines_this_tick += u64::from(place == Place::Wanted);
         self.lines_left = self.lines_left.map(|left| left.saturating_sub(1));
         Ok(())
     }
@@ -141,7 +151,7 @@ impl Stages {
     fn print_waited(&mut self, lines: &[waiting::Line]) -> Result<(), PipelineError> {
         lines.iter().try_for_each(|line| {
             let packet = line.packet.as_deref();
-            if self.waiting.add(&line.due, packet) { Ok(()) } else { self.print_now(&line.due, packet) }
+            if self.waiting.add(&line.due, packet) { Ok(()) } else { self.print_now(&line.due, packet, Place::Taken) }
         })
     }
 
@@ -154,8 +164,8 @@ impl Stages {
     pub(super) fn print_waiting(&mut self, patience: Duration) -> Result<(), PipelineError> {
         for line in self.waiting.take_older(patience) {
             let sample = self.flows.get_mut(&line.due.key).and_then(|flow| flow.parts().0);
-            self.describer.answers.give_up(Case::new(line.due.key, line.packet.as_deref().or(sample)));
-            self.print_now(&line.due, line.packet.as_deref())?;
+            self.describer.give_up(Case::new(line.due.key, line.packet.as_deref().or(sample)));
+            self.print_now(&line.due, line.packet.as_deref(), Place::Taken)?;
         }
         let retried = self.waiting.retry(|case| self.describer.can_ask(case));
         self.print_waited(&retried)

@@ -132,6 +132,14 @@ struct Files {
 
 impl Files {
     fn new() -> io::Result<Self> {
+        Self::with_limit(file_limit())
+    }
+
+    /// A write beyond `RLIMIT_FSIZE` would end the process (`SIGXFSZ`), so there is none.
+    fn with_limit(limit: u64) -> io::Result<Self> {
+        if limit < MOST {
+            return Err(io::Error::from_raw_os_error(libc::EFBIG));
+        }
         Ok(Self { newer: in_memory()?, older: in_memory()?, written: 0 })
     }
 
@@ -148,6 +156,14 @@ impl Files {
         self.written += bytes.len() as u64;
         Ok(())
     }
+}
+
+/// `RLIMIT_FSIZE`, bytes.
+fn file_limit() -> u64 {
+    let mut limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+    // SAFETY: `limit` is a valid, writable rlimit.
+    unsafe { libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit) };
+    limit.rlim_cur
 }
 
 fn in_memory() -> io::Result<File> {
@@ -169,6 +185,13 @@ mod tests {
     fn line(count: u64) -> Line<'static> {
         let explanation = Explanation::new(Cause::Ttl, Confidence::Derived, "x".repeat(1000));
         Line { kind: "drop".into(), time: "t".into(), count, netns: Netns::default(), explanation }
+    }
+
+    #[test]
+    fn a_process_that_may_write_no_large_files_records_nothing() {
+        let refused = Files::with_limit(MOST - 1).unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EFBIG));
+        assert!(Files::with_limit(MOST).is_ok() && file_limit() > 0);
     }
 
     #[test]
