@@ -120,7 +120,7 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// Lets no more be read for a long while.
     #[cfg(test)]
     pub(crate) fn exhaust(&mut self) {
-        self.allowance.debt = Duration::from_secs(3600);
+        self.allowance.debt = Duration::from_hours(1);
     }
 }
 
@@ -128,6 +128,7 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be nothing")]
     fn of<V>(value: V, is_early: bool) -> Option<Read<V>> {
         Some(Read { value, is_early })
     }
