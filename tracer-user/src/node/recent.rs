@@ -12,8 +12,8 @@ use crate::host::clock::monotonic;
 
 /// One part in so many of the time is spent on reading, in the long run, …
 const SHARE: u32 = 20;
-/// … and so much at once.
-const BURST: Duration = Duration::from_millis(500);
+/// … and so much at once. On a busy machine a reading of some milliseconds may take some hundred.
+const BURST: Duration = Duration::from_secs(2);
 /// A reading that is older is of no use, nanoseconds.
 const OLDEST: u64 = 5_000_000_000;
 /// Readings kept.
