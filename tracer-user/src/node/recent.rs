@@ -12,8 +12,8 @@ use crate::host::clock::monotonic;
 
 /// One part in so many of the time is spent on reading, in the long run, …
 const SHARE: u32 = 20;
-/// … and so much at once.
-const BURST: Duration = Duration::from_millis(500);
+/// … and so much at once. On a busy machine a reading of some milliseconds may take some hundred.
+const BURST: Duration = Duration::from_secs(2);
 /// A reading that is older is of no use, nanoseconds.
 const OLDEST: u64 = 5_000_000_000;
 /// Readings kept.
@@ -120,7 +120,7 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
     /// Lets no more be read for a long while.
     #[cfg(test)]
     pub(crate) fn exhaust(&mut self) {
-        self.allowance.debt = Duration::from_secs(3600);
+        self.allowance.debt = Duration::from_hours(1);
     }
 }
 
@@ -128,6 +128,7 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be nothing")]
     fn of<V>(value: V, is_early: bool) -> Option<Read<V>> {
         Some(Read { value, is_early })
     }
