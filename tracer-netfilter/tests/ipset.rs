@@ -2,7 +2,7 @@
 //!
 //! Needs root, `ipset` and `iptables-legacy`; uses only network namespaces that it makes.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests fail as tests do")]
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 #![expect(clippy::format_push_string, clippy::format_collect, reason = "commands read best as they are written")]
 
 #[path = "ipset/elements.rs"]
