@@ -77,7 +77,10 @@ impl Policy {
     /// Its selector and direction, as `ip xfrm policy delete` takes them.
     pub fn selector(&self) -> String {
         let end = |(address, length): (IpAddr, u8)| format!("{address}/{length}");
-        let protocol = (self.protocol != 0).then(|| format!(" proto {}", self.protocol)).unwrap_or_default();
+        let protocol = match self.protocol {
+            0 => String::new(),
+            protocol => format!(" proto {protocol}"),
+        };
         let ports = |word: &str, ports: Ports| match ports.mask {
             0 => String::new(),
             _ => format!(" {word} {}", ports.port),
