@@ -193,6 +193,7 @@ pub(super) const PLACES: &[Place] = &[
     Place {
         locations: "tcp_v4_rcv tcp_v6_rcv",
         only: "a segment whose header is cut off",
+        when: |drop| drop.tcp_flags.is_none(),
         says: "its TCP header is cut off",
         like: Some("PKT_TOO_SMALL"),
         ..ROW
