@@ -211,6 +211,7 @@ const DROPS: &[Row] = &[
     (175, "NOT_SPECIFIED", "br_handle_frame_finish", "br_handle_frame", "udp", H::Device, C::Device, Problem),
     (176, "NO_TX_TARGET", "br_handle_frame_finish", "br_handle_frame", "udp", H::Device, C::Device, Problem),
     (179, "NOT_SPECIFIED", "udp_destruct_common", "__sk_destruct", "local", H::Socket, C::NoSocket, Noise),
+    (179, "NO_SOCKET", "cookie_v4_check", UP, "tcp ack", H::Socket, C::ListenOverflow, Problem),
     (180, "TCP_LISTEN_OVERFLOW", "tcp_v4_rcv", UP, "tcp ack", H::Socket, C::ListenOverflow, Problem),
     (182, "CPU_BACKLOG", "enqueue_to_backlog", "netif_rx_internal", "udp", H::Ingress, C::Device, Problem),
     (183, "NEIGH_QUEUEFULL", "__neigh_event_send", "neigh_resolve_output", "udp", H::Neighbour, C::Neighbour, Problem),
