@@ -113,6 +113,29 @@ fn the_other_end_uses_no_arp() -> Result<()> {
     story.end().map(drop)
 }
 
+#[test]
+fn the_other_end_has_the_address_and_filters_the_question() -> Result<()> {
+    for family in Family::BOTH {
+        let lab = topology::router()?;
+        let (table, what) = family.pick(("arp", ""), ("ip6", "icmpv6 type nd-neighbor-solicit "));
+        lab.server.exec(&format!("nft add table {table} mute"))?;
+        lab.server.exec(&format!("nft add chain {table} mute in '{{ type filter hook input priority 0 ; }}'"))?;
+        lab.server.exec(&format!("nft add rule {table} mute in {what}drop"))?;
+        lab.router.exec(&format!("ip {} neigh flush dev r2", family.pick("-4", "-6")))?;
+        let mut story = Story::of(&lab.router)?;
+        let sent = lab.client.run(|| udp::send(SERVER.port(family, 53), 1, 20))?;
+        let event = story.names(failed(&lab.router, family)?.flow(&sent.flow), 1)?;
+        let reason = format!("s0 in {} has the address and keeps silent", lab.server.name());
+        ensure!(event.text(key::SUMMARY).ends_with(&reason), "{event}");
+        ensure_told(&event, key::EVIDENCE, "the question or its answer was filtered")?;
+        remedy::apply(&event, "nft -a list ruleset", &lab.server)?;
+        lab.server.exec(&format!("nft delete table {table} mute"))?;
+        story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
+        story.end().map(drop)?;
+    }
+    Ok(())
+}
+
 /// Sends six at once to somebody who begins to exist a moment later; how many arrive.
 fn six_arrive(lab: &topology::Router, family: Family) -> Result<()> {
     let late = BESIDE_CLIENT.ip(family);

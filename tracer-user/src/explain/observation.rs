@@ -102,6 +102,11 @@ impl<'a> Observation<'a> {
         by_address || matches!(self.packet_type, PACKET_BROADCAST | PACKET_MULTICAST)
     }
 
+    /// Looks like the broadcast address of a subnet: the last eight bits are ones, as in all but the smallest subnets.
+    pub(super) const fn is_subnet_broadcast(&self) -> bool {
+        matches!(self.destination, Some(IpAddr::V4(address)) if address.octets()[3] == 255)
+    }
+
     /// A question or answer for an address: to a solicited-node group (RFC 4291, `ff02::1:ff00:0/104`), or a neighbour
     /// solicitation or advertisement (RFC 4861).
     pub(super) fn is_neighbour_discovery(&self) -> bool {

@@ -198,7 +198,7 @@ impl ByCause {
             let from = time_of_day(&explained.first);
             let to = if explained.first == explained.last { String::new() } else { time_of_day(&explained.last) };
             let to = if to.is_empty() { to } else { format!(" to {to}") };
-            out.push_str(&entry(explained.packets, &explained.explanation, style));
+            out.push_str(&entry(explained.packets, &[], &explained.explanation, style));
             let _ = writeln!(out, "  when:  {from}{to}, in {}", place_of(None, &explained.netns));
         }
         if let Some(rest) = self.explanations.get(MOST_SHOWN..).filter(|rest| !rest.is_empty()) {

@@ -17,7 +17,10 @@ pub(super) const GROUP: Group = Group {
             severity: Problem,
             severity_why: "nothing on this interface can use IPv6",
             cause: Cause::Device,
-            remedy: &["{ns}sysctl net.ipv6.conf.all.disable_ipv6 net.ipv6.conf.{conf}.disable_ipv6"],
+            remedy: &[
+                "{ns}sysctl net.ipv6.conf.all.disable_ipv6 net.ipv6.conf.{conf}.disable_ipv6",
+                "{ns}sysctl -w net.ipv6.conf.{conf}.disable_ipv6=0",
+            ],
         },
         ReasonEntry {
             name: "IPV6_BAD_EXTHDR",

@@ -1,8 +1,8 @@
 //! Places that drop packets on a healthy machine.
 
 use super::{NOT_SPECIFIED, Place, ROW};
-use crate::event::Cause;
 use crate::event::Severity::{Expected, Noise};
+use crate::event::{Cause, Confidence};
 use crate::explain::observation::Segment;
 
 pub(super) const PLACES: &[Place] = &[
@@ -71,6 +71,18 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        // With a whole header only the delivery of a broadcast frees without a reason there (`__udp4_lib_mcast_deliver`,
+        // mostly inlined), also where the frame itself was sent to this machine alone: a router and its other subnet.
+        locations: "__udp4_lib_rcv",
+        only: "IPv4 to an address that ends in 255",
+        when: |drop| drop.is_subnet_broadcast() && drop.destination_port.is_some(),
+        says: "no program on this machine listens for the broadcast {to}",
+        cause: Some(Cause::NoSocket),
+        confidence: Confidence::Inferred,
+        severity: Some((Noise, "broadcast or multicast that no program on this machine asked for")),
+        ..ROW
+    },
+    Place {
         reasons: &["NO_SOCKET", NOT_SPECIFIED],
         locations: "ping_rcv",
         says: "an echo reply came that no ping socket waited for: its ping had ended, or took the reply by a raw socket",
@@ -92,8 +104,9 @@ pub(super) const PLACES: &[Place] = &[
     },
     Place {
         locations: "tcp_v4_rcv tcp_v6_rcv",
-        only: "a TCP segment that opens no connection",
-        when: |drop| drop.tcp().is_some_and(|segment| segment != Segment::Open),
+        only: "a TCP segment that opens no connection, or one that was only counted",
+        // Of a packet that was looked at, the TTL is known.
+        when: |drop| drop.tcp().map_or(drop.ttl.is_none(), |segment| segment != Segment::Open),
         says: "a late segment of a connection that has ended, or the last step of a handshake into a full accept queue",
         cause: Some(Cause::NoSocket),
         // Kernels up to 6.12 give no reason for a full accept queue either, so it is not called noise.

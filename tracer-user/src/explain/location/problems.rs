@@ -202,8 +202,17 @@ pub(super) const PLACES: &[Place] = &[
         ..ROW
     },
     Place {
+        // A wrong cookie has a reason of its own; this is a right one whose connection found no room.
+        reasons: &["NO_SOCKET"],
+        locations: "cookie_v4_check cookie_v6_check",
+        says: "the accept queue of the listener {to} is full: it answered with a SYN cookie, and cannot take the connection",
+        like: Some("TCP_LISTEN_OVERFLOW"),
+        ..ROW
+    },
+    Place {
         locations: "tcp_v4_rcv tcp_v6_rcv",
         only: "a segment whose header is cut off",
+        when: |drop| drop.tcp_flags.is_none(),
         says: "its TCP header is cut off",
         like: Some("PKT_TOO_SMALL"),
         ..ROW

@@ -72,7 +72,11 @@ fn named_policy(policy: &PolicyRef) -> String {
     format!(" (NetworkPolicy {namespace}{}, {})", policy.name, policy.direction.as_str())
 }
 
-/// `tcp dpt:10250`, `icmp`, `udp dpt:53`.
+/// First port of the range from which Linux clients take theirs (`net.ipv4.ip_local_port_range`).
+const FIRST_OF_CLIENTS: u16 = 32_768;
+
+/// `tcp dpt:10250`, `icmp`, `udp dpt:53`; `tcp spt:10250` of an answer, whose other port is a client's and differs each
+/// time.
 fn described(drop: &Observation<'_>) -> String {
     let protocol = match drop.protocol {
         Some(number) => protocol::name(number).into(),
@@ -80,9 +84,11 @@ fn described(drop: &Observation<'_>) -> String {
         None => std::borrow::Cow::Borrowed("the packet"),
     };
     // Of ICMP the flow's port is its type and code.
-    match drop.destination_port.filter(|_| !drop.is_icmp()) {
-        Some(port) => format!("{protocol} dpt:{port}"),
-        None => protocol.into_owned(),
+    let (from, to) = (drop.source_port, drop.destination_port.filter(|_| !drop.is_icmp()));
+    match (from, to) {
+        (Some(from @ 1..FIRST_OF_CLIENTS), Some(FIRST_OF_CLIENTS..)) => format!("{protocol} spt:{from}"),
+        (_, Some(to)) => format!("{protocol} dpt:{to}"),
+        _ => protocol.into_owned(),
     }
 }
 
@@ -181,6 +187,16 @@ mod tests {
         assert_eq!(policy.cause, Cause::NetfilterPolicy);
         assert_eq!(policy.summary, "the policy of iptables-nft filter/INPUT drops tcp dpt:81");
         assert_eq!(policy.owner.as_deref(), Some("user"));
+    }
+
+    #[test]
+    fn an_answer_is_told_by_the_port_of_its_server() {
+        let of =
+            |from, to| described(&Observation { source_port: Some(from), destination_port: Some(to), ..packet("tcp") });
+        assert_eq!(of(80, 44_896), "tcp spt:80");
+        assert_eq!(of(44_896, 80), "tcp dpt:80");
+        assert_eq!((of(40_000, 50_000), of(80, 443)), ("tcp dpt:50000".into(), "tcp dpt:443".into()));
+        assert_eq!(described(&packet("icmp")), "icmp");
     }
 
     #[test]

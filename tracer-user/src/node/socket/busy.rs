@@ -73,7 +73,8 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Busy, H
         scene.unknown.push("which socket it was for: its ports are not known".to_owned());
         return Ok(Busy::default());
     };
-    let is_listener = protocol == TCP && packet.reason.as_deref() == Some("TCP_LISTEN_OVERFLOW");
+    let is_overflow = packet.reason.as_deref() == Some("TCP_LISTEN_OVERFLOW") || super::is_cookie(&packet.symbol);
+    let is_listener = protocol == TCP && is_overflow;
     let which = if is_listener { Which::Listening } else { Which::Any };
     let cookie = packet.dropped.as_ref().map_or(0, |dropped| dropped.event.socket_cookie);
     let devices = [packet.interface.index, packet.came_in_by];

@@ -60,12 +60,18 @@ pub(super) struct Memory {
     drops: busy::History,
 }
 
+/// Whether the function makes a connection of a SYN cookie; with a cookie that is right, it frees the segment as `NO_SOCKET`
+/// when the accept queue is full (`cookie_v4_check`, net/ipv4/syncookies.c, 6.1 to 7.2).
+pub(crate) fn is_cookie(symbol: &str) -> bool {
+    matches!(symbol, "cookie_v4_check" | "cookie_v6_check")
+}
+
 /// Reads it.
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Sockets, HostError> {
     let packet = &scene.question.packet;
     let symbol = packet.symbol.as_str();
     let is_absent = match packet.reason.as_deref() {
-        Some(reason) => reason == "NO_SOCKET",
+        Some(reason) => reason == "NO_SOCKET" && !is_cookie(symbol),
         None => ABSENT_IN.contains(&symbol),
     };
     let is_unhandled = match packet.reason.as_deref() {

@@ -110,8 +110,32 @@ fn other_end(other: &Answerer, hop: &NextHop) -> Option<Why> {
             format!("{place} has it only tentatively"),
             format!("{link} has {asked}, but as tentative or dadfailed: duplicate address detection is not passed"),
         )),
-        _ => None,
+        Some(holder) => Some(silent(other, hop, holder.device == peer.interface.index)),
+        None => None,
     }
+}
+
+/// It has the address, so the question or the answer was lost, or the asker was not to its taste.
+fn silent(other: &Answerer, hop: &NextHop, is_there: bool) -> Why {
+    let (place, asked) = (other.peer.place(), hop.address);
+    let link = format!("{place}, the other end of {},", hop.device_name);
+    if asked.is_ipv6() && !is_there {
+        return Why::new(
+            format!("{place} has the address on another interface"),
+            format!("the namespace of {link} has {asked} on another interface, and IPv6 answers for its own only"),
+        );
+    }
+    let by = if asked.is_ipv4() {
+        "arptables, an XDP or tc program), or its rp_filter or arp_filter refused the address that asked"
+    } else {
+        "ip6tables, nftables, an XDP or tc program)"
+    };
+    let mut why = Why::new(
+        format!("{place} has the address and keeps silent"),
+        format!("{link} has {asked} and is up: the question or its answer was filtered ({by}"),
+    );
+    why.remedy = Some(there(&other.peer.netns, "nft -a list ruleset"));
+    why
 }
 
 fn nobody(other: &Answerer, hop: &NextHop, link: &str) -> Why {

@@ -126,8 +126,16 @@ fn cilium(explanation: &mut Explanation, checked: &Checked) {
     if let Some(device) = &checked.cilium {
         let fact = format!("Cilium runs here ({device}): it wants rp_filter 0 for all and its devices, by {OVERRIDE}");
         explanation.evidence.push(fact);
-        let name = checked.settings.rp_filter.name("all");
-        explanation.remedy.push(format!("keep it so on the node: echo '{name} = 0' >> {OVERRIDE}"));
+        // The kernel takes the higher of the device's and all's, and pods' devices come and go: a pattern of sysctl.d(5).
+        let name = |device: &str| checked.settings.rp_filter.name(device);
+        let (all, pods) = (name("all"), name("lxc*"));
+        let own = name(&checked.interface);
+        let second = if checked.interface.starts_with("lxc") { pods } else { own };
+        explanation.remedy.push(format!(
+            "keep it so on the node: printf '%s = 0\\n' {} {} >> {OVERRIDE}",
+            quoted(&all),
+            quoted(&second)
+        ));
     } else if checked.interface.starts_with("cali") {
         let fact = "Calico sets rp_filter 1 on its devices, so that a pod sends from its own addresses only";
         explanation.evidence.push(fact.to_owned());

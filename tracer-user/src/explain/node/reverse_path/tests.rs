@@ -166,6 +166,15 @@ fn a_file_is_named_and_what_has_changed_it_is_not() {
 fn cilium_wants_it_off() {
     let told = filtered(Checked { cilium: Some("cilium_host".to_owned()), ..checked() });
     assert_eq!(told.remedy[1], "sysctl -w net.ipv4.conf.all.rp_filter=0");
-    assert!(told.remedy[2].contains("'net.ipv4.conf.all.rp_filter = 0' >> /etc/sysctl.d/99-zzz-override_cilium.conf"));
+    let keep = |told: &Explanation, second: &str| {
+        let command = format!(
+            "keep it so on the node: printf '%s = 0\\n' net.ipv4.conf.all.rp_filter {second} >> \
+             /etc/sysctl.d/99-zzz-override_cilium.conf"
+        );
+        assert!(told.remedy.contains(&command), "{:?}", told.remedy);
+    };
+    let of_pod = Checked { interface: "lxc1a2b".to_owned(), cilium: Some("cilium_host".to_owned()), ..checked() };
+    keep(&told, &format!("net.ipv4.conf.{}.rp_filter", checked().interface));
+    keep(&filtered(of_pod), "'net.ipv4.conf.lxc*.rp_filter'");
     assert_eq!(told.owner, None, "it did not do it");
 }

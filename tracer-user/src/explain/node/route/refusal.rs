@@ -42,6 +42,10 @@ fn by_route(explanation: &mut Explanation, state: &Routing, way: &Way, route: &T
     let delete = command(drop, &format!("{} route del {}", ip(drop), route.key));
     explanation.remedy = owned(explanation, route).into_iter().chain([delete]).collect();
     explanation.remedy.extend(then(state, drop));
+    if explanation.owner.as_deref() == Some(CALICO) {
+        // Felix puts it back, and without it the packet would go round between this node and its gateway.
+        explanation.remedy.truncate(1);
+    }
 }
 
 fn by_rule(explanation: &mut Explanation, state: &Routing, rule: &ToldRule, drop: &Observation<'_>) {
@@ -196,6 +200,10 @@ fn add(drop: &Observation<'_>) -> String {
     format!("add a route to {}, or a default route, by a router that knows it", destination(drop))
 }
 
+/// What Calico's Felix marks its routes with; it has no name in `rt_protos`.
+const FELIX: &str = "80";
+const CALICO: &str = "calico";
+
 /// A route that a program keeps comes back.
 fn owned(explanation: &mut Explanation, route: &Told) -> Option<String> {
     let words = route.text.split(' ').collect::<Vec<_>>();
@@ -203,6 +211,15 @@ fn owned(explanation: &mut Explanation, route: &Told) -> Option<String> {
         ["proto", name] => Some(*name),
         _ => None,
     });
+    if protocol == Some(FELIX) && route.kind == BLACKHOLE {
+        explanation.owner = Some(CALICO.to_owned());
+        explanation.evidence.push(
+            "proto 80 is what Calico gives its routes: the blackhole covers this node's block of pod addresses, where \
+             each pod has a route of its own"
+                .to_owned(),
+        );
+        return Some("find out what still sends there: no pod of this node has that address (any more)".to_owned());
+    }
     let daemon = protocol.filter(|name| DAEMONS.contains(name))?;
     explanation.owner = Some(daemon.to_owned());
     Some(format!("change it where it comes from: {daemon} made it (proto {daemon}) and will make it again"))

@@ -202,3 +202,16 @@ fn a_loop_needs_its_evidence() {
         assert!(plain.unknown.is_some(), "whether it is one is open");
     }
 }
+
+#[test]
+fn a_block_of_calico_is_not_to_be_deleted() {
+    let mut routing = leading(End::Route(told("blackhole 10.99.3.0/26 proto 80", BLACKHOLE)));
+    routing.otherwise = Some(End::Nothing);
+    let said = explained(&drop("ip_error", None), routing);
+    assert_eq!(said.owner.as_deref(), Some("calico"));
+    assert_eq!(said.remedy, ["find out what still sends there: no pod of this node has that address (any more)"]);
+    assert!(said.evidence.iter().any(|fact| fact.starts_with("proto 80")), "{:?}", said.evidence);
+    let other = leading(End::Route(told("blackhole 10.99.3.0/26 proto static", BLACKHOLE)));
+    let said = explained(&drop("ip_error", None), other);
+    assert!(said.owner.is_none() && said.remedy.iter().any(|step| step.contains("route del")), "{:?}", said.remedy);
+}

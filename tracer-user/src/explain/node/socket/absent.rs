@@ -21,16 +21,18 @@ pub(super) fn refine(explanation: &mut Explanation, absent: &Absent, drop: &Obse
     };
     let to = SocketAddr::new(address, port);
     let goal = format!("{} {to}", protocol(number));
+    let target = absent.translation.as_ref().map(|translation| format!(", the target of {}", asked(translation)));
     explanation.evidence.extend(facts(absent, number, to));
     if absent.is_listed {
-        explanation.summary = summary(absent, &goal, port, number);
+        explanation.summary = summary(absent, &goal, target.as_deref().unwrap_or_default(), port, number);
         // The kernel's word and the list of sockets agree; a socket that is there now was not asked then.
         let agrees = drop.reason == Some("NO_SOCKET") && absent.same_port.iter().all(|(_, why)| *why != Why::NotThen);
         explanation.confidence = if agrees { Confidence::Certain } else { explanation.confidence };
     }
     if let Some(translation) = &absent.translation {
-        explanation.summary += ", the target of ";
-        explanation.summary += &asked(translation);
+        if !absent.is_listed {
+            explanation.summary += target.as_deref().unwrap_or_default();
+        }
         if let Seen::Rule(_) = translation.seen {
             let open =
                 "whether this client asked for it or for the port itself: a refused connection is forgotten at once";
@@ -45,14 +47,16 @@ pub(super) fn refine(explanation: &mut Explanation, absent: &Absent, drop: &Obse
     }
 }
 
-fn summary(absent: &Absent, goal: &str, port: u16, number: u8) -> String {
+/// `target` is what `goal` stands behind: `, the target of 10.96.0.10:80`, or nothing.
+fn summary(absent: &Absent, goal: &str, target: &str, port: u16, number: u8) -> String {
+    let comma = if target.is_empty() { "" } else { "," };
     if let Some((held, _)) = absent.same_port.iter().find(|(_, why)| *why == Why::NotThen) {
-        return format!("nothing listened on {goal} when it came; {} does now", who(held));
+        return format!("nothing listened on {goal}{target}{comma} when it came; {} does now", who(held));
     }
     if let Some((held, why)) = absent.same_port.first() {
         let who = who(held);
         let local = held.socket.local;
-        return format!("nothing listens on {goal}: ")
+        return format!("nothing listens on {goal}{target}: ")
             + &match why {
                 Why::Ipv6Only => format!("{who} has this port for IPv6 only ({local})"),
                 Why::Ipv4Only => format!("{who} has this port for IPv4 only ({local})"),
@@ -69,15 +73,15 @@ fn summary(absent: &Absent, goal: &str, port: u16, number: u8) -> String {
     }
     if let Some(held) = absent.other_protocol.first() {
         return format!(
-            "nothing listens on {goal}: {} has this port for {} only",
+            "nothing listens on {goal}{target}: {} has this port for {} only",
             who(held),
             protocol(held.socket.protocol)
         );
     }
     if let Some(kind) = tunnel(number, port) {
-        return format!("nothing listens on {goal}: there is no {kind} device for this port");
+        return format!("nothing listens on {goal}{target}: there is no {kind} device for this port");
     }
-    format!("nothing listens on {goal}")
+    format!("nothing listens on {goal}{target}")
 }
 
 /// The kind of tunnel device that would open the port.

@@ -4,9 +4,9 @@ use super::words::{address, holder, labelled, program, show, who};
 use crate::event::{Confidence, Explanation, Sysctl};
 use crate::explain::Observation;
 use crate::explain::node::command;
-use crate::node::socket::Held;
 use crate::node::socket::busy::{Busy, Settings};
 use crate::node::socket::diag::{Memory, TCP};
+use crate::node::socket::{Held, is_cookie};
 
 /// What the kernel counts for a packet besides its bytes, at most for small ones: `sk_buff`, `skb_shared_info`, headroom and
 /// rounding up (`SKB_TRUESIZE`, include/linux/skbuff.h).
@@ -25,7 +25,7 @@ pub(super) fn refine(explanation: &mut Explanation, busy: &Busy, drop: &Observat
     };
     explanation.evidence.extend(holder(held));
     let is_listener = held.socket.listens && held.socket.protocol == TCP;
-    if is_listener && drop.reason == Some("TCP_LISTEN_OVERFLOW") {
+    if is_listener && (drop.reason == Some("TCP_LISTEN_OVERFLOW") || is_cookie(drop.symbol())) {
         accept_queue(explanation, held, &busy.settings, drop);
     } else if drop.reason != Some("PROTO_MEM") {
         buffer(explanation, held, &busy.settings, drop);

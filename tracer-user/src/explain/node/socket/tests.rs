@@ -111,6 +111,14 @@ fn the_way_by_a_service_is_told() {
     );
     assert!(through.remedy.last().unwrap().ends_with("a port that is served, such as 8443 (nginx[12])"));
 
+    let asked = Translation { asked, client: None, seen: Seen::Connection, by: None, entry: None };
+    let same_port = vec![(held(TCP, "127.0.0.1:6443"), Why::Address)];
+    let local = absent(Absent { translation: Some(asked), same_port, ..Absent::default() }, "10.244.1.5:6443");
+    assert_eq!(
+        local.summary,
+        "nothing listens on tcp 10.244.1.5:6443, the target of 10.96.0.1:443: nginx[12] has this port on 127.0.0.1 only"
+    );
+
     let lead = Lead {
         asked: None,
         port: Some(8080),
