@@ -134,7 +134,7 @@ fn silent(other: &Answerer, hop: &NextHop, is_there: bool) -> Why {
         format!("{place} has the address and keeps silent"),
         format!("{link} has {asked} and is up: the question or its answer was filtered ({by}"),
     );
-    why.remedy = Some(there(&other.peer.netns, "nft -a list ruleset"));
+    why.remedy = Some(other.peer.command("nft -a list ruleset"));
     why
 }
 
