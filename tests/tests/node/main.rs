@@ -5,6 +5,7 @@ mod checksum;
 mod conntrack;
 mod device;
 mod fragment;
+mod modules;
 mod mtu;
 mod neighbour;
 mod program;

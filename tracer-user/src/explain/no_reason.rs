@@ -212,7 +212,7 @@ const READ: &[Place] = &[
     ("kfree_skb_list", "__dev_queue_xmit", "arp", Some("QDISC_DROP"), Some(Topic::Qdisc)),
     ("kfree_skb_list", "skb_release_data", "udp", None, None),
     ("kfree_skb_list", "ip_do_fragment", "udp", None, None),
-    ("__dev_queue_xmit", "ip_finish_output2", "udp", Some("QDISC_DROP"), Some(Topic::Qdisc)),
+    ("__dev_queue_xmit", "ip_finish_output2", "udp", Some("TC_EGRESS"), Some(Topic::Program)),
     ("drop_func", "fq_codel_dequeue", "udp", Some("QDISC_CONGESTED"), None),
     ("tun_net_xmit", "dev_hard_start_xmit", "udp", Some("FULL_RING"), Some(Topic::Device)),
     ("enqueue_to_backlog", "netif_rx_internal", "udp", Some("CPU_BACKLOG"), Some(Topic::Device)),

@@ -55,7 +55,8 @@ const RECEIVE: &str = "ip_rcv ip_rcv_core ipv6_rcv ip6_rcv_core";
 const TCP_RECEIVE: &str = "tcp_v4_rcv tcp_v6_rcv";
 const PURGE: &str = "skb_queue_purge __skb_queue_purge inet_sock_destruct sk_stream_kill_queues packet_release";
 
-const QUEUE: &str = "kfree_skb_list kfree_skb_list_reason __tcf_kfree_skb_list __dev_queue_xmit __dev_xmit_skb";
+/// Without reasons (before 5.17) queues collect what they drop in a list.
+const QUEUE: &str = "kfree_skb_list kfree_skb_list_reason __tcf_kfree_skb_list __dev_xmit_skb";
 
 const ROWS: &[Row] = &[
     row("nf_hook_slow nf_hook_slow_list nft_do_chain", "NETFILTER_DROP", Sure),
@@ -87,6 +88,8 @@ const ROWS: &[Row] = &[
     row("enqueue_to_backlog", "CPU_BACKLOG", Sure),
     row("sch_handle_ingress", "TC_INGRESS", Sure),
     row("sch_handle_egress", "TC_EGRESS", Sure),
+    // That function, inlined (net/core/dev.c, 5.10 and 5.15).
+    row("__dev_queue_xmit", "TC_EGRESS", Likely),
     row_when("__netif_receive_skb_core", |drop| drop.is_ip() || drop.is_arp(), "TC_INGRESS", Likely),
     row("__netif_receive_skb_core", "UNHANDLED_PROTO", Likely),
     row_when(QUEUE, |drop| !of_a_larger_packet(drop), "QDISC_DROP", Likely),
