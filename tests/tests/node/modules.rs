@@ -2,10 +2,10 @@
 //! VLANs apart.
 
 use anyhow::{Result, ensure};
-use tracer_tests::event::{Event, key};
+use tracer_tests::event::key;
 use tracer_tests::require::Feature;
 use tracer_tests::story::CONTROL_PORT;
-use tracer_tests::topology::{self, NEIGHBOUR, Pair};
+use tracer_tests::topology::{self, CLIENT, NEIGHBOUR, Pair};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, Story, kernel, remedy, require};
 
@@ -78,22 +78,33 @@ fn an_action_of_a_u32_filter() -> Result<()> {
     filter_drops(&require::U32, filter, |family| format!("{} pref 10 u32 handle 800::800", family.pick("ip", "ipv6")))
 }
 
-/// The line of the datagrams that the queue `kind` of `c0` drops out of as many.
-fn queue_drops(story: &mut Story, lab: &Pair, family: Family, kind: &str, packets: u64) -> Result<Event> {
-    let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, PORT), packets, 1000))?;
+/// Two hosts that need not ask for each other: the questions and answers would meet the queue too.
+fn acquainted(family: Family) -> Result<Pair> {
+    let lab = topology::pair()?;
+    let both = [(&lab.client, "c0", NEIGHBOUR, "02:77:00:00:02:02"), (&lab.server, "s0", CLIENT, "02:77:00:00:01:02")];
+    for (host, device, other, mac) in both {
+        let other = other.ip(family);
+        host.exec(&format!("ip neighbour replace {other} lladdr {mac} dev {device} nud permanent"))?;
+    }
+    Ok(lab)
+}
+
+/// What a queue of `c0` drops.
+fn wanted(lab: &Pair) -> Result<Expect> {
     // QDISC_OVERLIMIT in some kernels, QDISC_DROP in others that have both.
     let wanted = Expect::any().with(key::KIND, "drop").cause("qdisc").problem().hook("qdisc").interface("c0");
-    story.names(wanted.netns(&lab.client)?.flow(&sent.flow), dropped(&lab.client, "c0", kind)?)
+    wanted.netns(&lab.client)
 }
 
 #[test]
 fn packets_that_netem_loses() -> Result<()> {
     require!(NETEM);
     for family in Family::BOTH {
-        let lab = topology::pair()?;
+        let lab = acquainted(family)?;
         lab.client.exec("tc qdisc add dev c0 root handle 8001: netem loss 100%")?;
         let mut story = Story::of(&lab.client)?;
-        let event = queue_drops(&mut story, &lab, family, "netem", 3)?;
+        let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, PORT), 3, 1000))?;
+        let event = story.names(wanted(&lab)?.flow(&sent.flow), 3)?;
         says(&event, key::SUMMARY, "the netem qdisc 8001: of c0 drops 100% of the packets on purpose");
         says(&event, key::EVIDENCE, "qdisc netem 8001: root");
         remedy::apply(&event, "tc qdisc del dev c0 root", &lab.client)?;
@@ -108,13 +119,15 @@ fn packets_that_netem_loses() -> Result<()> {
 fn a_fair_queue_that_is_full() -> Result<()> {
     require!(FQ_CODEL);
     for family in Family::BOTH {
-        let lab = topology::pair()?;
+        let lab = acquainted(family)?;
         lab.client.exec(
             "tc qdisc add dev c0 root handle 1: tbf rate 8kbit burst 1540 limit 30000 &&
              tc qdisc add dev c0 parent 1: handle 8002: fq_codel limit 1",
         )?;
         let mut story = Story::of(&lab.client)?;
-        let event = queue_drops(&mut story, &lab, family, "fq_codel", 8)?;
+        let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, PORT), 8, 1000))?;
+        let drops = dropped(&lab.client, "c0", "fq_codel")?;
+        let event = story.names(wanted(&lab)?.flow(&sent.flow), drops)?;
         says(&event, key::SUMMARY, "the fq_codel qdisc 8002: of c0 (limit 1 packet");
         says(&event, key::EVIDENCE, "it hangs below qdisc tbf 1: root");
         remedy::apply(&event, "tc qdisc change dev c0", &lab.client)?;

@@ -194,6 +194,8 @@ const READ: &[Place] = &[
     ("__ip_queue_xmit", "__tcp_transmit_skb", "tcp ack", Some("IP_OUTNOROUTES"), Some(Topic::Route)),
     ("ip_forward", "ip_rcv", "udp ttl", Some("IP_INHDR"), Some(Topic::Route)),
     ("ip_forward", "ip_rcv", "udp", Some("PKT_TOO_BIG"), Some(Topic::Mtu)),
+    ("ip6_forward", "ip6_rcv_finish", "udp6", Some("PKT_TOO_BIG"), Some(Topic::Mtu)),
+    ("ip6_forward", "ip6_rcv_finish", "udp6 short", Some("IP_INADDRERRORS"), Some(Topic::Route)),
     ("ip_rcv_finish_core.isra.0", "ip_rcv_finish", "udp", Some("IP_RPFILTER"), Some(Topic::ReversePath)),
     ("ip_rcv_finish", "ip_rcv", "udp", Some("IP_RPFILTER"), Some(Topic::ReversePath)),
     ("ip_rcv_finish_core.isra.0", "ip_rcv_finish", "udp multicast", None, None),
