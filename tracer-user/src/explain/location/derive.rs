@@ -43,6 +43,10 @@ fn ttl_spent(drop: &Observation<'_>) -> bool {
     drop.ttl_spent()
 }
 
+fn short(drop: &Observation<'_>) -> bool {
+    drop.fits_every_ipv6_link()
+}
+
 /// Fragments and segments are freed by the same function as what a queue drops, with or instead of the packet they are of.
 fn of_a_larger_packet(drop: &Observation<'_>) -> bool {
     ["skb_release_data", "ip_do_fragment", "ip_fragment", "ip6_fragment", "ip6_fraglist_next"]
@@ -76,7 +80,7 @@ const ROWS: &[Row] = &[
     row("ip6_pkt_drop ip6_pkt_discard ip6_pkt_prohibit", "IP_INNOROUTES", Sure),
     row("__ip_queue_xmit inet6_csk_xmit", "IP_OUTNOROUTES", Sure),
     row_when(FORWARD, ttl_spent, "IP_INHDR", Sure),
-    row_when("ip6_forward", |drop| drop.fits_every_ipv6_link(), "IP_INADDRERRORS", Likely),
+    row_when("ip6_forward", short, "IP_INADDRERRORS", Likely),
     row(FORWARD, "PKT_TOO_BIG", Likely),
     row("__dev_forward_skb veth_xmit veth_forward_skb", "PKT_TOO_BIG", Likely),
     row(
