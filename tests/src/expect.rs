@@ -11,6 +11,16 @@ use crate::kernel;
 use crate::netns::NetNs;
 use crate::traffic::Flow;
 
+/// Reasons that share their place with a more frequent one, which stands for the place where the kernel tells none; what
+/// it was is in the explanation.
+const SHARED_PLACES: [(&str, &str); 5] = [
+    ("IP_LOCAL_SOURCE", "IP_RPFILTER"),
+    ("IP_LOCALNET", "IP_RPFILTER"),
+    ("IP_INVALID_SOURCE", "IP_RPFILTER"),
+    ("IP_INVALID_DEST", "IP_RPFILTER"),
+    ("IP_INADDRERRORS", "IP_INNOROUTES"),
+];
+
 /// How many near misses a report shows.
 const SHOWN: usize = 3;
 
@@ -43,9 +53,14 @@ impl Expect {
     /// A drop line with the first of these reasons that this kernel knows.
     pub fn finest(reasons: &[&str]) -> Result<Self> {
         if !kernel::tells_reasons() {
-            return Ok(Self::any().with(key::KIND, "drop").reason(reasons));
+            return Ok(Self::one_of(reasons));
         }
         Ok(Self::drop(kernel::finest_reason(reasons)?))
+    }
+
+    /// A drop line with any of these reasons: several places of a kernel may do it.
+    pub fn one_of(reasons: &[&str]) -> Self {
+        Self::any().with(key::KIND, "drop").reason(reasons)
     }
 
     /// This reason; where the kernel tells none, one of these names or none may be derived.
@@ -53,7 +68,8 @@ impl Expect {
         if kernel::tells_reasons() {
             return self.with_any(key::REASON, reasons.iter().copied());
         }
-        let derived = reasons.iter().map(|reason| Value::from(*reason)).chain([Value::Null]);
+        let shared = SHARED_PLACES.iter().filter(|(reason, _)| reasons.contains(reason)).map(|(_, frequent)| frequent);
+        let derived = reasons.iter().chain(shared).map(|reason| Value::from(*reason)).chain([Value::Null]);
         self.with(key::REASON, "UNKNOWN").with_any(key::DERIVED, derived)
     }
 

@@ -3,6 +3,7 @@
 use anyhow::{Context, Result};
 
 use crate::family::Family;
+use crate::kernel;
 use crate::netns::NetNs;
 
 /// The two iptables that distributions ship.
@@ -24,11 +25,11 @@ impl Backend {
         }
     }
 
-    /// Where the kernel frees what a rule drops (6.1 to 7.2).
-    pub const fn location(self) -> &'static str {
+    /// Where the kernel frees what a rule drops (5.10 to 7.2): nftables does so itself since there are drop reasons.
+    pub fn location(self) -> &'static str {
         match self {
-            Self::Legacy => "nf_hook_slow",
-            Self::Nft => "nft_do_chain",
+            Self::Nft if kernel::tells_reasons() => "nft_do_chain",
+            Self::Legacy | Self::Nft => "nf_hook_slow",
         }
     }
 }

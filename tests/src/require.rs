@@ -85,6 +85,50 @@ pub const CGROUP_BPF: Feature = Feature {
     trial: "grep -q ' cgroup2 ' /proc/self/mounts",
 };
 
+/// What the development kernel was built without, and the packaged ones have as modules.
+pub const MATCHALL: Feature = Feature {
+    name: "tc filters for all packets (matchall) with an action",
+    since: (4, 8),
+    option: "CONFIG_NET_CLS_MATCHALL",
+    trial: "tc qdisc add dev lo clsact && tc filter add dev lo ingress matchall action drop",
+};
+
+pub const FLOWER: Feature = Feature {
+    name: "tc filters by keys (flower) with an action",
+    since: (4, 5),
+    option: "CONFIG_NET_CLS_FLOWER",
+    trial: "tc qdisc add dev lo clsact && tc filter add dev lo ingress protocol ip flower ip_proto udp action drop",
+};
+
+pub const U32: Feature = Feature {
+    name: "tc filters by offset (u32) with an action",
+    since: (4, 5),
+    option: "CONFIG_NET_ACT_GACT",
+    trial: "tc qdisc add dev lo clsact &&
+            tc filter add dev lo ingress protocol ip u32 match ip dport 9 0xffff action drop",
+};
+
+pub const NETEM: Feature = Feature {
+    name: "the netem queueing discipline",
+    since: (2, 6),
+    option: "CONFIG_NET_SCH_NETEM",
+    trial: "tc qdisc add dev lo root netem loss 100%",
+};
+
+pub const FQ_CODEL: Feature = Feature {
+    name: "the fq_codel queueing discipline",
+    since: (3, 5),
+    option: "CONFIG_NET_SCH_FQ_CODEL",
+    trial: "tc qdisc add dev lo root fq_codel limit 1",
+};
+
+pub const BRIDGE_VLANS: Feature = Feature {
+    name: "VLANs of bridge ports",
+    since: (3, 9),
+    option: "CONFIG_BRIDGE_VLAN_FILTERING",
+    trial: "ip link add br0 type bridge vlan_filtering 1 && bridge vlan show",
+};
+
 /// Whether the story can be told here; says why not.
 pub fn usable(feature: &Feature) -> Result<bool> {
     let (since, running) = (feature.since, kernel::release()?);

@@ -65,7 +65,7 @@ enum Task {
         /// Kernel lines; the newest packaged release of each is taken
         #[arg(value_name = "VERSION", default_values = ["6.1", "6.12"])]
         lines: Vec<matrix::Line>,
-        /// Only tests whose name contains this
+        /// Only tests whose name, as in node/route::blackhole, contains this, or one of these with commas between
         #[arg(long, value_name = "NAME")]
         test: Option<String>,
     },

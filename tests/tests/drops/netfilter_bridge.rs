@@ -16,7 +16,7 @@ fn nft_of_the_bridge_family() -> Result<()> {
     for family in Family::BOTH {
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 81), 1, 20))?;
         let wanted = Expect::drop("NETFILTER_DROP").problem().hook("forward").netns(&lab.bridge)?;
-        story.names(wanted.flow(&sent.flow).freed_in(&["nft_do_chain"]), 1)?;
+        story.names(wanted.flow(&sent.flow).freed_in(&[Backend::Nft.location()]), 1)?;
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
     }
     story.end().map(drop)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use tracer_tests::event::key;
-use tracer_tests::firewall::{self, nft};
+use tracer_tests::firewall::{self, Backend, nft};
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, NEIGHBOUR, Router, SERVER};
 use tracer_tests::traffic::{tcp, udp};
@@ -16,7 +16,7 @@ fn drops_a_syn(lab: &Router, namespace: &NetNs, ruleset: &str, expect: &Expect) 
     let mut story = Story::of(namespace)?;
     for family in Family::BOTH {
         let flow = lab.client.run(|| tcp::attempt(SERVER.port(family, PORT)))?;
-        story.names(expect.clone().netns(namespace)?.flow(&flow).freed_in(&["nft_do_chain"]), 1)?;
+        story.names(expect.clone().netns(namespace)?.flow(&flow).freed_in(&[Backend::Nft.location()]), 1)?;
         story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
     }
     story.end().map(drop)
@@ -118,7 +118,7 @@ fn an_arp_request() -> Result<()> {
     let mut story = Story::of(&lab.server)?;
     lab.client.exec("ip neighbour flush all")?;
     lab.client.run(|| udp::send(NEIGHBOUR.port(Family::V4, 81), 1, 20))?;
-    let wanted = drop_at("input").interface("s0").netns(&lab.server)?.freed_in(&["nft_do_chain"]);
+    let wanted = drop_at("input").interface("s0").netns(&lab.server)?.freed_in(&[Backend::Nft.location()]);
     // Asked three times, each after 50 ms.
     let wanted = wanted.with(key::PROTOCOL, "arp").with(key::FAMILY, "other");
     story.names(wanted, 3)?;

@@ -6,6 +6,7 @@ mod conntrack;
 mod device;
 mod fragment;
 mod ipsec;
+mod modules;
 mod mtu;
 mod neighbour;
 mod program;

@@ -15,7 +15,7 @@ const CLASSES: &str = "tc qdisc add dev c0 root handle 1: htb default 1 &&
      tc qdisc add dev c0 parent 1:1 handle 8002: pfifo limit 1";
 
 /// Packets that a queue dropped, by its own count.
-fn dropped(namespace: &NetNs, interface: &str, kind: &str) -> Result<u64> {
+pub(crate) fn dropped(namespace: &NetNs, interface: &str, kind: &str) -> Result<u64> {
     let shown = namespace.exec(&format!("tc -s -j qdisc show dev {interface}"))?;
     let shown: serde_json::Value = serde_json::from_str(&shown)?;
     let queues = shown.as_array().context("no list")?;

@@ -30,6 +30,7 @@ pub fn observation<'a>(flow: &FlowKey, dropped: Option<&Dropped>) -> Observation
         tcp_flags: headers.tcp_flags.map(|flags| flags.0),
         icmp_type: headers.icmp.map(|icmp| icmp.kind),
         ttl: headers.ttl,
+        length: Some(dropped.event.length),
         packet_type: dropped.event.packet_type,
         ..of_flow
     }

@@ -47,6 +47,8 @@ pub struct Observation<'a> {
     pub icmp_type: Option<u8>,
     /// TTL or hop limit, as in the packet at the drop.
     pub ttl: Option<u8>,
+    /// Bytes that were there at the drop (`skb->len`).
+    pub length: Option<u32>,
     /// `skb->pkt_type`.
     pub packet_type: u8,
     pub interface: Option<&'a str>,
@@ -77,6 +79,11 @@ impl<'a> Observation<'a> {
 
     pub(super) const fn is_ipv6(&self) -> bool {
         self.ethertype == ETH_P_IPV6 || matches!(self.destination, Some(IpAddr::V6(_)))
+    }
+
+    /// As short as what every link takes that IPv6 goes over (RFC 8200, section 5).
+    pub(super) fn fits_every_ipv6_link(&self) -> bool {
+        self.length.is_some_and(|length| length <= 1280)
     }
 
     pub(super) const fn is_ip(&self) -> bool {

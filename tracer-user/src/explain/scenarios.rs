@@ -57,6 +57,7 @@ pub(super) fn packet(kind: &str) -> Observation<'static> {
         "otherhost" => Observation { packet_type: 3, ..udp },
         "tcp6" => ipv6(tcp, "fd99:2::2"),
         "udp6" => ipv6(udp, "fd99:2::2"),
+        "udp6 short" => Observation { length: Some(60), ..ipv6(udp, "fd99:2::2") },
         "otherhost6" => Observation { packet_type: 3, ..ipv6(udp, "fd99:2::2") },
         "icmp6" => Observation { protocol: Some(58), icmp_type: Some(128), ..ipv6(v4, "fd99:2::2") },
         "ns" => Observation { protocol: Some(58), icmp_type: Some(135), ..ipv6(v4, "ff02::1:ff00:2") },

@@ -122,7 +122,7 @@ fn a_source_route_among_the_options() -> Result<()> {
         datagram: Datagram { options, ..Datagram::to(&lab, CLIENT.v4, NEIGHBOUR.v4) },
         at: (&lab.server, "s0"),
         server: &lab.server,
-        reasons: &["NOT_SPECIFIED"],
+        reasons: &["NOT_SPECIFIED", "IP_RPFILTER"],
         summary: "its IP option loose source route (LSRR) is refused: accept_source_route is 0 on s0",
         setting: Some(("net.ipv4.conf.all.accept_source_route", "0", "0")),
         route: None,

@@ -90,7 +90,7 @@ fn a_closed_port_and_what_is_served_instead() -> Result<()> {
             let program = serve(&lab, protocol, (SERVER.ip(family), 8080).into())?;
             let to = SERVER.port(family, PORT);
             let flow = attempt(&lab, protocol, to)?;
-            let event = story.names(refused(&lab, &flow)?.sure("certain"), 1)?;
+            let event = story.names(refused(&lab, &flow)?.sure(super::agreed()), 1)?;
             says(&event, &format!("nothing listens on {protocol} {to}"));
             let reached = SocketAddr::new(SERVER.ip(family), 8080);
             let served = format!(
@@ -119,7 +119,7 @@ fn a_program_on_another_address() -> Result<()> {
             let other: IpAddr = family.pick(v4, v6).parse()?;
             let program = serve(&lab, protocol, (other, port).into())?;
             let to = SERVER.port(family, port);
-            let event = story.names(refused(&lab, &attempt(&lab, protocol, to)?)?.sure("certain"), 1)?;
+            let event = story.names(refused(&lab, &attempt(&lab, protocol, to)?)?.sure(super::agreed()), 1)?;
             says(
                 &event,
                 &format!("nothing listens on {protocol} {to}: {} has this port on {other} only", program.label()),
@@ -146,7 +146,7 @@ fn an_ipv6_socket_without_ipv4() -> Result<()> {
         let at = SocketAddr::new(any(Family::V6), port);
         let program = serve(&lab, protocol, at)?;
         let to = SERVER.port(Family::V4, port);
-        let event = story.names(refused(&lab, &attempt(&lab, protocol, to)?)?.sure("certain"), 1)?;
+        let event = story.names(refused(&lab, &attempt(&lab, protocol, to)?)?.sure(super::agreed()), 1)?;
         let who = program.label();
         says(&event, &format!("nothing listens on {protocol} {to}: {who} has this port for IPv6 only ([::]:{port})"));
         proves(&event, "takes no IPv4 (IPV6_V6ONLY)");
@@ -232,7 +232,7 @@ fn a_service_that_leads_to_a_closed_port() -> Result<()> {
             let rule = chain.append(&rule)?;
             let program = serve(&lab, protocol, (any(family), 8443).into())?;
             let flow = Flow { destination: target, ..attempt(&lab, protocol, service)? };
-            let event = story.names(refused(&lab, &flow)?.sure("certain"), 1)?;
+            let event = story.names(refused(&lab, &flow)?.sure(super::agreed()), 1)?;
             says(&event, &format!("nothing listens on {protocol} {target}, the target of {service}"));
             let served = format!(
                 "set the Service's targetPort (or the rule's target) to a port that is served, such as 8443 ({})",

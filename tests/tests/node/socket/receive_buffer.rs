@@ -45,7 +45,7 @@ fn a_full_receive_buffer_and_whose_it_is() -> Result<()> {
         advises(&event, &format!("raise the SO_RCVBUF that {} sets, {} bytes now", program.label(), limit / 2));
         // The count of drops has been read by now, so that of the next flow is seen to move it.
         let again = lab.client.run(|| udp::send(to, 1, 400))?;
-        let sure = story.names(wanted.flow(&again.flow).sure("certain"), 1)?;
+        let sure = story.names(wanted.flow(&again.flow).sure(super::agreed()), 1)?;
         proves(&sure, "its count of drops rose from");
         // The program reads, and the buffer is large enough.
         assert_eq!(kept(), fits);

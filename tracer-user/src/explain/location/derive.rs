@@ -43,6 +43,10 @@ fn ttl_spent(drop: &Observation<'_>) -> bool {
     drop.ttl_spent()
 }
 
+fn short(drop: &Observation<'_>) -> bool {
+    drop.fits_every_ipv6_link()
+}
+
 /// Fragments and segments are freed by the same function as what a queue drops, with or instead of the packet they are of.
 fn of_a_larger_packet(drop: &Observation<'_>) -> bool {
     ["skb_release_data", "ip_do_fragment", "ip_fragment", "ip6_fragment", "ip6_fraglist_next"]
@@ -53,16 +57,19 @@ fn of_a_larger_packet(drop: &Observation<'_>) -> bool {
 const FORWARD: &str = "ip_forward ip6_forward";
 const RECEIVE: &str = "ip_rcv ip_rcv_core ipv6_rcv ip6_rcv_core";
 const TCP_RECEIVE: &str = "tcp_v4_rcv tcp_v6_rcv";
+const UDP_QUEUE: &str = "udp_queue_rcv_one_skb udpv6_queue_rcv_one_skb __udp_queue_rcv_skb __udpv6_queue_rcv_skb \
+                         __udp_enqueue_schedule_skb";
 const PURGE: &str = "skb_queue_purge __skb_queue_purge inet_sock_destruct sk_stream_kill_queues packet_release";
 
-const QUEUE: &str = "kfree_skb_list kfree_skb_list_reason __tcf_kfree_skb_list __dev_queue_xmit __dev_xmit_skb";
+/// Without reasons (before 5.17) queues collect what they drop in a list.
+const QUEUE: &str = "kfree_skb_list kfree_skb_list_reason __tcf_kfree_skb_list __dev_xmit_skb";
 
 const ROWS: &[Row] = &[
     row("nf_hook_slow nf_hook_slow_list nft_do_chain", "NETFILTER_DROP", Sure),
     row_when(TCP_RECEIVE, |drop| drop.tcp() == Some(Segment::Open), "NO_SOCKET", Likely),
     row_when("__udp4_lib_rcv __udp6_lib_rcv udp_rcv", |drop| !drop.is_multicast(), "NO_SOCKET", Likely),
     row("ping_rcv", "NO_SOCKET", Sure),
-    row("udp_queue_rcv_one_skb udpv6_queue_rcv_one_skb __udp_enqueue_schedule_skb", "SOCKET_RCVBUFF", Likely),
+    row(UDP_QUEUE, "SOCKET_RCVBUFF", Likely),
     row("tcp_v4_do_rcv tcp_v6_do_rcv tcp_rcv_state_process", "TCP_FLAGS", Likely),
     row(PURGE, "QUEUE_PURGE", Sure),
     row("unix_release_sock", "SOCKET_CLOSE", Sure),
@@ -73,6 +80,7 @@ const ROWS: &[Row] = &[
     row("ip6_pkt_drop ip6_pkt_discard ip6_pkt_prohibit", "IP_INNOROUTES", Sure),
     row("__ip_queue_xmit inet6_csk_xmit", "IP_OUTNOROUTES", Sure),
     row_when(FORWARD, ttl_spent, "IP_INHDR", Sure),
+    row_when("ip6_forward", short, "IP_INADDRERRORS", Likely),
     row(FORWARD, "PKT_TOO_BIG", Likely),
     row("__dev_forward_skb veth_xmit veth_forward_skb", "PKT_TOO_BIG", Likely),
     row(
@@ -87,6 +95,8 @@ const ROWS: &[Row] = &[
     row("enqueue_to_backlog", "CPU_BACKLOG", Sure),
     row("sch_handle_ingress", "TC_INGRESS", Sure),
     row("sch_handle_egress", "TC_EGRESS", Sure),
+    // That function, inlined (net/core/dev.c, 5.10 and 5.15).
+    row("__dev_queue_xmit", "TC_EGRESS", Likely),
     row_when("__netif_receive_skb_core", |drop| drop.is_ip() || drop.is_arp(), "TC_INGRESS", Likely),
     row("__netif_receive_skb_core", "UNHANDLED_PROTO", Likely),
     row_when(QUEUE, |drop| !of_a_larger_packet(drop), "QDISC_DROP", Likely),

@@ -59,8 +59,9 @@ fn blame(explanation: &mut Explanation, state: &Mtu, limit: &Limit, drop: &Obser
     let size = if state.shape.length > 0 { format!("{} bytes do", state.shape.length) } else { "it does".to_owned() };
     explanation.summary = format!("{size} not fit through {} ({}){whole}", limit.device, limit.says());
     let is_told = drop.reason == Some("PKT_TOO_BIG") || drop.symbol().contains("fragment");
-    if is_told && state.shape.length > limit.mtu {
-        explanation.confidence = Confidence::Certain;
+    if state.shape.length > limit.mtu {
+        let sure = if is_told { Confidence::Certain } else { Confidence::Derived };
+        explanation.confidence = explanation.confidence.min(sure);
     }
     if let Some(route) = state.hop.as_ref().and_then(|hop| hop.route.as_ref()) {
         let mtu = route.mtu.map(|mtu| format!(" mtu {}{mtu}", if route.mtu_locked { "lock " } else { "" }));

@@ -26,8 +26,13 @@ pub(super) fn refine(explanation: &mut Explanation, absent: &Absent, drop: &Obse
     if absent.is_listed {
         explanation.summary = summary(absent, &goal, target.as_deref().unwrap_or_default(), port, number);
         // The kernel's word and the list of sockets agree; a socket that is there now was not asked then.
-        let agrees = drop.reason == Some("NO_SOCKET") && absent.same_port.iter().all(|(_, why)| *why != Why::NotThen);
-        explanation.confidence = if agrees { Confidence::Certain } else { explanation.confidence };
+        let agrees = absent.same_port.iter().all(|(_, why)| *why != Why::NotThen);
+        explanation.confidence = match drop.reason {
+            Some("NO_SOCKET") if agrees => Confidence::Certain,
+            // The place stands for it, and the list agrees.
+            None if agrees => explanation.confidence.min(Confidence::Derived),
+            _ => explanation.confidence,
+        };
     }
     if let Some(translation) = &absent.translation {
         if !absent.is_listed {

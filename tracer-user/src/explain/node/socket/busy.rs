@@ -31,6 +31,12 @@ pub(super) fn refine(explanation: &mut Explanation, busy: &Busy, drop: &Observat
         buffer(explanation, held, &busy.settings, drop);
     }
     counted(explanation, busy, held);
+    if drop.reason.is_none() {
+        // What a filter or a checksum refuses ends at the same place and is counted by the socket too.
+        let full = held.socket.memory.as_ref().is_some_and(is_full);
+        let at_best = if full { Confidence::Derived } else { Confidence::Inferred };
+        explanation.confidence = explanation.confidence.max(at_best);
+    }
 }
 
 /// What the socket's own count of drops says, and how sure it is that it was this socket.
@@ -93,6 +99,13 @@ fn accept_queue(explanation: &mut Explanation, held: &Held, settings: &Settings,
     explanation.remedy = remedy;
 }
 
+/// Whether one more packet may not fit.
+fn is_full(memory: &Memory) -> bool {
+    let Memory { received, limit, backlog, .. } = *memory;
+    let room = limit.saturating_sub(received.saturating_add(backlog));
+    room < (limit / 10).max(OVERHEAD.min(limit / 2))
+}
+
 fn buffer(explanation: &mut Explanation, held: &Held, settings: &Settings, drop: &Observation<'_>) {
     let Some(memory) = held.socket.memory else {
         let open =
@@ -102,14 +115,22 @@ fn buffer(explanation: &mut Explanation, held: &Held, settings: &Settings, drop:
     };
     let Memory { received, limit, backlog, .. } = memory;
     let label = labelled(held);
-    let room = limit.saturating_sub(received.saturating_add(backlog));
-    let is_full = room < (limit / 10).max(OVERHEAD.min(limit / 2));
+    let is_full = is_full(&memory);
+    // Without a reason only a full buffer tells it from what a filter refused.
+    let may_be_filtered = !is_full && drop.reason.is_none();
     explanation.summary = if is_full {
         format!("the receive buffer of {label} is full: {received} of {limit} bytes")
+    } else if may_be_filtered {
+        format!("{label} did not take it: its receive buffer, {limit} bytes, was full, or a BPF program refused it")
     } else {
         format!("the receive buffer of {label}, {limit} bytes, was full")
     };
-    if !is_full {
+    if may_be_filtered {
+        let open = "whether its buffer was full or a program of the socket or its cgroup refused it: the buffer holds";
+        explanation
+            .unknown
+            .get_or_insert(format!("{open} {received} bytes now, and this kernel gives no drop reasons"));
+    } else if !is_full {
         explanation.unknown.get_or_insert(format!("how full it was: it holds {received} bytes now"));
     }
     explanation.evidence.push(format!(

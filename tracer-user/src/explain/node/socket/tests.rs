@@ -213,6 +213,24 @@ fn how_sure_it_is_which_socket_it_was() {
     assert!(gone.unknown.unwrap().contains("none at its address and port is there now"));
 }
 
+/// Filters drop at the same place, and the socket counts that too.
+#[test]
+fn without_a_reason_only_a_full_buffer_is_blamed() {
+    let at = |received| {
+        let memory = Memory { received, limit: 212_992, backlog: 0, drops: 7 };
+        let busy = Busy { drops_before: Some(3), ..busy(UDP, memory) };
+        let seen = Observation { reason: None, ..drop("", UDP, "10.0.0.1:9999") };
+        refined(&Sockets::Busy(Box::new(busy)), &seen)
+    };
+    let full = at(212_480);
+    assert_eq!(full.confidence, Confidence::Derived, "a place is no proof");
+    assert!(full.summary.contains("is full: 212480 of 212992 bytes") && full.unknown.is_none());
+    let open = at(0);
+    assert_eq!(open.confidence, Confidence::Inferred);
+    assert!(open.summary.ends_with("its receive buffer, 212992 bytes, was full, or a BPF program refused it"));
+    assert!(open.unknown.unwrap().ends_with("the buffer holds 0 bytes now, and this kernel gives no drop reasons"));
+}
+
 #[test]
 fn the_accept_queue_and_its_backlog() {
     let queue = |waiting, backlog, somaxconn| {
