@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::netns::NetNs;
 
@@ -33,6 +33,14 @@ impl Program {
 
     pub fn pid(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Sends it a signal; whoever stops it sees it stopped.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        let pid = libc::pid_t::try_from(self.0.id())?;
+        // SAFETY: the call takes no pointer, and the process is ours: it is not reaped before it is dropped.
+        ensure!(unsafe { libc::kill(pid, signal) } == 0, "{} can't be signalled", self.label());
+        Ok(())
     }
 }
 

@@ -34,6 +34,11 @@ impl Story {
         Ok(event)
     }
 
+    /// The tracer, for what is not to be counted.
+    pub fn tracer(&mut self) -> &mut Tracer {
+        &mut self.tracer
+    }
+
     /// This flow got through, so it must not be reported.
     pub fn control(&mut self, delivered: Flow) {
         self.delivered.push(delivered);

@@ -21,11 +21,14 @@ pub struct Case {
     pub flow: FlowKey,
     /// A number for what rules may ask of such a packet; 0 if no packet is known.
     pub fingerprint: u64,
+    /// Tells the flow's namespace from another one with the same number; 0 if unknown.
+    pub netns_cookie: u64,
 }
 
 impl Case {
     pub fn new(flow: FlowKey, packet: Option<&Dropped>) -> Self {
-        Self { flow, fingerprint: packet.map_or(0, fingerprint) }
+        let netns_cookie = packet.map_or(0, |packet| packet.event.netns_cookie);
+        Self { flow, fingerprint: packet.map_or(0, fingerprint), netns_cookie }
     }
 }
 

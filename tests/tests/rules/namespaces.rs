@@ -135,6 +135,7 @@ fn a_number_that_is_given_again_does_not_bring_back_the_old_rules() -> Result<()
     nft(&old, &rules("old"))?;
     knock(&old, 5000)?;
     tracer.wait_for(&dropped(inode).with(key::DESTINATION_PORT, 5000).with(key::RULE_TABLE, "old"))?;
+    let old_name = old.name().to_owned();
     drop(old);
     let new = with_number(inode)?;
     nft(&new, &rules("new"))?;
@@ -146,6 +147,7 @@ fn a_number_that_is_given_again_does_not_bring_back_the_old_rules() -> Result<()
         let wanted = dropped(inode).with(key::DESTINATION_PORT, port);
         let event = tracer.wait_for(&wanted)?;
         ensure!(event.text(key::RULE_TABLE) != "old", "the rule of a namespace that is gone is named: {event}");
+        ensure!(event.text(key::NETNS_NAME) != old_name, "it has the name of a namespace that is gone: {event}");
         if named.accepts(&event) {
             return tracer.stop()?.ensure_clean();
         }

@@ -32,8 +32,8 @@ pub struct Facts<'a> {
 
 impl Facts<'_> {
     /// What the host readers should look up for this flow.
-    pub fn unknown(&self, flow: &FlowKey) -> Option<Unknown> {
-        let unknown = Unknown { netns: flow.netns, ifindex: flow.ifindex };
+    pub fn unknown(&self, flow: &FlowKey, cookie: u64) -> Option<Unknown> {
+        let unknown = Unknown { netns: flow.netns, ifindex: flow.ifindex, cookie };
         (flow.netns != 0 && !self.host.knows(unknown)).then_some(unknown)
     }
 }

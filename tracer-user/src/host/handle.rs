@@ -129,7 +129,7 @@ mod tests {
         assert_eq!(facts.interface(host, 1).unwrap().name, "lo");
 
         let mut last = handle.subscribe();
-        assert!(handle.ask(Unknown { netns: 1, ifindex: 1 }), "a question is taken");
+        assert!(handle.ask(Unknown { netns: 1, ifindex: 1, cookie: 0 }), "a question is taken");
         drop(handle);
         let deadline = Instant::now() + Duration::from_secs(20);
         while last.has_changed().is_ok() && Instant::now() < deadline {
@@ -142,7 +142,9 @@ mod tests {
     #[test]
     fn a_full_queue_refuses_and_does_not_block() {
         let handle = spawn(Reader::new("/nonexistent")).unwrap();
-        let refused = (0..10 * QUEUE as u32).filter(|netns| !handle.ask(Unknown { netns: *netns, ifindex: 0 })).count();
+        let refused = (0..10 * QUEUE as u32)
+            .filter(|netns| !handle.ask(Unknown { netns: *netns, ifindex: 0, cookie: 0 }))
+            .count();
         assert!(refused > 0);
     }
 }

@@ -123,6 +123,14 @@ impl Reader {
     pub fn learn(&mut self, unknown: &[Unknown], now: Instant) -> bool {
         let may_scan = self.scan_from.is_none_or(|from| from <= now);
         let mut changed = false;
+        // The number is another one's by now: what is known of the old one is of no use.
+        for asked in unknown {
+            if self.facts.is_another(asked.netns, asked.cookie) {
+                self.facts.remove(asked.netns);
+                self.ages.remove(&asked.netns);
+                changed = true;
+            }
+        }
         let lost = unknown.iter().filter(|asked| asked.netns != 0 && self.facts.netns(asked.netns).is_none());
         // Each is marked as asked for, also when the first of them is reason enough to look.
         let lost = lost.filter(|asked| may_scan && self.lost.ready(asked.netns, now)).count();
@@ -199,13 +207,18 @@ impl Reader {
             return false;
         }
         let results = enter::each(&targets, Instant::now() + time, |netns| {
-            interface::read().map_err(|error| HostError::Interfaces { netns: netns.inode, error })
+            let table = interface::read().map_err(|error| HostError::Interfaces { netns: netns.inode, error });
+            Ok((enter::cookie(), table))
         });
         let mut changed = false;
         for (inode, result) in results {
             if let Some(age) = self.ages.get_mut(&inode) {
                 age.read = Some(now);
             }
+            let result = result.and_then(|(cookie, table)| {
+                self.facts.set_cookie(inode, cookie);
+                table
+            });
             // Its drops are still to be shown: the last known interfaces serve better than none.
             if matches!(result, Err(HostError::Gone { .. })) && self.facts.interfaces(inode).is_ok() {
                 continue;
@@ -265,7 +278,7 @@ mod tests {
     }
 
     fn at(netns: u32, ifindex: u32) -> Unknown {
-        Unknown { netns, ifindex }
+        Unknown { netns, ifindex, cookie: 0 }
     }
 
     #[test]

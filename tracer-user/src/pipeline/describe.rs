@@ -126,7 +126,7 @@ impl Describer {
             *known = None;
         }
         if known.is_none() {
-            self.learn(due);
+            self.learn(&case);
             let drop = self.build(due, sample, case)?;
             if let (true, Some(name)) = (self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
                 self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
@@ -146,27 +146,36 @@ impl Describer {
 
     /// Whether a question about a flow that was not asked so far can be asked now.
     pub(super) fn can_ask(&mut self, case: &Case) -> bool {
-        !self.answers.has(case) && self.host.facts().netns(case.flow.netns).is_some()
+        !self.answers.has(case) && self.is_known(case)
+    }
+
+    /// Whether the namespace of a case has a name, and a way in.
+    fn is_known(&self, case: &Case) -> bool {
+        let facts = self.host.facts();
+        facts.netns(case.flow.netns).is_some() && !facts.is_another(case.flow.netns, case.netns_cookie)
     }
 
     /// Does without the answer about a case, whether it was asked for or could not be.
     pub(super) fn give_up(&mut self, case: Case) {
-        let is_known = self.host.facts().netns(case.flow.netns).is_some();
-        self.answers.give_up(case, is_known);
+        self.answers.give_up(case, self.is_known(&case));
     }
 
     /// Uses the newest names, and asks for those that are still missing.
-    fn learn(&mut self, due: &Due) {
-        self.symbols.learn(due.key.location);
+    fn learn(&mut self, case: &Case) {
+        self.symbols.learn(case.flow.location);
         self.facts = self.host.facts();
-        if let Some(unknown) = self.facts().unknown(&due.key) {
+        if let Some(unknown) = self.facts().unknown(&case.flow, case.netns_cookie) {
             // A full queue is no loss: the flow's next line asks again.
             self.host.ask(unknown);
         }
     }
 
     fn build(&mut self, due: &Due, sample: Option<&Dropped>, case: Case) -> Option<Drop> {
-        let host_facts = Arc::clone(&self.facts);
+        let mut host_facts = Arc::clone(&self.facts);
+        if host_facts.is_another(due.key.netns, case.netns_cookie) {
+            // Nothing that was known under its number is said of it.
+            host_facts = Arc::new(host_facts.without(due.key.netns));
+        }
         let (facts, key) = (Facts { host: &host_facts, reasons: &self.reasons, symbols: self.symbols.get() }, &due.key);
         let stack = sample.map_or_else(Vec::new, |sample| enrich::stack(&sample.stack, facts.symbols));
         let mut reason = enrich::reason(key.reason, facts.reasons);
@@ -290,7 +299,7 @@ fn ask(
             let Some(netns) = facts.netns(due.key.netns).cloned() else { return Ok(None) };
             let packet = node::Packet::new(drop, interface, sample);
             let time = due.time.unwrap_or(0);
-            let netns_cookie = sample.map_or(0, |sample| sample.event.netns_cookie);
+            let netns_cookie = case.netns_cookie;
             Ok(Some(Question::State(node::Question { case, topic, netns, netns_cookie, packet, time })))
         }),
     }

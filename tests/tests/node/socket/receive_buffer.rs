@@ -60,3 +60,28 @@ fn a_full_receive_buffer_and_whose_it_is() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn the_program_is_stopped() -> Result<()> {
+    for family in Family::BOTH {
+        let lab = topology::router()?;
+        let to = SERVER.port(family, 9999);
+        let lazy = lab.server.run(|| Ok(UdpSocket::bind((any(family), 9999))?))?;
+        SockRef::from(&lazy).set_recv_buffer_size(4000)?;
+        let program = Program::holding(&lab.server, lazy)?;
+        program.signal(libc::SIGSTOP)?;
+        let mut story = Story::of(&lab.server)?;
+        let sent = lab.client.run(|| udp::send(to, 20, 400))?;
+        let wanted = Expect::drop("SOCKET_RCVBUFF").cause("socket_buffer").problem().flow(&sent.flow);
+        let event = story.tracer().wait_for(&wanted)?;
+        ensure!(event.text(key::SUMMARY).ends_with(": its program is stopped"), "{event}");
+        proves(
+            &event,
+            &format!("{} is stopped (by SIGSTOP, job control or a debugger) and reads nothing", program.label()),
+        );
+        advises(&event, &format!("kill -CONT {}", program.pid()));
+        program.signal(libc::SIGCONT)?;
+        story.end()?;
+    }
+    Ok(())
+}

@@ -138,6 +138,12 @@ fn facts(listener: &Listener) -> Vec<String> {
             }
         }
         facts.push(who);
+        if owner.is_stopped {
+            let (comm, pid) = (&owner.comm, owner.pid);
+            facts.push(format!(
+                "{comm} is stopped (by SIGSTOP, job control or a debugger): kill -CONT {pid} lets it go on"
+            ));
+        }
     }
     facts
 }
@@ -197,7 +203,7 @@ mod tests {
             backlog: 0,
             drops: Some(2),
             inode: 9,
-            owner: Some(Owner { pid: 17, comm: "nginx".into(), place, others: 0 }),
+            owner: Some(Owner { pid: 17, comm: "nginx".into(), place, others: 0, is_stopped: false }),
         }
     }
 

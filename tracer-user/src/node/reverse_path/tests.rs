@@ -31,7 +31,14 @@ fn question(source: &str, interface: Option<&str>, door: &str) -> Question {
         interface: Interface { index: 1, name: interface.map(str::to_owned) },
         ..Packet::default()
     };
-    Question { case: Case { flow, fingerprint: 0 }, topic: Topic::ReversePath, netns, netns_cookie: 0, packet, time: 0 }
+    Question {
+        case: Case { flow, fingerprint: 0, netns_cookie: 0 },
+        topic: Topic::ReversePath,
+        netns,
+        netns_cookie: 0,
+        packet,
+        time: 0,
+    }
 }
 
 fn asked(question: &Question) -> crate::node::State {

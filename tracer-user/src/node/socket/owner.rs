@@ -30,6 +30,8 @@ pub struct Owner {
     pub place: Place,
     /// Processes that hold the same socket besides.
     pub others: u32,
+    /// By a signal or a debugger: it reads nothing until it is let go on.
+    pub is_stopped: bool,
 }
 
 /// The sockets of one namespace by inode, with the process of the lowest number that holds each.
@@ -136,7 +138,14 @@ fn describe(directory: &Path, pid: u32) -> Owner {
     let comm = String::from_utf8_lossy(comm.strip_suffix(b"\n").unwrap_or(&comm)).into_owned();
     let mut text = fs::read(directory.join("cgroup")).unwrap_or_default();
     text.truncate(MOST_CGROUP);
-    Owner { pid, comm, place: cgroup::place(&String::from_utf8_lossy(&text)), others: 0 }
+    let is_stopped = fs::read(directory.join("stat")).is_ok_and(|stat| is_stopped(&stat));
+    Owner { pid, comm, place: cgroup::place(&String::from_utf8_lossy(&text)), others: 0, is_stopped }
+}
+
+/// The state is the first word behind the name, which may hold anything: `T` stopped, `t` by a tracer (proc(5)).
+fn is_stopped(stat: &[u8]) -> bool {
+    let name_ends = stat.iter().rposition(|byte| *byte == b')');
+    matches!(name_ends.and_then(|end| stat.get(end + 2)), Some(b'T' | b't'))
 }
 
 /// The inode of a descriptor's link `socket:[INODE]`.
@@ -146,6 +155,12 @@ fn socket_inode(link: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_stopped_process_is_told_by_its_state() {
+        assert!(is_stopped(b"7 (app) T 1 7") && is_stopped(b"7 (a) S ) t 1"));
+        assert!(!is_stopped(b"7 (T) S 1 7") && !is_stopped(b"7 (T") && !is_stopped(b"") && !is_stopped(b")"));
+    }
+
     use std::net::{TcpListener, UdpSocket};
     use std::os::fd::AsRawFd;
 

@@ -1,6 +1,6 @@
 //! A socket that took no more: how full it is, and what makes room.
 
-use super::words::{address, holder, labelled, program, show, who};
+use super::words::{address, holder, labelled, program, show, stopped, who};
 use crate::event::{Confidence, Explanation, Sysctl};
 use crate::explain::Observation;
 use crate::explain::node::command;
@@ -29,6 +29,11 @@ pub(super) fn refine(explanation: &mut Explanation, busy: &Busy, drop: &Observat
         accept_queue(explanation, held, &busy.settings, drop);
     } else if drop.reason != Some("PROTO_MEM") {
         buffer(explanation, held, &busy.settings, drop);
+    }
+    if let Some((says, go_on)) = stopped(held) {
+        explanation.summary = format!("{}: its program is stopped", explanation.summary);
+        explanation.evidence.push(says);
+        explanation.remedy.insert(0, go_on);
     }
     counted(explanation, busy, held);
     if drop.reason.is_none() {

@@ -52,6 +52,13 @@ pub(super) fn holder(held: &Held) -> Option<String> {
     Some(format!("{} is held by {}{place}{others}", address(held), program(owner)))
 }
 
+/// What a stopped program needs, and that it is stopped: this alone explains why it takes nothing.
+pub(super) fn stopped(held: &Held) -> Option<(String, String)> {
+    let owner = held.owner.as_ref().filter(|owner| owner.is_stopped)?;
+    let says = format!("{} is stopped (by SIGSTOP, job control or a debugger) and reads nothing", program(owner));
+    Some((says, format!("kill -CONT {}", owner.pid)))
+}
+
 /// The command that shows sockets of a protocol at a port.
 pub(super) fn show(drop: &Observation<'_>, number: u8, port: u16, only_listening: bool) -> String {
     let kind = match number {
