@@ -15,6 +15,9 @@ use crate::watcher::Watcher;
 
 /// Of the first port to which nobody listens and no rule says anything.
 pub(crate) const CLOSED: u16 = 30_000;
+/// A name server's answers to a client's port: late ones are expected, and nothing is asked about them.
+pub(crate) const SERVER_PORT: u16 = 53;
+pub(crate) const CLIENT_PORT: u16 = 40_000;
 /// Probes until a line names the rule: the first reading may still be under way.
 const TRIES: usize = 20;
 
@@ -75,9 +78,9 @@ impl Ground {
         watcher.drop_to(port)
     }
 
-    /// Sends many packets that a rule drops, or that find no socket.
+    /// Sends many packets that a rule drops, or that are late answers if they come from [`SERVER_PORT`].
     pub(crate) fn flood(&self, load: &Load, is_dropped: bool) -> Result<Sent> {
-        let port = if is_dropped { *DROPPED.end() } else { CLOSED + (DROPPED.end() - DROPPED.start()) };
+        let port = if is_dropped { *DROPPED.end() } else { CLIENT_PORT };
         load.send(&self.pair.client, SocketAddrV4::new(NEIGHBOUR.v4, port))
     }
 }

@@ -13,16 +13,13 @@ use tracer_tests::NetNs;
 use tracer_tests::topology::NEIGHBOUR;
 
 use crate::Bench;
-use crate::ground::{CLOSED, Ground};
+use crate::ground::{CLIENT_PORT, CLOSED, Ground, SERVER_PORT};
 use crate::load::Load;
 use crate::spread::Spread;
 use crate::watcher::Watcher;
 
 /// Flows a second that are dropped while CPU time is taken.
 const FLOWS: u64 = 1000;
-/// A name server's answers to a client's port: late ones are expected, and nothing is asked.
-const SERVER_PORT: u16 = 53;
-const CLIENT_PORT: u16 = 40_000;
 /// TCP listeners and UDP sockets of the namespace, of each as many.
 const SOCKETS: [u16; 3] = [10, 1000, 5000];
 

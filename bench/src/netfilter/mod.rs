@@ -13,7 +13,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use crate::Bench;
-use crate::ground::{Ground, Line};
+use crate::ground::{Ground, Line, SERVER_PORT};
 use crate::load::Load;
 use crate::spread::Spread;
 use crate::tool::Memory;
@@ -64,7 +64,7 @@ pub(crate) struct Case {
 #[derive(Debug, Serialize)]
 pub(crate) struct Busy {
     ruleset: Ruleset,
-    /// Share of one CPU: drops by a rule, and for want of a socket.
+    /// Share of one CPU: drops by a rule, and late answers, about which nothing is asked.
     dropped: f64,
     closed: f64,
 }
@@ -153,7 +153,7 @@ fn busy(bench: &Bench<'_>, ruleset: Ruleset) -> Result<Busy> {
     let mut ground = Ground::new()?;
     ruleset.load(&ground.pair.server)?;
     let time = Duration::from_secs(if bench.quick { 3 } else { 10 });
-    let load = Load { flows: 1 << 20, ..Load::paced(FLOWS, bench.cpus[0], time) };
+    let load = Load { flows: 1 << 20, from_port: SERVER_PORT, ..Load::paced(FLOWS, bench.cpus[0], time) };
     let mut share = |is_dropped: bool| -> Result<f64> {
         let watcher = Watcher::start(&bench.tools.whydrop, &ground.pair.server)?;
         ground.settle(&watcher)?;
