@@ -9,6 +9,7 @@ use tracer_tests::topology::{self, C0_MAC, CLIENT, NEIGHBOUR, S0_MAC, SERVER};
 use tracer_tests::traffic::raw::{self, Interface};
 use tracer_tests::traffic::{echo, flood, frame, tcp, udp};
 use tracer_tests::{Family, NetNs, bpf, kernel, patience, require, sysctl};
+use whydrop::host::{HostError, Netns, NetnsName, enter};
 
 #[test]
 fn a_namespace_ends_with_its_guard() -> Result<()> {
@@ -144,5 +145,21 @@ fn reasons_are_known_by_their_names() -> Result<()> {
     assert!(kernel::knows_reason("NO_SOCKET")?);
     assert!(!kernel::knows_reason("NO_SUCH_REASON")?);
     assert!(!kernel::knows_reason("NO_SOCKE")?);
+    Ok(())
+}
+
+#[test]
+fn a_visit_to_another_namespace_comes_home_also_after_a_panic() -> Result<()> {
+    let there = NetNs::new("v")?;
+    let number = || std::fs::read_link("/proc/thread-self/ns/net");
+    let home = number()?;
+    let inode = u32::try_from(there.inode()?)?;
+    let netns = Netns { inode, name: NetnsName::Named("v".into()), doors: vec![there.path()] };
+    let seen = enter::visit(&netns, || Ok(std::fs::read_link("/proc/thread-self/ns/net").ok()));
+    assert_eq!(seen, Ok(Some(format!("net:[{inode}]").into())));
+    assert_eq!(number()?, home);
+    let failed = enter::visit(&netns, || -> Result<(), HostError> { panic!("expected by the test") });
+    assert_eq!(failed, Err(HostError::ThreadFailed));
+    assert_eq!(number()?, home);
     Ok(())
 }

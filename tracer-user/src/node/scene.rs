@@ -36,24 +36,24 @@ impl<'a> Scene<'a> {
         recent::note(what, read, &mut self.unknown)
     }
 
-    /// Does something inside the packet's namespace, on a thread of its own.
+    /// Does something inside the packet's namespace.
     ///
     /// # Errors
     /// Why it can't be entered, or that it is gone and another one has its number.
     pub fn inside<T: Send>(&self, work: impl Fn() -> T + Sync) -> Result<T, HostError> {
         let Question { netns, netns_cookie, .. } = self.question;
-        enter::one(netns, || {
+        enter::visit(netns, || {
             enter::check(netns.inode, *netns_cookie)?;
             Ok(work())
         })
     }
 
-    /// Does something inside another namespace, on a thread of its own.
+    /// Does something inside another namespace.
     ///
     /// # Errors
     /// Why it can't be entered.
     pub fn inside_of<T: Send>(&self, netns: &Netns, work: impl Fn() -> T + Sync) -> Result<T, HostError> {
-        enter::one(netns, || Ok(work()))
+        enter::visit(netns, || Ok(work()))
     }
 
     /// Takes a value, or notes why there is none.
