@@ -13,7 +13,8 @@ use crate::traffic::Flow;
 
 /// Reasons that share their place with a more frequent one, which stands for the place where the kernel tells none; what
 /// it was is in the explanation.
-const SHARED_PLACES: [(&str, &str); 5] = [
+const SHARED_PLACES: [(&str, &str); 6] = [
+    ("NOT_SPECIFIED", "IP_INNOROUTES"),
     ("IP_LOCAL_SOURCE", "IP_RPFILTER"),
     ("IP_LOCALNET", "IP_RPFILTER"),
     ("IP_INVALID_SOURCE", "IP_RPFILTER"),
