@@ -80,11 +80,12 @@ pub fn one<T: Send>(netns: &Netns, work: impl Fn() -> Result<T, HostError> + Syn
 pub fn visit<T: Send>(netns: &Netns, work: impl Fn() -> Result<T, HostError> + Sync) -> Result<T, HostError> {
     let home = File::open(OWN);
     let (Ok(home), false) = (home, IS_LOST.get()) else { return one(netns, work) };
+    let work = || catch_unwind(AssertUnwindSafe(&work)).unwrap_or(Err(HostError::ThreadFailed));
     if is_here(netns) {
         return work();
     }
     enter(netns)?;
-    let done = catch_unwind(AssertUnwindSafe(&work)).unwrap_or(Err(HostError::ThreadFailed));
+    let done = work();
     // SAFETY: `home` is an open descriptor for the whole call; `setns` takes no pointer.
     IS_LOST.set(unsafe { libc::setns(home.as_raw_fd(), libc::CLONE_NEWNET) } != 0);
     done

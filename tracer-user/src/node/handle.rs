@@ -3,6 +3,7 @@
 //! Rules: each topic of a namespace has its turn ([`super::turns`]), reading takes a bounded share of a processor
 //! ([`super::pace`]), and each question is answered in time: without looking, where there are too many.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread;
@@ -25,6 +26,8 @@ const TURN: Duration = Duration::from_millis(200);
 
 /// Why a question was not answered.
 const TOO_MANY: &str = "what on the node decided it: too many drops of its kind are being looked into";
+
+const FAILED: &str = "what on the node decided it: its reader failed; please report this as a bug";
 
 /// Starts the thread.
 ///
@@ -84,11 +87,17 @@ impl Reader {
         Ok(())
     }
 
+    /// A fault of one reader costs its answer: without the thread every later line would wait in vain.
     fn read(&mut self, question: &Question) -> State {
         let host = Arc::clone(&self.facts.borrow());
         let mut scene = Scene::new(question, &host);
         let memory = &mut self.memory;
-        self.pace.spend(|| answer(&mut scene, memory))
+        let work = AssertUnwindSafe(|| answer(&mut scene, memory));
+        self.pace.spend(|| catch_unwind(work)).unwrap_or_else(|_| {
+            // What it kept may be half of something.
+            self.memory = Memory::default();
+            State::unreadable(FAILED.to_owned())
+        })
     }
 
     fn publish(&self, question: &Question, state: State) -> Result<(), Ended> {
