@@ -5,6 +5,7 @@
 //! both targets. A change of any layout or meaning raises [`ABI_VERSION`].
 #![no_std]
 
+mod attempt;
 mod connection;
 mod control;
 mod counter;
@@ -13,7 +14,13 @@ mod fields;
 mod filter;
 mod flow;
 mod plain;
+mod ports;
+mod retransmit;
 
+pub use attempt::{
+    Attempt, AttemptCounter, AttemptKey, AttemptState, EGRESS, INGRESS, QUESTION_LENGTH, Query, QueryKey, Quoting,
+    TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_NONE, TUNNEL_VXLAN,
+};
 pub use connection::{Connection, ENTRY, Tuple};
 pub use control::{Control, LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION, Settings};
 pub use counter::{Counter, CpuState};
@@ -27,6 +34,11 @@ pub use filter::{
 };
 pub use flow::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FlowKey, NO_REASON, PORT_IS_SOURCE, Tally, TotalKey};
 pub use plain::{Plain, read_plain};
+pub use ports::{
+    PORT_BITS, PORT_DNS, PORT_GENEVE, PORT_IKE_NAT, PORT_NONE, PORT_OPENVPN, PORT_QUIC, PORT_REQUEST, PORT_VXLAN,
+    PORT_WIREGUARD, PORT_WORDS, PORTS_A_WORD, port_place,
+};
+pub use retransmit::{Retransmit, RetransmitKey};
 
 /// Version of every layout in this crate; the object carries it and the loader compares it.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;

@@ -11,12 +11,14 @@ mod count;
 mod drop;
 mod emit;
 mod filter;
+mod flow;
 mod globals;
 mod maps;
 mod netns;
 mod owner;
 mod packet;
 mod read;
+mod retransmit;
 mod route;
 mod skb;
 

@@ -4,8 +4,11 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::LpmTrie;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, PerCpuHashMap, RingBuf};
-use tracer_common::{Control, CpuState, FilterKey, FlowKey, MAX_FILTER_VALUES, MAX_SUBNETS, Tally, TotalKey};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
+use tracer_common::{
+    Attempt, AttemptKey, AttemptState, Control, CpuState, FilterKey, FlowKey, MAX_FILTER_VALUES, MAX_SUBNETS, PORT_WORDS,
+    Query, QueryKey, Retransmit, RetransmitKey, Tally, TotalKey,
+};
 
 /// The switch, and which of the two flow maps is in use.
 #[map]
@@ -40,3 +43,24 @@ pub static FILTER: HashMap<FilterKey, u8> = HashMap::with_max_entries(MAX_FILTER
 /// The addresses that the user asks for.
 #[map]
 pub static SUBNETS: LpmTrie<[u32; 4], u8> = LpmTrie::with_max_entries(MAX_SUBNETS, 0);
+
+/// Attempts to talk that the tc programs saw. LRU: the oldest make room, so that a flood of SYNs costs no memory; an attempt is
+/// looked at, not counted. One entry unless flows are watched.
+#[map]
+pub static ATTEMPTS: LruHashMap<AttemptKey, Attempt> = LruHashMap::with_max_entries(16384, 0);
+
+/// DNS transactions, as above.
+#[map]
+pub static QUERIES: LruHashMap<QueryKey, Query> = LruHashMap::with_max_entries(4096, 0);
+
+/// Connections that sent segments again.
+#[map]
+pub static RETRANSMITS: LruHashMap<RetransmitKey, Retransmit> = LruHashMap::with_max_entries(4096, 0);
+
+/// What the tc programs count of themselves.
+#[map]
+pub static ATTEMPT_STATE: PerCpuArray<AttemptState> = PerCpuArray::with_max_entries(1, 0);
+
+/// The class of each port (`tracer_common::port_place`).
+#[map]
+pub static PORTS: Array<u64> = Array::with_max_entries(PORT_WORDS, 0);

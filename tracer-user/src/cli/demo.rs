@@ -25,7 +25,7 @@ pub(super) fn run(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         let signals = Signals::new().context("can't handle signals")?;
         let lab = Lab::build()?;
-        let (kernel, programs, _) = load(args.btf.as_deref(), &lab.filter(), false)?;
+        let (kernel, programs, _) = load(args.btf.as_deref(), &lab.filter(), false, false)?;
         // Time to read, where somebody reads.
         let pause = Duration::from_millis(if stdout().is_terminal() { 900 } else { 400 });
         demo::run(lab, programs, kernel, signals, style(), pause).await?;

@@ -4,6 +4,8 @@
 //! line is wrong; with `-- CMD`, the command's own, or 127 (not found) or 126 (can't be run).
 
 mod demo;
+mod diagnose;
+mod dns;
 mod doctor;
 mod explain;
 mod output;
@@ -36,6 +38,10 @@ enum Command {
     Watch(Box<watch::WatchArgs>),
     /// List what was explained so far, by cause; or say what the firewall would do with a packet, rule by rule
     Explain(Box<explain::ExplainArgs>),
+    /// Watch for a while, then say what is wrong, the worst first: drops, and connections that nobody answered
+    Diagnose(Box<diagnose::DiagnoseArgs>),
+    /// Show DNS queries that fail or are slow
+    Dns(Box<dns::DnsArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
     /// See it work: a throw-away client, node and pod, and some typical drops between them
@@ -52,6 +58,8 @@ pub fn main() -> ExitCode {
     let result = match cli.command.unwrap_or_else(|| Command::Watch(Box::new(cli.watch))) {
         Command::Watch(args) => watch::run(*args),
         Command::Explain(args) => explain::run(&args),
+        Command::Diagnose(args) => diagnose::run(*args),
+        Command::Dns(args) => dns::run(*args),
         Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(&args),
     };

@@ -61,7 +61,7 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
-        let (kernel, programs, only) = load(args.btf.as_deref(), &args.filter, args.every)?;
+        let (kernel, programs, only) = load(args.btf.as_deref(), &args.filter, args.every, false)?;
         let sink = Box::new(Recorder::new(args.output.sink(args.command.is_empty())));
         let watch = Watch {
             all: args.all,
@@ -87,13 +87,14 @@ pub(super) fn load(
     btf: Option<&Path>,
     filter: &FilterArgs,
     every: bool,
+    flows: bool,
 ) -> anyhow::Result<(Kernel, Programs, Vec<u32>)> {
     let kernel = Kernel::read(btf)?;
     let filter = KernelFilter::new(filter, &kernel.reasons)?;
     let cpus = aya::util::nr_cpus()
         .map_err(|(path, error)| anyhow::anyhow!("can't read {path}: {error}; is /sys mounted?"))?;
     let only = filter.namespaces();
-    let plan = Plan { filter, every, sizes: Sizes::new(u32::try_from(cpus)?, every) };
+    let plan = Plan { filter, every, flows, sizes: Sizes::new(u32::try_from(cpus)?, every, flows) };
     let programs = load::load(load::embedded(), &kernel, &plan)?;
     Ok((kernel, programs, only))
 }

@@ -3,6 +3,7 @@
 //! Rule: functions of an event and [`Facts`]; no input or output. What has no name is shown by its number, and asked for
 //! through [`Facts::unknown`].
 
+mod attempt;
 mod conntrack;
 mod observation;
 mod packet;
@@ -16,6 +17,7 @@ use crate::event::{Hook, Interface, Location, Netns, Process, Reason, Socket};
 use crate::host::{self, Symbols, Unknown};
 use crate::node::socket::Owner;
 
+pub use attempt::{dns, drops_of_attempts, flow};
 pub use conntrack::conntrack;
 pub use observation::observation;
 pub use packet::packet;

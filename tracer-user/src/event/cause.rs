@@ -35,7 +35,6 @@ macro_rules! words {
         }
     };
 }
-
 words! {
     /// Why the packet was dropped, or never answered.
     Cause {
@@ -101,6 +100,62 @@ words! {
         Inferred = "inferred",
         /// Not decided.
         Unknown = "unknown",
+    }
+}
+
+words! {
+    /// What became of an attempt to talk.
+    Outcome {
+        /// The server answered.
+        Established = "established",
+        /// The server, or somebody on the way, refused: RST or an ICMP error.
+        Rejected = "rejected",
+        /// One of its packets was dropped on this node.
+        Dropped = "dropped",
+        /// Nobody answered.
+        NoAnswer = "no_answer",
+    }
+}
+
+words! {
+    /// Seen from the interface.
+    Direction {
+        Ingress = "ingress",
+        Egress = "egress",
+    }
+}
+
+words! {
+    /// What kind of packet it was.
+    SeenPacket {
+        /// SYN, or a UDP request.
+        Open = "open",
+        /// SYN-ACK, or a UDP reply.
+        Answer = "answer",
+        /// RST of the client.
+        ClientReset = "client_reset",
+        /// RST of the server.
+        ServerReset = "server_reset",
+        /// An ICMP or ICMPv6 error that quotes it.
+        Icmp = "icmp",
+    }
+}
+
+words! {
+    /// What may have become of packets beyond this node.
+    SuspectKind {
+        /// A firewall, security group or access list on the way.
+        Firewall = "firewall",
+        /// Who translates the source addresses has no free port.
+        SnatExhausted = "snat_exhausted",
+        /// The destination is not there, or its program does not run.
+        DeadHost = "dead_host",
+        /// No route to it, or none back.
+        Routing = "routing",
+        /// Large packets do not get through.
+        Mtu = "mtu",
+        /// The cloud limits this machine's packets, connections or bandwidth.
+        NicAllowance = "nic_allowance",
     }
 }
 

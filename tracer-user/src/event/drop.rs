@@ -148,7 +148,7 @@ pub struct Icmp {
 }
 
 /// One end of a packet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 pub struct Endpoint {
     /// Absent for packets that are not IP, or whose headers could not be read.
     #[serde(skip_serializing_if = "Option::is_none")]

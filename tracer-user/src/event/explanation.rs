@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Cause, Confidence};
+use super::{Cause, Confidence, SuspectKind};
 
 /// Why a packet was dropped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -34,6 +34,9 @@ pub struct Explanation {
     pub policy: Option<Policy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub program: Option<Program>,
+    /// What may have happened beyond this node, the likeliest first; none of it was seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspects: Option<Vec<Suspect>>,
     /// What could not be read or decided, and why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unknown: Option<String>,
@@ -55,9 +58,22 @@ impl Explanation {
             route: None,
             policy: None,
             program: None,
+            suspects: None,
             unknown: None,
         }
     }
+}
+
+/// One thing that may have happened beyond this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Suspect {
+    pub what: SuspectKind,
+    /// One sentence that names it: `a network security group or firewall blocks tcp 9000`.
+    pub summary: String,
+    /// What was seen that speaks for it, and against it.
+    pub evidence: Vec<String>,
+    /// What would prove it: commands, and where to look in the cloud's console or command line.
+    pub check: Vec<String>,
 }
 
 /// The firewall rule that dropped, as the user would find it.

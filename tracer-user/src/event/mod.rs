@@ -4,20 +4,26 @@
 
 mod cause;
 mod counter;
+mod dns;
 mod drop;
 mod explanation;
+mod finding;
+mod flow;
 mod header;
 mod stats;
 
-pub use cause::{Cause, Confidence, Hook, Severity};
+pub use cause::{Cause, Confidence, Direction, Hook, Outcome, SeenPacket, Severity, SuspectKind};
 pub use counter::Counter;
+pub use dns::Dns;
 pub use drop::{
     Conntrack, ConntrackEnd, ConntrackState, ConntrackStatus, ConntrackTuple, Drop, Endpoint, Family, Icmp, Interface,
     Location, Netns, Packet, Process, Reason, Socket,
 };
 pub use explanation::{
     Backend, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyVerdict, Program, Route, Rule, RuleStep,
-    RulesetFamily, Sysctl,
+    RulesetFamily, Suspect, Sysctl,
 };
+pub use finding::{Affected, Finding};
+pub use flow::{Flow, Seen, Translated};
 pub use header::{Header, SCHEMA, SourceLine};
-pub use stats::{PlaceTotal, ReasonTotal, Stats};
+pub use stats::{AttemptTotals, PlaceTotal, ReasonTotal, Stats};

@@ -46,8 +46,29 @@ pub struct Stats {
     pub unreadable: u64,
     /// Events that did not make sense.
     pub undecodable: u64,
+    /// Attempts to talk that were seen on the way; absent where none are watched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<AttemptTotals>,
     /// Processor time used by this process, seconds.
     pub cpu_seconds: f64,
+}
+
+/// What became of the attempts to talk that the tc programs saw, since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct AttemptTotals {
+    pub established: u64,
+    pub rejected: u64,
+    pub dropped: u64,
+    pub no_answer: u64,
+    /// Begun, and not decided yet.
+    pub pending: u64,
+    /// DNS queries, and of these: not answered, or answered with an error.
+    pub queries: u64,
+    pub failed_queries: u64,
+    /// Interfaces that are watched.
+    pub interfaces: u64,
+    /// Seen by the kernel's programs but not followed: there were too many at once.
+    pub not_followed: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

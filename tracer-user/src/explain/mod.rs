@@ -5,7 +5,9 @@
 
 pub mod catalogue;
 pub mod counter;
+pub mod dns;
 mod fill;
+pub mod flow;
 pub mod hook;
 pub mod location;
 mod netfilter;

@@ -33,6 +33,8 @@ pub struct Plan {
     pub filter: KernelFilter,
     /// An event for each drop (`--every`).
     pub every: bool,
+    /// Room for what the tc programs keep, which are attached to nothing yet.
+    pub flows: bool,
     pub sizes: Sizes,
 }
 
@@ -42,8 +44,19 @@ pub struct Programs {
     pub maps: Maps,
     /// Kernel memory that the maps take.
     pub map_bytes: u64,
-    /// Owns what is not taken out below; closing it unloads the programs.
+    /// Maps of the tc programs, if they were asked for.
+    pub flows: Option<FlowMaps>,
+    /// Owns the programs and what is not taken out below; closing it unloads what is attached to nothing.
     pub object: Ebpf,
+}
+
+/// What the tc programs and the `retransmit` program keep.
+pub struct FlowMaps {
+    pub attempts: MapData,
+    pub queries: MapData,
+    pub retransmits: MapData,
+    pub state: MapData,
+    pub ports: MapData,
 }
 
 /// The maps, by the names that the kernel side gives them.
@@ -86,8 +99,9 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
             .map_err(|error| LoadError::Map { map: "EVENTS", error })?,
     };
+    let flows = if plan.flows { Some(flow_maps(&mut object)?) } else { None };
     give_back_memory();
-    Ok(Programs { attached, maps, map_bytes: plan.sizes.bytes(), object })
+    Ok(Programs { attached, maps, map_bytes: plan.sizes.bytes(), flows, object })
 }
 
 /// Gives what the start took and freed back to the kernel: the allocator would keep some 20 MB for later.
@@ -141,13 +155,23 @@ fn fill_filters(object: &mut Ebpf, filter: &KernelFilter) -> Result<(), LoadErro
     Ok(())
 }
 
+fn flow_maps(object: &mut Ebpf) -> Result<FlowMaps, LoadError> {
+    Ok(FlowMaps {
+        attempts: take(object, "ATTEMPTS")?,
+        queries: take(object, "QUERIES")?,
+        retransmits: take(object, "RETRANSMITS")?,
+        state: take(object, "ATTEMPT_STATE")?,
+        ports: take(object, "PORTS")?,
+    })
+}
+
 fn take_map(object: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
     object.take_map(name).ok_or(LoadError::NoMap(name))
 }
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<MapData, LoadError> {
     match take_map(object, name)? {
-        Map::Array(data) | Map::PerCpuArray(data) | Map::PerCpuHashMap(data) => Ok(data),
+        Map::Array(data) | Map::PerCpuArray(data) | Map::PerCpuHashMap(data) | Map::LruHashMap(data) => Ok(data),
         _ => Err(LoadError::NoMap(name)),
     }
 }

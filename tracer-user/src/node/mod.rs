@@ -21,6 +21,7 @@ pub mod reverse_path;
 pub mod route;
 mod scene;
 pub mod setting;
+pub mod silence;
 pub mod socket;
 pub mod sysctl;
 mod turns;
@@ -56,6 +57,8 @@ pub enum Topic {
     Setting,
     /// The IPsec policies.
     Ipsec,
+    /// Who should have answered, and did not.
+    Silence,
     /// Offloads and error counters that explain wrong headers and checksums.
     Checksum,
 }
@@ -103,6 +106,7 @@ pub enum Facts {
     Checksum(checksum::Checksum),
     Setting(setting::Settings),
     Ipsec(ipsec::Policies),
+    Silence(Box<silence::Silence>),
 }
 
 /// What is kept of earlier readings, to compare with and to spare reading again.
@@ -120,6 +124,7 @@ pub struct Memory {
     checksum: checksum::Memory,
     setting: setting::Memory,
     ipsec: ipsec::Memory,
+    silence: silence::Memory,
 }
 
 /// Reads what the question is about.
@@ -142,6 +147,7 @@ fn answer(scene: &mut Scene<'_>, memory: &mut Memory) -> State {
             }
             policies => Ok(Facts::Ipsec(policies)),
         },
+        Topic::Silence => silence::read(scene, &mut memory.silence).map(|read| Facts::Silence(Box::new(read))),
         Topic::Checksum => checksum::read(scene, &mut memory.checksum).map(Facts::Checksum),
     };
     let facts = facts.unwrap_or_else(|error| {

@@ -104,6 +104,15 @@ impl Describer {
         }
     }
 
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What is known of the host, as it is renewed.
+    pub(super) fn subscribe(&self) -> tokio::sync::watch::Receiver<Arc<host::Facts>> {
+        self.host.subscribe()
+    }
+
     /// Takes up what the readers have found; true if names may have changed.
     pub(super) fn refresh(&mut self) -> bool {
         self.clock = Clock::measure();

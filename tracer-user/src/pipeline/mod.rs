@@ -3,6 +3,7 @@
 //! Rule: one task runs it; nothing here waits for anything but the ring buffer, the clock, a signal or the command.
 
 mod answers;
+mod attempts;
 mod child;
 mod counters;
 mod describe;
@@ -23,6 +24,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use crate::counter::Scope;
+use crate::flow;
 use crate::host::Netns;
 use crate::inquiry::{Case, QUEUE};
 use crate::load::{Kernel, Programs};
@@ -64,6 +66,8 @@ pub struct Watch {
     pub only: Vec<u32>,
     /// Which counters may be told of.
     pub counters: Scope,
+    /// Which attempts to talk to watch; nothing is attached to devices without.
+    pub flows: Option<flow::Plan>,
     /// Network namespaces that nothing leads to but this process, with what to call them.
     pub namespaces: Vec<Netns>,
     /// Notified, it ends the run.
@@ -85,6 +89,7 @@ impl Default for Watch {
             command: Vec::new(),
             only: Vec::new(),
             counters: Scope::All,
+            flows: None,
             namespaces: Vec::new(),
             end: Arc::default(),
         }
@@ -129,6 +134,7 @@ pub async fn run(
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
             (case, finding) = line.stages.describer.answers.next() => line.answered(case, finding)?,
+            batch = Stages::next_batch(&mut line.stages.attempts) => line.stages.add_batch(&batch)?,
             rise = line.stages.describer.counters.next() => line.stages.counters.add([rise]),
             _ = poll.tick() => {}
             () = line.source.filling() => {}
@@ -148,22 +154,33 @@ pub async fn run(
 struct Pipeline {
     source: Source,
     stages: Stages,
+    /// Owns what was loaded, unless it is needed to attach to devices.
+    _object: Option<aya::Ebpf>,
 }
 
 impl Pipeline {
     fn start(watch: &Watch, programs: Programs, kernel: Kernel, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let describer = Describer::new(kernel, watch)?;
-        let header = describer.header(&programs.attached.hook, programs.map_bytes);
-        let source = Source::start(programs)?;
+        let Programs { attached, maps, map_bytes, flows, object } = programs;
+        let mut header = describer.header(&attached.hook, map_bytes);
+        let source = Source::start(maps, attached)?;
         let mut stages = Stages::new(watch, describer, sink);
+        let object = match (flows, &watch.flows) {
+            (Some(maps), Some(plan)) => {
+                stages.watch_attempts(object, maps, plan, &mut header)?;
+                None
+            }
+            _ => Some(object),
+        };
         stages.sink.header(&header).map_err(PipelineError::Sink)?;
-        Ok(Self { source, stages })
+        Ok(Self { source, stages, _object: object })
     }
 
     /// Passes on the events that are there.
     fn events(&mut self) -> Result<Progress, PipelineError> {
         let progress = self.source.events(|bytes| self.stages.event(bytes))?;
         self.stages.print_waiting(answers::PATIENCE)?;
+        self.stages.tell_waiting(answers::PATIENCE)?;
         self.stages.flush()?;
         Ok(progress)
     }
@@ -207,18 +224,24 @@ impl Pipeline {
     /// Detaches, takes what is left, waits for the answers that lines wait for, and says the final counts.
     async fn finish(&mut self) -> Result<(), PipelineError> {
         self.stages.describer.counters.look_last();
+        self.stages.look_last_at_attempts();
         self.source.stop()?;
         self.drain()?;
         let rises = self.stages.describer.counters.rest(LAST_LOOK).await;
         self.stages.counters.add(rises);
+        self.stages.last_attempts(LAST_LOOK).await?;
         let deadline = Instant::now() + answers::PATIENCE;
-        while self.stages.has_waiting() {
+        while self.stages.has_waiting() || self.stages.has_waiting_attempts() {
             match timeout_at(deadline, self.stages.describer.answers.next()).await {
                 Ok((case, finding)) => self.stages.answered(case, finding)?,
-                Err(_) => self.stages.print_waiting(Duration::ZERO)?,
+                Err(_) => {
+                    self.stages.print_waiting(Duration::ZERO)?;
+                    self.stages.tell_waiting(Duration::ZERO)?;
+                }
             }
         }
         self.stages.print_counters()?;
+        self.stages.tell_census()?;
         self.stats(true)
     }
 

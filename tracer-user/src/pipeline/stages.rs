@@ -11,6 +11,7 @@ use crate::inquiry::Case;
 use crate::sink::{self, Sink};
 
 use super::answers::Finding;
+use super::attempts::Attempts;
 use super::counters::Counters;
 use super::describe::{Describer, Known};
 use super::waiting::{self, Waiting};
@@ -30,6 +31,7 @@ pub(super) struct Stages {
     pub(super) describer: Describer,
     pub(super) sink: Box<dyn Sink>,
     pub(super) counters: Counters,
+    pub(super) attempts: Option<Attempts>,
     waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
@@ -50,6 +52,7 @@ impl Stages {
             describer,
             sink,
             counters: Counters::default(),
+            attempts: None,
             waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,
@@ -131,6 +134,9 @@ impl Stages {
             self.hidden += packets;
             return Ok(());
         }
+        if let Some(attempts) = &mut self.attempts {
+            attempts.dropped(drop, due.time.unwrap_or(0));
+        }
         self.sink.line(&sink::Line { key: &due.key, drop, total }).map_err(PipelineError::Sink)?;
         self.lines_this_tick += u64::from(place == Place::Wanted);
         self.lines_left = self.lines_left.map(|left| left.saturating_sub(1));
@@ -139,6 +145,7 @@ impl Stages {
 
     /// Takes an answer: prints the lines that waited for it, or has the flow's next line say it.
     pub(super) fn answered(&mut self, case: Case, finding: Finding) -> Result<(), PipelineError> {
+        self.tell_answered(&case, &finding)?;
         self.describer.answers.take(case, finding);
         if let Some(flow) = self.flows.get_mut(&case.flow) {
             *flow.parts().1 = None;

@@ -7,6 +7,7 @@ use tracer_common::Counter;
 use crate::event::{PlaceTotal, Reason, ReasonTotal, Stats};
 use crate::source::SelfCounters;
 
+use super::attempts::Attempts;
 use super::describe::Describer;
 use super::stages::Stages;
 
@@ -35,6 +36,7 @@ impl Stages {
             evicted: self.flows.evicted(),
             unreadable: counters.get(Counter::Unreadable),
             undecodable: self.undecodable,
+            attempts: self.attempts.as_ref().map(Attempts::totals),
             cpu_seconds: cpu_seconds(),
         }
     }

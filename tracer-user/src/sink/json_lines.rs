@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Line, Sink};
-use crate::event::{Counter, Header, Stats};
+use crate::event::{Counter, Dns, Finding, Flow, Header, Stats};
 
 /// Writes JSON lines; `W` should buffer.
 pub struct JsonLines<W> {
@@ -35,6 +35,18 @@ impl<W: Write> Sink for JsonLines<W> {
 
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
         self.write(counter)
+    }
+
+    fn flow(&mut self, flow: &Flow) -> io::Result<()> {
+        self.write(flow)
+    }
+
+    fn dns(&mut self, dns: &Dns) -> io::Result<()> {
+        self.write(dns)
+    }
+
+    fn finding(&mut self, finding: &Finding) -> io::Result<()> {
+        self.write(finding)
     }
 
     fn flush(&mut self) -> io::Result<()> {

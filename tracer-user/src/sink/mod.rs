@@ -21,7 +21,8 @@ pub use style::{Style, endpoint, place, printable};
 pub(crate) use style::{place_of, thousands};
 pub use text::Text;
 
-use crate::event::{Counter, Drop, Header, Stats};
+use crate::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats};
+use crate::flow::Census;
 
 /// Packets of a flow that were dropped since its last line.
 #[derive(Clone, Copy, Debug)]
@@ -40,6 +41,22 @@ pub trait Sink {
     fn line(&mut self, line: &Line<'_>) -> io::Result<()>;
     /// Called for each counter that rose.
     fn counter(&mut self, counter: &Counter) -> io::Result<()>;
+    /// Called for each attempt to talk that failed. This and the next three come only where attempts are watched.
+    fn flow(&mut self, _flow: &Flow) -> io::Result<()> {
+        Ok(())
+    }
+    /// Called for each DNS query that is to be told.
+    fn dns(&mut self, _dns: &Dns) -> io::Result<()> {
+        Ok(())
+    }
+    /// Called for each thing that `diagnose` found.
+    fn finding(&mut self, _finding: &Finding) -> io::Result<()> {
+        Ok(())
+    }
+    /// Called before the last [`Self::stats`]: all attempts that were seen, also those that went well.
+    fn census(&mut self, _census: &Census) -> io::Result<()> {
+        Ok(())
+    }
     /// Called after each batch of lines: what is buffered should be seen now.
     fn flush(&mut self) -> io::Result<()>;
     /// Called each tick, and at the end with [`Stats::last`] set.

@@ -17,7 +17,7 @@ use tracer_common::{Counter, CpuState, FlowKey, Tally, TotalKey, read_plain};
 use batch::{After, Batch};
 pub use error::SourceError;
 
-use crate::load::{Attached, Programs};
+use crate::load::{Attached, Maps};
 
 /// Events read before other work gets its turn.
 const EVENTS_A_TURN: usize = 4096;
@@ -33,8 +33,6 @@ pub struct Source {
     generation: u64,
     /// Dropped to detach.
     attached: Option<Attached>,
-    /// Owns the loaded object.
-    _object: aya::Ebpf,
     /// Runs that the kernel skipped, remembered when the program is gone.
     missed: u64,
 }
@@ -65,8 +63,7 @@ impl Source {
     ///
     /// # Errors
     /// [`SourceError`] if a map is not what it should be.
-    pub fn start(programs: Programs) -> Result<Self, SourceError> {
-        let Programs { maps, attached, object, .. } = programs;
+    pub fn start(maps: Maps, attached: Attached) -> Result<Self, SourceError> {
         // SAFETY: the ring buffer owns its descriptor and keeps it until it is dropped.
         let events = unsafe { AsyncFd::register_with_interest(maps.events, Interest::READABLE) }
             .map_err(|error| SourceError::Poll(error.into()))?;
@@ -79,7 +76,6 @@ impl Source {
             batch: Batch::new(aya::util::nr_cpus().map_err(|(_, error)| SourceError::Cpus(error))?),
             generation: 2,
             attached: Some(attached),
-            _object: object,
             missed: 0,
         };
         source.control.set(0, source.generation, 0)?;

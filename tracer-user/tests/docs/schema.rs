@@ -6,13 +6,21 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Value, json};
-use whydrop::event::{Counter, Drop, Header, Stats};
+use whydrop::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats};
 
 use crate::page;
 
 /// The kinds of lines, each with its schema.
-pub(crate) fn kinds() -> [(&'static str, Value); 4] {
-    [of::<Header>("header"), of::<Drop>("drop"), of::<Counter>("counter"), of::<Stats>("stats")]
+pub(crate) fn kinds() -> [(&'static str, Value); 7] {
+    [
+        of::<Header>("header"),
+        of::<Drop>("drop"),
+        of::<Counter>("counter"),
+        of::<Flow>("flow"),
+        of::<Dns>("dns"),
+        of::<Finding>("finding"),
+        of::<Stats>("stats"),
+    ]
 }
 
 /// The schema of what is written, not of what could be read.

@@ -55,7 +55,8 @@ pub(super) fn topic(cause: Cause, drop: &Observation<'_>) -> Option<Topic> {
 /// Adds what was read.
 pub(super) fn refine(explanation: &mut Explanation, state: &State, drop: &Observation<'_>) {
     match &state.facts {
-        Facts::None => {}
+        // Of attempts, not of drops.
+        Facts::None | Facts::Silence(_) => {}
         Facts::ReversePath(facts) => reverse_path::refine(explanation, facts, drop),
         Facts::Route(facts) => route::refine(explanation, facts, drop),
         Facts::Socket(facts) => socket::refine(explanation, facts, drop),

@@ -1,0 +1,1 @@
+//! From events to findings: what has the same explanation is one, ranked by harm.

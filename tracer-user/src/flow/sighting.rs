@@ -1,0 +1,120 @@
+//! What one device saw of one attempt, from the kernel's entry.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// Two ends and what they speak; `client` began it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Tuple {
+    /// IP protocol number.
+    pub protocol: u8,
+    pub client: SocketAddr,
+    pub server: SocketAddr,
+}
+
+/// Tells an entry from all others that there ever were.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SightingId {
+    pub device: u64,
+    pub tuple: Tuple,
+    /// `CLOCK_MONOTONIC` ns of the first packet.
+    pub first: u64,
+}
+
+/// Packets that came in by the device and that left by it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pair {
+    pub ingress: u32,
+    pub egress: u32,
+}
+
+impl Pair {
+    pub const fn any(self) -> bool {
+        self.ingress > 0 || self.egress > 0
+    }
+
+    /// The larger of the two: a packet that passes a device twice was sent once.
+    pub const fn most(self) -> u32 {
+        if self.ingress > self.egress { self.ingress } else { self.egress }
+    }
+}
+
+/// Which tunnel the packets were in on this device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tunnel {
+    Vxlan,
+    Geneve,
+    Ipip,
+}
+
+impl Tunnel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Vxlan => "vxlan",
+            Self::Geneve => "geneve",
+            Self::Ipip => "ipip",
+        }
+    }
+}
+
+/// An ICMP or ICMPv6 error that quotes the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Icmp {
+    pub from: IpAddr,
+    pub count: u32,
+    pub kind: u8,
+    pub code: u8,
+    /// Bytes, 0 if it tells none.
+    pub mtu: u32,
+    /// It came in by the device; else it left by it.
+    pub is_ingress: bool,
+    /// It quotes a packet of the server.
+    pub quotes_server: bool,
+    pub ttl: u8,
+}
+
+/// What a device saw until now. A later one with the same [`SightingId`] replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    pub id: SightingId,
+    /// The device's namespace and index, for [`super::Points`].
+    pub netns: u32,
+    pub netns_cookie: u64,
+    pub ifindex: u32,
+    pub tunnel: Option<Tunnel>,
+    /// `CLOCK_MONOTONIC` ns of the last packet.
+    pub last: u64,
+    /// Of the first answer.
+    pub answered: Option<u64>,
+    pub opened: Pair,
+    pub answers: Pair,
+    pub client_resets: Pair,
+    pub server_resets: Pair,
+    pub icmp: Option<Icmp>,
+    /// The connection before translation, if connection tracking says that it is another one.
+    pub original: Option<Tuple>,
+    pub open_ttl: u8,
+    pub answer_ttl: u8,
+    pub reset_ttl: u8,
+}
+
+/// Segments that a socket of this machine sent again. A later one of the same connection replaces it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resent {
+    pub netns: u32,
+    pub netns_cookie: u64,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+    /// `CLOCK_MONOTONIC` ns.
+    pub first: u64,
+    pub last: u64,
+    /// With data; of these: at least half of the largest segment.
+    pub segments: u32,
+    pub large: u32,
+    pub handshakes: u32,
+    /// Bytes of payload of the longest.
+    pub longest: u32,
+    /// Bytes; 0 if unknown.
+    pub mss: u32,
+    /// `TCP_…` of include/net/tcp_states.h.
+    pub state: u32,
+}

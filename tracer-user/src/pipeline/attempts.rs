@@ -1,0 +1,196 @@
+//! Attempts to talk, beside the drops: joined to stories, explained with the node's state where that tells more, and told.
+//!
+//! Rule: as for drops, a story waits for the answer to its question for at most [`answers::PATIENCE`], and none is lost by it.
+
+use std::mem::take;
+use std::time::{Duration, Instant};
+
+use aya::Ebpf;
+use tokio::time::timeout_at;
+
+use crate::enrich;
+use crate::event::{AttemptTotals, Drop, Header};
+use crate::explain;
+use crate::flow::{self, Batch, FlowHandle, Kept, Story};
+use crate::host::clock::monotonic;
+use crate::inquiry::Case;
+use crate::load::FlowMaps;
+
+use super::PipelineError;
+use super::answers::{self, Finding, Kind, Question};
+use super::stages::Stages;
+
+/// Stories that wait for an answer, some KiB each.
+const MOST_WAITING: usize = 4096;
+
+/// How long the start waits until everything is attached.
+const START: Duration = Duration::from_secs(5);
+
+/// What the line remembers of attempts.
+pub(super) struct Attempts {
+    handle: FlowHandle,
+    book: flow::Book,
+    dns: flow::dns::Book,
+    kept: Kept,
+    interfaces: u64,
+    waiting: Vec<Waiting>,
+}
+
+struct Waiting {
+    since: Instant,
+    case: Case,
+    story: Story,
+}
+
+impl Attempts {
+    pub(super) fn new(handle: FlowHandle, first: &Batch) -> Self {
+        let mut attempts = Self {
+            handle,
+            book: flow::Book::default(),
+            dns: flow::dns::Book::default(),
+            kept: Kept::default(),
+            interfaces: 0,
+            waiting: Vec::new(),
+        };
+        attempts.add(first);
+        attempts
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        self.book.add(batch);
+        self.dns.add(batch);
+        self.kept = batch.kept;
+        self.interfaces = batch.points.len() as u64;
+    }
+
+    /// For `stats`.
+    pub(super) fn totals(&self) -> AttemptTotals {
+        let (queries, failed_queries) = self.dns.totals();
+        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed);
+        AttemptTotals { queries, failed_queries, interfaces, not_followed, ..self.book.totals() }
+    }
+
+    /// Takes a drop that had its line: a packet of an attempt, perhaps.
+    pub(super) fn dropped(&mut self, drop: &Drop, time: u64) {
+        for (tuple, seen) in enrich::drops_of_attempts(drop, time) {
+            self.book.dropped(&tuple, seen.clone());
+            self.dns.dropped(&tuple, seen);
+        }
+    }
+}
+
+impl Stages {
+    /// The next reading; pending for ever where no attempts are watched.
+    pub(super) async fn next_batch(attempts: &mut Option<Attempts>) -> Batch {
+        match attempts {
+            Some(attempts) => attempts.handle.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Attaches to devices, and says in the header what can't be seen.
+    pub(super) fn watch_attempts(
+        &mut self,
+        object: Ebpf,
+        maps: FlowMaps,
+        plan: &flow::Plan,
+        header: &mut Header,
+    ) -> Result<(), PipelineError> {
+        let mut handle = flow::spawn(self.describer.subscribe(), object, maps, plan.clone())?;
+        let first = handle.wait_for_start(START);
+        header.coverage.extend(first.coverage.iter().cloned());
+        self.attempts = Some(Attempts::new(handle, &first));
+        Ok(())
+    }
+
+    /// Takes the last reading and tells the rest.
+    pub(super) async fn last_attempts(&mut self, patience: Duration) -> Result<(), PipelineError> {
+        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+        let deadline = tokio::time::Instant::now() + patience;
+        while let Ok(Some(batch)) = timeout_at(deadline, attempts.handle.rest()).await {
+            attempts.add(&batch);
+        }
+        self.print_attempts(true)
+    }
+
+    /// Asks for the last reading.
+    pub(super) fn look_last_at_attempts(&self) {
+        if let Some(attempts) = &self.attempts {
+            attempts.handle.look_last();
+        }
+    }
+
+    /// Takes a reading, and tells what is decided by now.
+    pub(super) fn add_batch(&mut self, batch: &Batch) -> Result<(), PipelineError> {
+        if let Some(attempts) = &mut self.attempts {
+            attempts.add(batch);
+        }
+        self.print_attempts(false)
+    }
+
+    /// Tells the attempts that are decided; at the end all of them.
+    pub(super) fn print_attempts(&mut self, is_end: bool) -> Result<(), PipelineError> {
+        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+        let now = monotonic();
+        let (stories, queries) = (attempts.book.take(now, is_end), attempts.dns.take(now, is_end));
+        stories.into_iter().try_for_each(|story| self.tell(story))?;
+        for query in queries {
+            let dns = enrich::dns(&query, self.describer.clock(), explain::dns::explain(&query));
+            self.sink.dns(&dns).map_err(PipelineError::Sink)?;
+        }
+        self.flush()
+    }
+
+    /// Asks about a story, or tells it.
+    fn tell(&mut self, story: Story) -> Result<(), PipelineError> {
+        let Some(wanted) = explain::flow::wanted(&story) else { return self.tell_now(&story, None) };
+        let case = wanted.case;
+        let known = self.describer.answers.of(case, Kind::State, || Ok(Some(Question::State(wanted))));
+        match known {
+            answers::Known::Is(finding) => self.tell_now(&story, Some(&finding)),
+            answers::Known::Asked => match &mut self.attempts {
+                Some(attempts) if attempts.waiting.len() < MOST_WAITING => {
+                    attempts.waiting.push(Waiting { since: Instant::now(), case, story });
+                    Ok(())
+                }
+                _ => self.tell_now(&story, None),
+            },
+        }
+    }
+
+    /// Tells the stories that waited for this answer.
+    pub(super) fn tell_answered(&mut self, case: &Case, finding: &Finding) -> Result<(), PipelineError> {
+        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+        let (answered, rest) = take(&mut attempts.waiting).into_iter().partition(|waiting| waiting.case == *case);
+        attempts.waiting = rest;
+        let answered: Vec<Waiting> = answered;
+        answered.iter().try_for_each(|waiting| self.tell_now(&waiting.story, Some(finding)))
+    }
+
+    /// Tells the stories that have waited for so long, without what they waited for.
+    pub(super) fn tell_waiting(&mut self, patience: Duration) -> Result<(), PipelineError> {
+        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+        let late = |waiting: &Waiting| waiting.since.elapsed() >= patience;
+        let (late, rest): (Vec<_>, Vec<_>) = take(&mut attempts.waiting).into_iter().partition(late);
+        attempts.waiting = rest;
+        late.iter().try_for_each(|waiting| self.tell_now(&waiting.story, None))
+    }
+
+    pub(super) fn has_waiting_attempts(&self) -> bool {
+        self.attempts.as_ref().is_some_and(|attempts| !attempts.waiting.is_empty())
+    }
+
+    fn tell_now(&mut self, story: &Story, finding: Option<&Finding>) -> Result<(), PipelineError> {
+        let explanation = explain::flow::explain(story, finding.and_then(Finding::state));
+        let flow = enrich::flow(story, self.describer.clock(), explanation);
+        self.sink.flow(&flow).map_err(PipelineError::Sink)
+    }
+
+    /// Tells the sink of all attempts of the run.
+    pub(super) fn tell_census(&mut self) -> Result<(), PipelineError> {
+        match &self.attempts {
+            Some(attempts) => self.sink.census(attempts.book.census()).map_err(PipelineError::Sink),
+            None => Ok(()),
+        }
+    }
+}
