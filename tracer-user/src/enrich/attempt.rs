@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use crate::decode::protocol;
-use crate::event::{Dns, Drop, Endpoint, Explanation, Flow, Netns};
+use crate::event::{Dns, Drop, Endpoint, Explanation, Flow, Netns, QueryOutcome};
 use crate::flow::{DropSeen, Story, Tuple, dns};
-use crate::host::Clock;
+use crate::host::{self, Clock};
 
 /// The event of an attempt.
 pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
@@ -28,18 +28,24 @@ pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
 
 /// The event of a DNS transaction.
 pub fn dns(query: &dns::Query, clock: &Clock, explanation: Option<Explanation>) -> Dns {
+    let search = query.search.as_ref();
     Dns {
         time: humantime::format_rfc3339_nanos(clock.wall(query.first)).to_string(),
         query: query.question.name.clone(),
         kind: query.question.kind.clone(),
-        rcode: None,
-        no_answer: query.rcode.is_none(),
+        outcome: query.outcome,
+        rcode: query.rcode.map(dns::rcode_name),
+        no_answer: query.outcome == QueryOutcome::NoAnswer,
         latency_us: query.latency.map(|ns| ns / 1000),
         attempts: u64::from(query.attempts),
         protocol: protocol::name(query.tuple.protocol),
         client: end(query.tuple.client),
         server: end(query.tuple.server),
-        netns: Netns { inode: query.at.netns.inode, name: Some(query.at.netns.name.to_string()) },
+        translated: query.translated.map(|tuple| end(tuple.server)),
+        netns: netns(&query.at.netns),
+        client_netns: query.client_netns().map(netns),
+        search: search.map(|search| search.base.clone()),
+        wasted: search.map(|search| u64::from(search.wasted)),
         explanation,
     }
 }
@@ -47,6 +53,10 @@ pub fn dns(query: &dns::Query, clock: &Clock, explanation: Option<Explanation>) 
 /// The attempts that a dropped packet may be of: as it was at the drop, and before translation.
 pub fn drops_of_attempts(_drop: &Drop, _time: u64) -> Vec<(Tuple, DropSeen)> {
     Vec::new()
+}
+
+fn netns(netns: &host::Netns) -> Netns {
+    Netns { inode: netns.inode, name: Some(netns.name.to_string()) }
 }
 
 fn end(address: SocketAddr) -> Endpoint {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aya::Ebpf;
 use tokio::sync::{mpsc, watch};
 
-use crate::flow::dns::QuerySighting;
+use crate::flow::dns::{Choice, QuerySighting};
 use crate::flow::{Points, Resent, Sighting};
 use crate::host::{self, HostError, Netns};
 use crate::load::FlowMaps;
@@ -19,6 +19,8 @@ pub struct Plan {
     pub namespaces: Vec<Netns>,
     /// UDP ports to look at beside the well-known ones.
     pub udp_ports: Vec<u16>,
+    /// Which DNS queries are told.
+    pub queries: Choice,
 }
 
 /// Attempts that the kernel's programs made entries for, and what became of these.
