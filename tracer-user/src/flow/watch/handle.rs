@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::attach::Mode;
 use super::worker::{self, Line};
-use crate::flow::dns::QuerySighting;
+use crate::flow::dns::{Choice, QuerySighting};
 use crate::flow::{Points, Resent, Sighting};
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns};
@@ -30,6 +30,8 @@ pub struct Plan {
     pub namespaces: Vec<Netns>,
     /// UDP ports to look at beside the well-known ones.
     pub udp_ports: Vec<u16>,
+    /// Which DNS queries are told.
+    pub queries: Choice,
 }
 
 /// Attempts that the kernel's programs made entries for, and what became of these.

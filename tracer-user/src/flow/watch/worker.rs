@@ -66,7 +66,14 @@ impl Line {
 struct Ended;
 
 /// Runs until it is asked to end.
-pub(super) fn run(line: Line, facts: watch::Receiver<Arc<host::Facts>>, mut object: Ebpf, maps: FlowMaps, plan: &Plan, mode: Mode) {
+pub(super) fn run(
+    line: Line,
+    facts: watch::Receiver<Arc<host::Facts>>,
+    mut object: Ebpf,
+    maps: FlowMaps,
+    plan: &Plan,
+    mode: Mode,
+) {
     let mut notes = Notes::default();
     let (programs, reader) = match prepare(&mut object, maps, plan, mode, &mut notes) {
         Ok(prepared) => prepared,
@@ -103,7 +110,13 @@ pub(super) fn run(line: Line, facts: watch::Receiver<Arc<host::Facts>>, mut obje
     drop(object);
 }
 
-fn prepare(object: &mut Ebpf, maps: FlowMaps, plan: &Plan, mode: Mode, notes: &mut Notes) -> Result<(Programs, Reader), String> {
+fn prepare(
+    object: &mut Ebpf,
+    maps: FlowMaps,
+    plan: &Plan,
+    mode: Mode,
+    notes: &mut Notes,
+) -> Result<(Programs, Reader), String> {
     let (reader, classes) = Reader::new(maps).map_err(|error| error.to_string())?;
     if let Err(error) = ports::fill(classes, &plan.udp_ports) {
         notes.add(format!("UDP is not looked at: the kernel did not take the ports ({error})"));
