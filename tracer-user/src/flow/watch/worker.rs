@@ -117,15 +117,16 @@ fn prepare(
     mode: Mode,
     notes: &mut Notes,
 ) -> Result<(Programs, Reader), String> {
-    let (reader, classes) = Reader::new(maps).map_err(|error| error.to_string())?;
-    if let Err(error) = ports::fill(classes, &plan.udp_ports) {
-        notes.add(format!("UDP is not looked at: the kernel did not take the ports ({error})"));
-    }
+    // First, as long as all their maps are open.
+    let programs = Programs::load(object, mode).map_err(|error| LoadError::of_program(error).to_string())?;
     if let Err(error) = attach::attach_retransmit(object) {
         let why = LoadError::of_program(error);
         notes.add(format!("segments that are sent again are not seen: {why}"));
     }
-    let programs = Programs::load(object, mode).map_err(|error| LoadError::of_program(error).to_string())?;
+    let (reader, classes) = Reader::new(maps).map_err(|error| error.to_string())?;
+    if let Err(error) = ports::fill(classes, &plan.udp_ports) {
+        notes.add(format!("UDP is not looked at: the kernel did not take the ports ({error})"));
+    }
     Ok((programs, reader))
 }
 
