@@ -3,7 +3,7 @@
 use super::super::{explain, wanted};
 use super::*;
 use crate::event::{Cause, Confidence};
-use crate::flow::Resent;
+use crate::flow::{Icmp, Resent};
 use crate::node::socket::diag::{TCP, UDP};
 
 #[test]
@@ -80,7 +80,8 @@ fn a_hostile_interface_name_cannot_run_anything() {
 fn large_segments_that_are_sent_again_are_a_likeness_only() {
     let out = uplink();
     let asked = tuple(TCP, "10.0.0.4:1025", "203.0.113.9:443");
-    let mut story = story(asked, None, vec![(Arc::clone(&out), sighting(&out, asked, OUT))]);
+    let lost = Some(Lost::LargeSegments { at: Some(Arc::clone(&out)) });
+    let mut story = story(asked, lost, vec![(Arc::clone(&out), sighting(&out, asked, OUT))]);
     story.outcome = Outcome::Established;
     story.resent = Some(Resent {
         netns: 1,
@@ -101,10 +102,15 @@ fn large_segments_that_are_sent_again_are_a_likeness_only() {
     assert_eq!((told.cause, told.confidence), (Cause::Mtu, Confidence::Inferred));
     assert!(told.summary.contains("segments with up to 1448 bytes do not"), "{}", told.summary);
     assert!(has(&told.evidence, "7 segments with data again, 7 of them large"), "{told:#?}");
-    if let Some(resent) = &mut story.resent {
-        (resent.large, resent.segments) = (3, 40);
+    assert!(has(&told.evidence, "no ICMP error \"fragmentation needed\""), "{told:#?}");
+    if let Some((_, seen)) = story.sightings.first_mut() {
+        let from = "10.0.0.1".parse().unwrap();
+        let (kind, code, mtu) = (3, 4, 1400);
+        seen.icmp = Some(Icmp { from, count: 1, kind, code, mtu, is_ingress: true, quotes_server: false, ttl: 254 });
     }
-    assert_eq!(explain(&story, None).cause, Cause::Unknown, "small ones are lost as well");
+    let told = explain(&story, None);
+    assert!(told.summary.ends_with("10.0.0.1 says that its next hop takes 1400 bytes"), "{}", told.summary);
+    assert_eq!(told.confidence, Confidence::Derived);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::node::reverse_path::{Combined, Setting as ReversePath};
 use crate::node::route::{End, Forwarding, LOCAL, Routing, Setting, Told, UNICAST, Way as Route};
 use crate::node::silence::Standing;
 use crate::node::socket::diag::TCP;
+use crate::node::socket::{Expected, Held, Socket};
 
 fn between() -> Story {
     let from = uplink();
@@ -160,4 +161,42 @@ fn a_lost_answer_is_told_where_it_was_last_seen() {
     let stays = explain(&story, Some(&foreign("0", by(None), Vec::new())));
     assert!(stays.summary.contains("did not get to 10.244.1.5:40000: net.ipv4."), "{}", stays.summary);
     assert_eq!((stays.cause, stays.confidence), (Cause::NoRoute, Confidence::Derived));
+}
+
+#[test]
+fn answers_that_nobody_confirms_are_told_with_the_servers_queue() {
+    let (out, behind) = (uplink(), pod());
+    let ends = tuple(TCP, "198.51.100.7:40000", "10.244.1.7:8080");
+    let one = Pair { ingress: 1, egress: 0 };
+    let mut first = sighting(&out, ends, one);
+    first.answers = Pair { ingress: 0, egress: 5 };
+    let mut second = sighting(&behind, ends, Pair { ingress: 0, egress: 1 });
+    second.answers = Pair { ingress: 5, egress: 0 };
+    let lost = Some(Lost::Unconfirmed { at: Arc::clone(&out) });
+    let mut story = story(ends, lost, vec![(out, first), (behind, second)]);
+    story.attempts = 1;
+    assert_eq!(wanted(&story).unwrap().netns.inode, 2, "who answered is asked");
+    let told = explain(&story, None);
+    is_well_formed(&told);
+    assert!(
+        told.summary.starts_with(
+            "5 SYN-ACKs of tcp 10.244.1.7:8080 left by eth0 of the host for 198.51.100.7, again and again"
+        ),
+        "{}",
+        told.summary
+    );
+    assert_eq!((told.cause, told.confidence), (Cause::Upstream, Confidence::Inferred));
+    let of = |waiting| {
+        let socket = Socket { receive_queue: waiting, ..Socket::listening(TCP, address("0.0.0.0:8080")) };
+        let taker = Some(Held { socket, owner: None, interface: None });
+        let expected = Some(Box::new(Expected { taker, ..Expected::default() }));
+        explain(&story, Some(&state(Silence { is_local: Some(true), expected, ..Silence::default() })))
+    };
+    assert!(
+        of(129).summary.contains("the accept queue of tcp 0.0.0.0:8080 is full (129 connections wait"),
+        "{:?}",
+        of(129)
+    );
+    assert_eq!((of(129).cause, of(129).confidence), (Cause::NoAnswer, Confidence::Derived));
+    assert_eq!((of(3).cause, of(3).confidence), (Cause::Upstream, Confidence::Inferred));
 }
