@@ -72,6 +72,7 @@ fn verb(group: &Group, said: &Explanation) -> &'static str {
         _ => {}
     }
     match (group.outcome(), said.cause) {
+        (Outcome::Dropped, Cause::NoSocket) => "is refused",
         (Outcome::Dropped, _) => "is dropped on this node",
         (Outcome::Rejected, _) => "is refused",
         (Outcome::NoAnswer, Cause::Upstream) => "leaves this node and is never answered",
