@@ -19,7 +19,6 @@ use super::attach::{self, Mode, Programs};
 use super::follow::{Watched, With};
 use super::handle::{Batch, Plan};
 use super::notes::{Map, Notes};
-use super::ports;
 use super::read::Reader;
 use crate::host::{self, Netns};
 use crate::load::{FlowMaps, LoadError};
@@ -117,10 +116,7 @@ fn prepare(
     mode: Mode,
     notes: &mut Notes,
 ) -> Result<(Programs, Reader), String> {
-    let (reader, classes) = Reader::new(maps).map_err(|error| error.to_string())?;
-    if let Err(error) = ports::fill(classes, &plan.udp_ports) {
-        notes.add(format!("UDP is not looked at: the kernel did not take the ports ({error})"));
-    }
+    let reader = Reader::new(maps, &plan.udp_ports).map_err(|error| error.to_string())?;
     if let Err(error) = attach::attach_retransmit(object) {
         let why = LoadError::of_program(error);
         notes.add(format!("segments that are sent again are not seen: {why}"));
