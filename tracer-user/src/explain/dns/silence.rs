@@ -67,7 +67,10 @@ pub(super) fn explain(query: &Query) -> Explanation {
             ));
             explanation.unknown = Some("what took the answer away: no drop of it was seen".to_owned());
         }
-        None => explanation.summary = format!("{who} did not answer {}", subject(query)),
+        // The last two are of connections only.
+        Some(Lost::Unconfirmed { .. } | Lost::LargeSegments { .. }) | None => {
+            explanation.summary = format!("{who} did not answer {}", subject(query))
+        }
     }
     sibling(query, &mut explanation);
     explanation
