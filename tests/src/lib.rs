@@ -21,6 +21,7 @@ pub mod sysctl;
 pub mod topology;
 pub mod tracer;
 pub mod traffic;
+pub mod tun;
 
 pub use event::{Event, Report};
 pub use expect::Expect;
