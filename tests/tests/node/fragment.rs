@@ -9,7 +9,7 @@ use tracer_tests::event::key;
 use tracer_tests::topology::{self, C0_MAC, CLIENT, NEIGHBOUR, Pair, S0_MAC};
 use tracer_tests::traffic::frame::{self, Ipv4, Ipv6, MORE_FRAGMENTS, UDP};
 use tracer_tests::traffic::raw::Interface;
-use tracer_tests::{Expect, Family, Story, patience, remedy, sysctl};
+use tracer_tests::{Expect, Family, Story, cpu, patience, remedy, sysctl};
 
 const PORT: u16 = 9009;
 /// Bytes of each of the two halves.
@@ -77,9 +77,10 @@ fn the_rest_comes_too_late() -> Result<()> {
         let (file, name) = family
             .pick(("net/ipv4/ipfrag_time", "net.ipv4.ipfrag_time"), ("net/ipv6/ip6frag_time", "net.ipv6.ip6frag_time"));
         let _hasty = sysctl::set(&lab.server, file, "1")?;
-        send(&lab, &[half(family, 9, false)])?;
+        let ((), busy) = cpu::busy_after(|| send(&lab, &[half(family, 9, false)]))?;
         let wanted = wanted(&lab, &["FRAG_REASM_TIMEOUT"], family)?.with(key::SYSCTL_NAME, name);
         let event = story.names(wanted.with(key::SYSCTL_VALUE, "1"), 1)?;
+        drop(busy);
         let from = CLIENT.ip(family);
         let summary = format!("only some fragments of datagram id 0x0009 from {from} came within 1 s ({name})");
         ensure!(event.text(key::SUMMARY) == summary, "{event}");
