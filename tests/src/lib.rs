@@ -5,11 +5,13 @@
 
 pub mod bpf;
 pub mod cgroup;
+pub mod cpu;
 pub mod event;
 pub mod expect;
 pub mod family;
 pub mod firewall;
 pub mod kernel;
+pub mod neighbour;
 pub mod netns;
 pub mod netstat;
 pub mod program;
@@ -21,6 +23,7 @@ pub mod sysctl;
 pub mod topology;
 pub mod tracer;
 pub mod traffic;
+pub mod tun;
 
 pub use event::{Event, Report};
 pub use expect::Expect;
