@@ -166,6 +166,7 @@ impl Book {
                 }
             } else if let Some(rejection) = self.beside.rejection(&transaction.tuples, query.first) {
                 query.rejection = Some(rejection);
+                query.drops = self.beside.drops(&transaction.tuples, query.first);
                 query.outcome = QueryOutcome::Rejected;
             } else {
                 continue;
