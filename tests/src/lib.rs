@@ -5,6 +5,8 @@
 
 pub mod bpf;
 pub mod cgroup;
+pub mod cloud;
+pub mod diagnosis;
 pub mod event;
 pub mod expect;
 pub mod family;
@@ -22,6 +24,8 @@ pub mod topology;
 pub mod tracer;
 pub mod traffic;
 
+pub use cloud::Cloud;
+pub use diagnosis::{Diagnosis, Findings};
 pub use event::{Event, Report};
 pub use expect::Expect;
 pub use family::{Dual, Family};
