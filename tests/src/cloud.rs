@@ -91,9 +91,8 @@ fn router(role: &str) -> Result<NetNs> {
 }
 
 fn routes_to_the_node() -> String {
-    let pods: String = POD_NETS
-        .map(|net| format!("route add 10.99.{net}.0/24 via {}\nroute add fd99:{net}::/64 via {}\n", NODE.v4, NODE.v6))
-        .collect();
+    let pod = |net| format!("route add 10.99.{net}.0/24 via {}\nroute add fd99:{net}::/64 via {}\n", NODE.v4, NODE.v6);
+    let pods = POD_NETS.map(pod).collect::<Vec<_>>().concat();
     pods + &format!("route add {} via {}\nroute add {} via {}\n", VIP.v4, NODE.v4, VIP.v6, NODE.v6)
 }
 

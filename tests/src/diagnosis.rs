@@ -116,7 +116,8 @@ impl Findings {
         Ok(())
     }
 
-    /// The only finding, which is a problem with this cause and confidence; its title or summary has all of `words`.
+    /// The only finding, which is a problem with this cause and confidence (or one of several: `a|b`); its title and summary
+    /// have all of `words`.
     pub fn only(&self, cause: &str, confidence: &str, words: &[&str]) -> Result<&Event> {
         self.exactly(&[(cause, confidence, words)]).map(|found| found[0])
     }
@@ -124,7 +125,9 @@ impl Findings {
     /// Exactly these findings, in any order; they come back in the order asked for.
     pub fn exactly(&self, wanted: &[(&str, &str, &[&str])]) -> Result<Vec<&Event>> {
         let found = wanted.iter().map(|(cause, confidence, words)| {
-            let expect = Expect::any().problem().cause(cause).sure(confidence);
+            let one_of = |words: &str| words.split('|').map(str::to_owned).collect::<Vec<_>>();
+            let expect = Expect::any().problem().with_any(key::CAUSE, one_of(cause));
+            let expect = expect.with_any(key::CONFIDENCE, one_of(confidence));
             let says = |event: &&Event| words.iter().all(|word| says(event, word));
             let fitting = self.found.iter().find(|event| expect.accepts(event) && says(event));
             fitting.with_context(|| format!("no finding of {cause} ({confidence}) says {words:?}:\n{}", self.told()))

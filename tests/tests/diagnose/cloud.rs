@@ -10,16 +10,14 @@ use tracer_tests::traffic::server::{Tcp, Udp};
 use tracer_tests::traffic::talk::{self, Fate, OPENVPN_HELLO, Talk};
 use tracer_tests::{Family, netstat, patience, sysctl};
 
-use crate::bystanders::Bystanders;
+use crate::scene::Scene;
 
 /// How long silence is listened to.
 const SHORT: Duration = Duration::from_millis(300);
 
 #[test]
 fn everybody_reaches_everybody() -> Result<()> {
-    let lab = cloud::cloud()?;
-    let bystanders = Bystanders::of(&lab)?;
-    bystanders.pass(&lab)
+    Scene::new()?.others_talk()
 }
 
 #[test]
