@@ -60,6 +60,7 @@ macro_rules! kernel_fields {
             (SOCK_SOURCE_PORT, "sock_common.skc_num", Need::Optional("packets without headers have no ports"));
             (SOCK_DESTINATION_PORT, "sock_common.skc_dport", Need::Optional("packets without headers have no ports"));
             (SOCK_PROTOCOL, "sock.sk_protocol", Need::Optional("packets without headers have no protocol"));
+            (TCP_MSS, "tcp_sock.mss_cache", Need::Optional("large segments that are sent again are not told apart"));
             (SOCK_COOKIE, "sock_common.skc_cookie", Need::Optional("socket cookies are not shown"));
             (SOCK_CGROUP, "sock.sk_cgrp_data.cgroup", Need::Optional("the owner's cgroup is not shown"));
             (CGROUP_NODE, "cgroup.kn", Need::Optional("the owner's cgroup is not shown"));

@@ -39,7 +39,7 @@ pub unsafe fn copy(to: *mut Connection, nfct: u64) -> bool {
 /// # Safety
 /// `to` must point to memory for a [`Tuple`].
 #[inline(always)]
-unsafe fn copy_tuple(to: *mut Tuple, connection: *const u8, offset: &'static u32) {
+pub unsafe fn copy_tuple(to: *mut Tuple, connection: *const u8, offset: &'static u32) {
     let offset = globals::get(offset);
     if offset == ABSENT {
         return;

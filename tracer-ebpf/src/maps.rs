@@ -49,6 +49,12 @@ pub static SUBNETS: LpmTrie<[u32; 4], u8> = LpmTrie::with_max_entries(MAX_SUBNET
 #[map]
 pub static ATTEMPTS: LruHashMap<AttemptKey, Attempt> = LruHashMap::with_max_entries(16384, 0);
 
+/// Where an entry is made: too large for the stack.
+#[map]
+pub static ATTEMPT: PerCpuArray<Attempt> = PerCpuArray::with_max_entries(1, 0);
+#[map]
+pub static QUERY: PerCpuArray<Query> = PerCpuArray::with_max_entries(1, 0);
+
 /// DNS transactions, as above.
 #[map]
 pub static QUERIES: LruHashMap<QueryKey, Query> = LruHashMap::with_max_entries(4096, 0);
