@@ -46,7 +46,8 @@ impl Connection {
 }
 
 impl Tuple {
-    fn of(raw: &tracer_common::Tuple) -> Option<Self> {
+    /// `None` if there are no addresses in it.
+    pub(crate) fn of(raw: &tracer_common::Tuple) -> Option<Self> {
         let address = |words: [u32; 4]| match (raw.family, words) {
             (NFPROTO_IPV4, [first, ..]) => Some(IpAddr::from(first.to_ne_bytes())),
             (NFPROTO_IPV6, words) => Some(octets(words)),

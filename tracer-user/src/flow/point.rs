@@ -12,7 +12,8 @@ pub enum Role {
     Uplink,
     /// To a namespace of this machine: the host's side of a pod's veth.
     Pod,
-    /// Into a tunnel, which leaves by an uplink again: vxlan, geneve, IP in IP, WireGuard.
+    /// Into something whose packets pass another device of the namespace again: vxlan, geneve, IP in IP, WireGuard; a pair with both
+    /// ends in the namespace.
     Tunnel,
 }
 

@@ -32,6 +32,8 @@ pub struct Interface {
     pub link: Option<Link>,
     /// `IFF_` flags of `net_device.flags`.
     pub flags: u32,
+    /// `ARPHRD_` of its link layer (uapi/linux/if_arp.h).
+    pub hardware: u16,
     /// Bytes.
     pub mtu: u32,
 }
@@ -107,6 +109,8 @@ pub fn parse(message: &Message) -> Option<Interface> {
     let (header, attributes) = message.payload.split_at_checked(HEADER)?;
     let mut interface =
         Interface { index: word(header.get(4..8)?)?, flags: word(header.get(8..12)?)?, ..Interface::default() };
+    interface.hardware =
+        header.get(2..).and_then(|bytes| bytes.first_chunk()).map_or(0, |bytes| u16::from_ne_bytes(*bytes));
     let (mut link, mut nsid) = (None, None);
     for attribute in NlasIterator::new(attributes).map_while(Result::ok) {
         let value = attribute.value();
@@ -184,7 +188,7 @@ mod tests {
     fn an_interface_is_not_linked_to_itself() {
         let name = attribute(libc::IFLA_IFNAME, b"eth0\0");
         let parsed = parse(&message(2, &[name, attribute(libc::IFLA_LINK, &2u32.to_ne_bytes())])).unwrap();
-        assert_eq!(parsed.link, None);
+        assert_eq!((parsed.link, parsed.hardware), (None, libc::ARPHRD_ETHER));
     }
 
     #[test]

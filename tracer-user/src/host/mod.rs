@@ -17,6 +17,7 @@ pub mod kernel;
 pub mod mountinfo;
 pub mod netlink;
 pub mod netns;
+pub mod nsid;
 pub mod reader;
 pub mod rtnetlink;
 pub mod symbol;

@@ -50,7 +50,7 @@ impl LoadError {
     }
 
     /// Sorts what aya says of loading or attaching a program.
-    pub(super) fn of_program(error: ProgramError) -> Self {
+    pub(crate) fn of_program(error: ProgramError) -> Self {
         match error {
             ProgramError::LoadError { io_error, verifier_log } => {
                 let log = verifier_log.to_string();

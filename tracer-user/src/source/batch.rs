@@ -1,5 +1,5 @@
-//! Reading and emptying kernel maps many entries a call: `BPF_MAP_LOOKUP_BATCH` and `..._AND_DELETE_BATCH` (Linux 5.6,
-//! include/uapi/linux/bpf.h), which aya does not offer.
+//! Reading and emptying kernel maps many entries a call: `BPF_MAP_LOOKUP_BATCH`, `..._AND_DELETE_BATCH` and
+//! `BPF_MAP_DELETE_BATCH` (Linux 5.6, include/uapi/linux/bpf.h), which aya does not offer.
 //!
 //! Rule: values of a per-CPU map are summed here, so nobody else needs to know that there are CPUs.
 
@@ -11,6 +11,7 @@ use tracer_common::{Plain, Tally, read_plain};
 
 const BPF_MAP_LOOKUP_BATCH: libc::c_long = 24;
 const BPF_MAP_LOOKUP_AND_DELETE_BATCH: libc::c_long = 25;
+const BPF_MAP_DELETE_BATCH: libc::c_long = 27;
 
 /// Bytes of keys and values fetched in a call: bounds memory, whatever the number of CPUs.
 const BATCH_BYTES: usize = 512 << 10;
@@ -31,34 +32,57 @@ struct BatchAttr {
 
 /// Whether entries stay in the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum After {
+pub(crate) enum After {
     Keep,
     Delete,
 }
 
-/// A reader of maps from `K` to per-CPU [`Tally`]s, with its buffers.
-pub(super) struct Batch {
+/// A reader of maps, with its buffers.
+#[derive(Debug)]
+pub(crate) struct Batch {
     cpus: usize,
     keys: Vec<u8>,
     values: Vec<u8>,
 }
 
 impl Batch {
-    pub(super) fn new(cpus: usize) -> Self {
+    pub(crate) fn new(cpus: usize) -> Self {
         Self { cpus: cpus.max(1), keys: Vec::new(), values: Vec::new() }
     }
 
-    /// Calls `each` with every entry, its values summed over the CPUs.
+    /// Calls `each` with every entry of a map of per-CPU tallies, its values summed over the CPUs.
     ///
     /// # Errors
-    /// What the kernel says. Entries given to `each` until then are counted (and deleted); no other is.
-    pub(super) fn read<K: Plain>(
+    /// As [`Self::entries`].
+    pub(crate) fn read<K: Plain>(
         &mut self,
         map: &MapData,
         after: After,
         mut each: impl FnMut(K, Tally),
     ) -> io::Result<()> {
-        let value = size_of::<Tally>() * self.cpus;
+        self.visit(map, after, size_of::<Tally>() * self.cpus, |key, values| each(key, sum(values)))
+    }
+
+    /// Calls `each` with every entry of a map with one value a key. An entry that changes meanwhile may come as it was before,
+    /// after, or partly both.
+    ///
+    /// # Errors
+    /// What the kernel says. Entries given to `each` until then are counted; no other is.
+    pub(crate) fn entries<K: Plain, V: Plain>(&mut self, map: &MapData, mut each: impl FnMut(K, V)) -> io::Result<()> {
+        self.visit(map, After::Keep, size_of::<V>(), |key, value| {
+            if let Some(value) = read_plain(value) {
+                each(key, value);
+            }
+        })
+    }
+
+    fn visit<K: Plain>(
+        &mut self,
+        map: &MapData,
+        after: After,
+        value: usize,
+        mut each: impl FnMut(K, &[u8]),
+    ) -> io::Result<()> {
         let mut most = (BATCH_BYTES / (size_of::<K>() + value)).max(64);
         let mut position = 0u32;
         let mut first = true;
@@ -77,7 +101,7 @@ impl Batch {
             for (key, value) in self.keys.chunks_exact(size_of::<K>()).zip(self.values.chunks_exact(value)).take(count)
             {
                 if let Some(key) = read_plain(key) {
-                    each(key, sum(value));
+                    each(key, value);
                 }
             }
             if end {
@@ -106,20 +130,58 @@ impl Batch {
             keys: self.keys.as_mut_ptr() as u64,
             values: self.values.as_mut_ptr() as u64,
             count: most as u32,
-            map_fd: u32::try_from(map.fd().as_fd().as_raw_fd()).map_err(io::Error::other)?,
+            map_fd: number(map)?,
             ..BatchAttr::default()
         };
-        // SAFETY: the pointers are to live buffers of `most` keys and `most` times the CPUs' values, and the kernel
-        // writes at most `count` of each; the attribute's size is given.
-        let result =
-            unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut attr, size_of::<BatchAttr>() as libc::c_uint) };
-        if result == 0 {
-            return Ok((attr.count as usize, false));
+        // SAFETY: the pointers are to live buffers of `most` keys and `most` values (times the CPUs, where there is one for
+        // each), and the kernel writes at most `count` of each.
+        match unsafe { bpf(command, &mut attr) } {
+            Ok(()) => Ok((attr.count as usize, false)),
+            // The end of the map; entries may come with it.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Ok((attr.count as usize, true)),
+            Err(error) => Err(error),
         }
-        let error = io::Error::last_os_error();
-        // ENOENT is the end of the map; entries may come with it.
-        if error.raw_os_error() == Some(libc::ENOENT) { Ok((attr.count as usize, true)) } else { Err(error) }
     }
+}
+
+/// Deletes these entries; those that are gone already do not matter.
+///
+/// # Errors
+/// What the kernel says; the rest stays.
+pub(crate) fn delete<K: Plain>(map: &MapData, keys: &[K]) -> io::Result<()> {
+    let mut left = keys;
+    while !left.is_empty() {
+        let bytes: Vec<u8> = left.iter().flat_map(|key| key.as_bytes().iter().copied()).collect();
+        let mut attr = BatchAttr {
+            keys: bytes.as_ptr() as u64,
+            count: left.len() as u32,
+            map_fd: number(map)?,
+            ..BatchAttr::default()
+        };
+        // SAFETY: `keys` is of `count` keys of the map's size, which the kernel only reads.
+        let skip = match unsafe { bpf(BPF_MAP_DELETE_BATCH, &mut attr) } {
+            Ok(()) => return Ok(()),
+            // The one behind the `count` that were deleted is not there.
+            Err(error) if error.raw_os_error() == Some(libc::ENOENT) => attr.count as usize + 1,
+            Err(error) => return Err(error),
+        };
+        left = left.get(skip..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+fn number(map: &MapData) -> io::Result<u32> {
+    u32::try_from(map.fd().as_fd().as_raw_fd()).map_err(io::Error::other)
+}
+
+/// # Safety
+/// The pointers of `attr` are to memory that `command` may use as it does.
+unsafe fn bpf(command: libc::c_long, attr: &mut BatchAttr) -> io::Result<()> {
+    // SAFETY: the attribute is live and its size is given; the rest is the caller's promise.
+    let result = unsafe {
+        libc::syscall(libc::SYS_bpf, command, std::ptr::from_mut(attr), size_of::<BatchAttr>() as libc::c_uint)
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 fn sum(values: &[u8]) -> Tally {

@@ -3,7 +3,7 @@
 //! Rule: a count is read from a map that no program writes to any more. Each tick the switch turns to the other flow
 //! map; when no program can still be using the old one, its events are read and then its counts are taken out.
 
-mod batch;
+pub(crate) mod batch;
 mod error;
 
 use std::io::BufRead;

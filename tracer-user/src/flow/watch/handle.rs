@@ -1,16 +1,26 @@
-//! The thread and the way to it.
+//! The way to the thread.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use aya::Ebpf;
 use tokio::sync::{mpsc, watch};
 
+use super::worker::{self, Line};
 use crate::flow::dns::QuerySighting;
 use crate::flow::{Points, Resent, Sighting};
+use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns};
 use crate::load::FlowMaps;
+
+/// How long the end waits for the thread to detach everything.
+const LEAVE: Duration = Duration::from_secs(3);
+/// How often it is looked whether something has happened that there is no event for.
+const POLL: Duration = Duration::from_millis(2);
 
 /// What is to be watched.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +29,8 @@ pub struct Plan {
     pub namespaces: Vec<Netns>,
     /// UDP ports to look at beside the well-known ones.
     pub udp_ports: Vec<u16>,
+    /// Attach by clsact also where there is tcx.
+    pub without_tcx: bool,
 }
 
 /// Attempts that the kernel's programs made entries for, and what became of these.
@@ -50,32 +62,65 @@ pub struct Batch {
 #[derive(Debug)]
 pub struct FlowHandle {
     batches: mpsc::UnboundedReceiver<Batch>,
-    last_look: SyncSender<()>,
+    /// Batches that nobody has taken yet.
+    waiting: Arc<AtomicUsize>,
+    /// A byte asks for the last reading; closed, the thread ends.
+    wake: Option<UnixStream>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl FlowHandle {
     /// The first reading, when everything is attached.
-    pub fn wait_for_start(&mut self, _patience: Duration) -> Batch {
-        Batch::default()
+    pub fn wait_for_start(&mut self, patience: Duration) -> Batch {
+        let deadline = Instant::now() + patience;
+        loop {
+            match self.batches.try_recv() {
+                Ok(batch) => return self.taken(batch),
+                Err(mpsc::error::TryRecvError::Empty) if Instant::now() < deadline => thread::sleep(POLL),
+                Err(_) => {
+                    let late = "attempts are not seen from the start: not everything is attached yet".to_owned();
+                    return Batch { coverage: vec![late], ..Batch::default() };
+                }
+            }
+        }
     }
 
     /// The next reading; pending for ever once there is none any more.
     pub async fn next(&mut self) -> Batch {
         match self.batches.recv().await {
-            Some(batch) => batch,
+            Some(batch) => self.taken(batch),
             None => std::future::pending().await,
         }
     }
 
-    /// What is left until the last reading; `None` after it.
+    /// What is left until the last reading; `None` after it, when everything is detached.
     pub async fn rest(&mut self) -> Option<Batch> {
-        self.batches.recv().await
+        let batch = self.batches.recv().await?;
+        Some(self.taken(batch))
+    }
+
+    fn taken(&self, batch: Batch) -> Batch {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        batch
     }
 
     /// Asks for the last reading, now.
     pub fn look_last(&self) {
-        // It was asked for already, or nobody looks any more.
-        let _asked = self.last_look.try_send(());
+        if let Some(mut wake) = self.wake.as_ref() {
+            // Refused if it was asked for often, or nobody looks any more.
+            let _asked = wake.write(&[1]);
+        }
+    }
+}
+
+impl Drop for FlowHandle {
+    fn drop(&mut self) {
+        self.wake = None;
+        let Some(thread) = self.thread.take() else { return };
+        let deadline = Instant::now() + LEAVE;
+        while !thread.is_finished() && Instant::now() < deadline {
+            thread::sleep(POLL);
+        }
     }
 }
 
@@ -84,12 +129,20 @@ impl FlowHandle {
 /// # Errors
 /// [`HostError::Thread`] if the process limit is reached.
 pub fn spawn(
-    _facts: watch::Receiver<Arc<host::Facts>>,
-    _object: Ebpf,
-    _maps: FlowMaps,
-    _plan: Plan,
+    facts: watch::Receiver<Arc<host::Facts>>,
+    object: Ebpf,
+    maps: FlowMaps,
+    plan: Plan,
 ) -> Result<FlowHandle, HostError> {
-    let (_publish, batches) = mpsc::unbounded_channel();
-    let (last_look, _asked) = sync_channel(1);
-    Ok(FlowHandle { batches, last_look })
+    let failed = |error: std::io::Error| HostError::Thread { errno: Errno::of(&error) };
+    let (publish, batches) = mpsc::unbounded_channel();
+    let (wake, asked) = UnixStream::pair().map_err(failed)?;
+    wake.set_nonblocking(true).and_then(|()| asked.set_nonblocking(true)).map_err(failed)?;
+    let waiting = Arc::new(AtomicUsize::new(0));
+    let line = Line { publish, waiting: Arc::clone(&waiting), asked };
+    let thread = thread::Builder::new()
+        .name("flow".to_owned())
+        .spawn(move || worker::run(line, facts, object, maps, &plan))
+        .map_err(failed)?;
+    Ok(FlowHandle { batches, waiting, wake: Some(wake), thread: Some(thread) })
 }

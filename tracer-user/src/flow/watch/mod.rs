@@ -4,6 +4,16 @@
 //! direction, before all other programs there; what can't be attached to is said, not passed over; everything is detached
 //! when the thread ends.
 
+mod attach;
+mod convert;
+mod events;
+mod follow;
 mod handle;
+mod look;
+mod notes;
+mod ports;
+mod read;
+mod select;
+mod worker;
 
 pub use handle::{Batch, FlowHandle, Kept, Plan, spawn};

@@ -4,16 +4,13 @@
 //! interface there points back: indices repeat from pod to pod.
 
 use std::ffi::CStr;
-use std::fs::File;
-use std::os::fd::AsRawFd;
 
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::LinkMessage;
-use netlink_packet_route::nsid::{NsidAttribute, NsidMessage};
 
 use crate::host::error::NetlinkError;
 use crate::host::interface::Link;
-use crate::host::{Interface, Netns, enter, interface, netlink, rtnetlink};
+use crate::host::{Interface, Netns, enter, interface, netlink, nsid, rtnetlink};
 use crate::node::Scene;
 use crate::node::recent::Recent;
 
@@ -116,22 +113,8 @@ fn namespace_of(scene: &Scene<'_>, id: i32, ours: u32, theirs: u32) -> Option<u3
         (there.is_none_or(|back| back.index != ours), netns.inode)
     });
     others.truncate(MOST_NAMESPACES);
-    let is_it = |netns: &&&Netns| enter::open(netns).ok().and_then(|door| id_of(&door)) == Some(id);
+    let is_it = |netns: &&&Netns| enter::open(netns).ok().and_then(|door| nsid::of(&door)) == Some(id);
     scene.inside(|| others.iter().find(is_it).map(|netns| netns.inode)).ok().flatten()
-}
-
-/// By which id the calling thread's namespace knows another.
-fn id_of(door: &File) -> Option<i32> {
-    let mut request = NsidMessage::default();
-    request.attributes.push(NsidAttribute::Fd(u32::try_from(door.as_raw_fd()).ok()?));
-    let answer = rtnetlink::get(&RouteNetlinkMessage::GetNsId(request)).ok()?;
-    answer.into_iter().find_map(|message| match message {
-        RouteNetlinkMessage::NewNsId(found) => found.attributes.into_iter().find_map(|attribute| match attribute {
-            NsidAttribute::Id(id) if id >= 0 => Some(id),
-            _ => None,
-        }),
-        _ => None,
-    })
 }
 
 #[cfg(test)]
