@@ -1,27 +1,32 @@
 //! From stories and queries to `flow` and `dns` events, and from a `drop` event to the attempts that it is a packet of.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::decode::protocol;
-use crate::event::{Dns, Drop, Endpoint, Explanation, Flow, Netns};
-use crate::flow::{DropSeen, Story, Tuple, dns};
+use crate::event::{
+    Conntrack, ConntrackEnd, Direction, Dns, Drop, Endpoint, Explanation, Flow, Interface, Netns, Seen, SeenPacket,
+    Severity, Translated,
+};
+use crate::flow::{DropSeen, Pair, Point, Story, Tuple, dns};
 use crate::host::Clock;
 
 /// The event of an attempt.
 pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
-    let time = |ns| humantime::format_rfc3339_nanos(clock.wall(ns)).to_string();
+    let time = |ns| rfc3339(clock, ns);
     Flow {
         time: time(story.last),
         outcome: story.outcome,
         protocol: protocol::name(story.tuple.protocol),
         source: end(story.tuple.client),
         destination: end(story.tuple.server),
-        translated: None,
+        translated: story
+            .translated
+            .map(|tuple| Translated { source: end(tuple.client), destination: end(tuple.server) }),
         attempts: u64::from(story.attempts),
         first: time(story.first),
         last: time(story.last),
         rtt_us: story.rtt.map(|ns| ns / 1000),
-        seen: Vec::new(),
+        seen: seen(story, clock),
         explanation: Some(explanation),
     }
 }
@@ -29,7 +34,7 @@ pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
 /// The event of a DNS transaction.
 pub fn dns(query: &dns::Query, clock: &Clock, explanation: Option<Explanation>) -> Dns {
     Dns {
-        time: humantime::format_rfc3339_nanos(clock.wall(query.first)).to_string(),
+        time: rfc3339(clock, query.first),
         query: query.question.name.clone(),
         kind: query.question.kind.clone(),
         rcode: None,
@@ -39,14 +44,121 @@ pub fn dns(query: &dns::Query, clock: &Clock, explanation: Option<Explanation>) 
         protocol: protocol::name(query.tuple.protocol),
         client: end(query.tuple.client),
         server: end(query.tuple.server),
-        netns: Netns { inode: query.at.netns.inode, name: Some(query.at.netns.name.to_string()) },
+        netns: netns(&query.at),
         explanation,
     }
 }
 
-/// The attempts that a dropped packet may be of: as it was at the drop, and before translation.
-pub fn drops_of_attempts(_drop: &Drop, _time: u64) -> Vec<(Tuple, DropSeen)> {
-    Vec::new()
+/// The attempts that a dropped packet may be of: as it was at the drop, and before translation; as a packet of the client, and
+/// as one of the server. A port is 0 where it is not known: the client's also where the line stands for several packets, which
+/// need not be of one connection.
+pub fn drops_of_attempts(drop: &Drop, time: u64) -> Vec<(Tuple, DropSeen)> {
+    let Some(protocol) = number(&drop.packet.protocol).filter(|_| drop.severity != Severity::Noise) else {
+        return Vec::new();
+    };
+    let packet = Tuple { protocol, client: address(&drop.packet.source), server: address(&drop.packet.destination) };
+    let mut tuples = Vec::with_capacity(6);
+    if is_known(packet.client) && is_known(packet.server) {
+        tuples.extend([(packet, false), (packet.reversed(), true)]);
+        // Of a flow that was only counted one port is known: the service's.
+        tuples.retain(|(tuple, _)| tuple.server.port() != 0);
+    }
+    if let Some(original) = drop.conntrack.as_ref().and_then(|conntrack| original(conntrack, packet)) {
+        tuples.push(original);
+    }
+    if drop.count > 1 {
+        let any_port = |(tuple, is_answer): &(Tuple, bool)| {
+            let client = SocketAddr::new(tuple.client.ip(), 0);
+            (Tuple { client, ..*tuple }, *is_answer)
+        };
+        let more: Vec<_> = tuples.iter().map(any_port).collect();
+        tuples.extend(more);
+    }
+    let mut seen: Vec<(Tuple, DropSeen)> = Vec::with_capacity(tuples.len());
+    for (tuple, is_answer) in tuples {
+        if seen.iter().any(|(other, drop)| *other == tuple && drop.is_answer == is_answer) {
+            continue;
+        }
+        let (netns, explanation) = (drop.netns.clone(), drop.explanation.clone());
+        seen.push((tuple, DropSeen { netns, time, count: drop.count, is_answer, explanation }));
+    }
+    seen
+}
+
+/// The tuple of the packet's connection before translation, and whether the packet is one of the server's. `None` for an error
+/// message about a connection.
+fn original(conntrack: &Conntrack, packet: Tuple) -> Option<(Tuple, bool)> {
+    let (original, reply) = (conntrack.original.as_ref()?, conntrack.reply.as_ref()?);
+    if number(&original.protocol)? != packet.protocol {
+        return None;
+    }
+    let end = |end: &ConntrackEnd| SocketAddr::new(end.address, end.port.unwrap_or(0));
+    let tuple = Tuple { protocol: packet.protocol, client: end(&original.source), server: end(&original.destination) };
+    let is_same = |one: SocketAddr, other: SocketAddr| {
+        one.ip() == other.ip() && (one.port() == other.port() || one.port() == 0 || other.port() == 0)
+    };
+    // The server's side, as it is and as the client knows it; and the client's.
+    let is_servers = is_same(packet.client, end(&reply.source)) || is_same(packet.client, tuple.server);
+    let is_clients = is_same(packet.client, tuple.client) || is_same(packet.client, end(&reply.destination));
+    Some((tuple, is_servers && !is_clients))
+}
+
+/// The protocols that attempts are watched of.
+fn number(name: &str) -> Option<u8> {
+    [protocol::TCP, protocol::UDP].into_iter().find(|number| protocol::name(*number) == name)
+}
+
+fn address(end: &Endpoint) -> SocketAddr {
+    SocketAddr::new(end.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), end.port.unwrap_or(0))
+}
+
+fn is_known(end: SocketAddr) -> bool {
+    !end.ip().is_unspecified()
+}
+
+/// What the devices saw, in the order of time.
+fn seen(story: &Story, clock: &Clock) -> Vec<Seen> {
+    let mut all: Vec<(u64, Seen)> = Vec::new();
+    for (point, sighting) in &story.sightings {
+        let answered = sighting.answered.unwrap_or(sighting.last);
+        let icmp = sighting.icmp.map_or_else(Pair::default, |icmp| {
+            let (ingress, egress) = if icmp.is_ingress { (icmp.count, 0) } else { (0, icmp.count) };
+            Pair { ingress, egress }
+        });
+        let kinds = [
+            (SeenPacket::Open, sighting.opened, sighting.id.first),
+            (SeenPacket::Answer, sighting.answers, answered),
+            (SeenPacket::ClientReset, sighting.client_resets, sighting.last),
+            (SeenPacket::ServerReset, sighting.server_resets, sighting.last),
+            (SeenPacket::Icmp, icmp, sighting.last),
+        ];
+        for (packet, pair, time) in kinds {
+            for (direction, count) in [(Direction::Ingress, pair.ingress), (Direction::Egress, pair.egress)] {
+                if count > 0 {
+                    let seen = Seen {
+                        netns: netns(point),
+                        interface: Interface { index: point.index, name: Some(point.name.clone()) },
+                        direction,
+                        packet,
+                        count: u64::from(count),
+                        time: rfc3339(clock, time),
+                        tunnel: sighting.tunnel.map(|tunnel| tunnel.as_str().to_owned()),
+                    };
+                    all.push((time, seen));
+                }
+            }
+        }
+    }
+    all.sort_by_key(|(time, _)| *time);
+    all.into_iter().map(|(_, seen)| seen).collect()
+}
+
+fn netns(point: &Point) -> Netns {
+    Netns { inode: point.netns.inode, name: Some(point.netns.name.to_string()) }
+}
+
+fn rfc3339(clock: &Clock, monotonic: u64) -> String {
+    humantime::format_rfc3339_nanos(clock.wall(monotonic)).to_string()
 }
 
 fn end(address: SocketAddr) -> Endpoint {

@@ -17,7 +17,7 @@ mod story;
 mod watch;
 
 pub use book::Book;
-pub use census::{Census, Service, Tally};
+pub use census::{Census, Few, Rtt, Service, Side, SourceTally, Tally};
 pub use point::{Point, Points, Role};
 pub use sighting::{Icmp, Pair, Resent, Sighting, SightingId, Tunnel, Tuple};
 pub use story::{DropSeen, Lost, Rejection, Story, Way};

@@ -11,6 +11,13 @@ pub struct Tuple {
     pub server: SocketAddr,
 }
 
+impl Tuple {
+    /// The same with the ends exchanged.
+    pub const fn reversed(self) -> Self {
+        Self { protocol: self.protocol, client: self.server, server: self.client }
+    }
+}
+
 /// Tells an entry from all others that there ever were.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct SightingId {
@@ -35,6 +42,18 @@ impl Pair {
     /// The larger of the two: a packet that passes a device twice was sent once.
     pub const fn most(self) -> u32 {
         if self.ingress > self.egress { self.ingress } else { self.egress }
+    }
+}
+
+impl std::ops::Sub for Pair {
+    type Output = Self;
+
+    /// What was counted since; none if the entry began anew.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            ingress: self.ingress.saturating_sub(earlier.ingress),
+            egress: self.egress.saturating_sub(earlier.egress),
+        }
     }
 }
 
@@ -72,6 +91,20 @@ pub struct Icmp {
     pub ttl: u8,
 }
 
+impl Icmp {
+    /// Whether it says that the packet can't be delivered; else that it is too large, or something else that is no refusal.
+    /// Types and codes: RFC 792, RFC 1191; RFC 4443.
+    pub const fn is_refusal(&self) -> bool {
+        const FRAGMENTATION_NEEDED: u8 = 4;
+        match (self.from.is_ipv4(), self.kind) {
+            (true, 3) => self.code != FRAGMENTATION_NEEDED,
+            // Time exceeded, parameter problem.
+            (true, 11 | 12) | (false, 1 | 3 | 4) => true,
+            _ => false,
+        }
+    }
+}
+
 /// What a device saw until now. A later one with the same [`SightingId`] replaces it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sighting {
@@ -95,6 +128,14 @@ pub struct Sighting {
     pub open_ttl: u8,
     pub answer_ttl: u8,
     pub reset_ttl: u8,
+}
+
+impl Sighting {
+    /// Nothing was seen.
+    pub const fn is_empty(&self) -> bool {
+        let seen = self.opened.any() || self.answers.any() || self.client_resets.any() || self.server_resets.any();
+        !seen && self.icmp.is_none()
+    }
 }
 
 /// Segments that a socket of this machine sent again. A later one of the same connection replaces it.

@@ -11,7 +11,7 @@ use super::{Point, Resent, Sighting, Tuple};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DropSeen {
     pub netns: Netns,
-    /// `CLOCK_MONOTONIC` ns of the first.
+    /// `CLOCK_MONOTONIC` ns of the last.
     pub time: u64,
     pub count: u64,
     /// A packet of the server's.
@@ -56,6 +56,12 @@ pub enum Lost {
     Answer { from: Arc<Point> },
     /// The answer came in by (or left by) another device than the one that the attempt used.
     AnswerElsewhere { asked: Arc<Point>, answered: Arc<Point> },
+    /// The answer left by this device again and again: it does not arrive, or what the client confirms it with does not, or
+    /// the server's queue of finished handshakes is full.
+    Unconfirmed { at: Arc<Point> },
+    /// The handshake went well, and then large segments are sent again and again ([`Story::resent`]). They were to leave by
+    /// this device, if the handshake was seen.
+    LargeSegments { at: Option<Arc<Point>> },
 }
 
 /// An attempt that is decided.
@@ -81,4 +87,21 @@ pub struct Story {
     pub last: u64,
     /// From the first packet to its answer at the device nearest to the client, ns.
     pub rtt: Option<u64>,
+}
+
+impl Story {
+    /// Answers, at the device that saw most. More than [`Self::attempts`]: the client did not confirm them.
+    pub fn answers(&self) -> u32 {
+        self.sightings.iter().map(|(_, sighting)| sighting.answers.most()).max().unwrap_or(0)
+    }
+
+    /// The client broke it off with a RST.
+    pub fn is_given_up(&self) -> bool {
+        self.sightings.iter().any(|(_, sighting)| sighting.client_resets.any())
+    }
+
+    /// Whether it failed. A handshake may go well, and what comes after it not.
+    pub fn is_failing(&self) -> bool {
+        self.outcome != Outcome::Established || self.lost.is_some()
+    }
 }
