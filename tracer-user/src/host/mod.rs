@@ -18,6 +18,7 @@ pub mod mountinfo;
 pub mod netlink;
 pub mod netns;
 pub mod nsid;
+pub mod platform;
 pub mod reader;
 pub mod rtnetlink;
 pub mod symbol;

@@ -3,20 +3,65 @@
 //! Rule: what this node can't see is never claimed: what lies beyond an uplink is `inferred`, with the evidence, and the
 //! suspects are ranked only by `diagnose`, which knows the other attempts ([`rank`]).
 
+mod answer;
+mod arrived;
+mod ask;
+mod between;
+mod beyond;
+mod dropped;
+mod large;
 mod rank;
+mod refused;
+#[cfg(test)]
+mod tests;
+mod words;
 
-pub use rank::{Platform, rank};
+pub use crate::host::platform::Platform;
+pub use ask::wanted;
+pub use rank::rank;
 
 use crate::event::{Cause, Confidence, Explanation};
-use crate::flow::Story;
-use crate::node::{Question, State};
-
-/// What is to be read of the node's state about a story; `None` if nothing would tell more.
-pub fn wanted(_story: &Story) -> Option<Question> {
-    None
-}
+use crate::flow::{Lost, Story};
+use crate::node::{Facts, State};
 
 /// Explains a story.
-pub fn explain(_story: &Story, _state: Option<&State>) -> Explanation {
-    Explanation::new(Cause::Unknown, Confidence::Unknown, "not decided")
+pub fn explain(story: &Story, state: Option<&State>) -> Explanation {
+    let mut explanation = told(story, state);
+    explanation.evidence.extend(words::seen(story));
+    for open in state.iter().flat_map(|state| &state.unknown) {
+        words::doubt(&mut explanation, open);
+    }
+    explanation
+}
+
+fn told(story: &Story, state: Option<&State>) -> Explanation {
+    let silence = match state.map(|state| &state.facts) {
+        Some(Facts::Silence(silence)) => Some(&**silence),
+        _ => None,
+    };
+    if let Some(drop) = dropped::decisive(story) {
+        return dropped::explain(story, drop);
+    }
+    if let Some(rejection) = &story.rejection {
+        return refused::explain(story, rejection, silence);
+    }
+    match &story.lost {
+        Some(Lost::AfterNode { at }) => beyond::explain(story, at),
+        Some(Lost::InPod { at }) => arrived::in_pod(story, at, silence),
+        Some(Lost::InNetns { at }) => arrived::in_netns(story, at, silence),
+        Some(Lost::Between { from }) => between::explain(story, from, silence),
+        Some(Lost::Answer { from }) => answer::lost(story, from, silence),
+        Some(Lost::AnswerElsewhere { asked, answered }) => answer::elsewhere(story, asked, answered, silence),
+        None if large::is_suspect(story) => large::explain(story),
+        None => nothing(story),
+    }
+}
+
+/// Nothing tells where it stopped.
+fn nothing(story: &Story) -> Explanation {
+    let summary = format!("{} to {} had no answer", words::opens(story), words::goal(story));
+    let mut explanation = Explanation::new(Cause::Unknown, Confidence::Unknown, summary);
+    words::doubt(&mut explanation, "where they stopped: no interface that is watched tells");
+    explanation.remedy = beyond::capture_everywhere(story);
+    explanation
 }

@@ -2,20 +2,7 @@
 
 use crate::event::{Flow, Suspect};
 use crate::flow::Census;
-
-/// Where the node runs, so far as the node itself tells: for the places to look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Platform {
-    Azure,
-    Aks,
-    Aws,
-    Eks,
-    Gcp,
-    Gke,
-    /// A virtual or real machine of nobody known.
-    #[default]
-    Other,
-}
+use crate::host::platform::Platform;
 
 /// The suspects for these attempts, which have the same explanation; the likeliest first.
 pub fn rank(_flows: &[&Flow], _census: &Census, _platform: Platform) -> Vec<Suspect> {

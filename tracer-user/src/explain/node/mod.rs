@@ -13,9 +13,9 @@ mod neighbour;
 mod program;
 mod qdisc;
 mod reverse_path;
-mod route;
+pub(super) mod route;
 mod setting;
-mod socket;
+pub(super) mod socket;
 
 pub(super) use reverse_path::way_back;
 
@@ -83,7 +83,7 @@ fn command(drop: &Observation<'_>, command: &str) -> String {
 }
 
 /// Says what could not be decided, or what the state says to the contrary by now.
-fn doubt(explanation: &mut Explanation, doubt: String) {
+pub(super) fn doubt(explanation: &mut Explanation, doubt: String) {
     explanation.unknown = Some(match explanation.unknown.take() {
         Some(open) => format!("{open}; {doubt}"),
         None => doubt,

@@ -14,6 +14,7 @@ mod filter_tests;
 mod owner;
 mod pins;
 
+pub(in crate::node) use cgroup::mounts as cgroup_mounts;
 pub use cilium::{Metrics, Why};
 pub use details::Program;
 pub use filter::{Action, Filter};
@@ -132,7 +133,14 @@ struct Seen {
 /// Reads it.
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Programs, HostError> {
     let packet = &scene.question.packet;
-    let Some(place) = place(packet) else { return Ok(Programs::default()) };
+    match place(packet) {
+        Some(place) => at(scene, memory, place),
+        None => Ok(Programs::default()),
+    }
+}
+
+/// Reads this place of the packet's device or cgroup.
+pub(super) fn at(scene: &mut Scene<'_>, memory: &mut Memory, place: Place) -> Result<Programs, HostError> {
     let mut programs = Programs { place: Some(place), complete: true, ..Programs::default() };
     let seen = match place {
         Place::Cgroup(direction) => of_cgroup(scene, memory, &mut programs, direction),

@@ -63,6 +63,16 @@ pub enum Why {
 }
 
 pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent, HostError> {
+    let mut absent = look(scene, memory)?;
+    if let Some((source, destination)) = ends(scene) {
+        absent.translation = service::find(scene, source, destination, &mut memory.services);
+    }
+    scene.unknown.dedup();
+    Ok(absent)
+}
+
+/// The same without asking who sent it there.
+pub(super) fn look(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent, HostError> {
     let (Some((source, destination)), Some(protocol)) = (ends(scene), scene.question.packet.protocol) else {
         scene.unknown.push("which socket it was for: its ports are not known".to_owned());
         return Ok(Absent::default());
@@ -87,14 +97,13 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent,
     let other = memory.held(scene, other.into_iter());
     let (served, ports) = nearest(&listeners, destination);
     let served = memory.held(scene, served.into_iter());
-    let translation = service::find(scene, source, destination, &mut memory.services);
     let mut absent = Absent {
         same_port: same,
         other_protocol: other,
         served,
         ports,
         is_listed,
-        translation,
+        translation: None,
         vrf,
         bind_ipv6_only: None,
     };
@@ -102,7 +111,6 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Absent,
         let value = scene.inside(|| sysctl::read("net/ipv6/bindv6only"))?;
         absent.bind_ipv6_only = value.ok();
     }
-    scene.unknown.dedup();
     Ok(absent)
 }
 
@@ -123,7 +131,7 @@ fn at_port(protocol: u8, port: u16) -> Result<(Vec<Socket>, Vec<Socket>), Netlin
 }
 
 /// Indices of the device that the packet was on, and of the VRF that it is in.
-fn arrived_by(scene: &Scene<'_>) -> Vec<u32> {
+pub(super) fn arrived_by(scene: &Scene<'_>) -> Vec<u32> {
     let (packet, netns) = (&scene.question.packet, scene.question.netns.inode);
     let devices = [packet.interface.index, packet.came_in_by];
     let masters = devices.map(|index| scene.host.interface(netns, index).and_then(|device| device.master));

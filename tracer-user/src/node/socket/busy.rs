@@ -57,7 +57,7 @@ pub(super) struct History(HashMap<(u32, u64), (u32, u64)>);
 
 impl History {
     /// Keeps a socket's count of drops; gives what it was at a reading before `time` (`CLOCK_MONOTONIC`, ns).
-    fn compare(&mut self, netns: u32, socket: &Socket, time: u64) -> Option<u32> {
+    pub(super) fn compare(&mut self, netns: u32, socket: &Socket, time: u64) -> Option<u32> {
         let drops = socket.memory?.drops;
         if self.0.len() >= MOST_REMEMBERED {
             self.0.clear();
@@ -99,7 +99,7 @@ pub(super) fn read(scene: &mut Scene<'_>, memory: &mut Memory) -> Result<Busy, H
 
 /// The socket that the kernel gives such a packet, and how many others are as good: a peer counts most, then the
 /// interface, the address, the family (`compute_score`, net/ipv4/udp.c). Of equals the fullest is the likeliest.
-fn choose(
+pub(super) fn choose(
     sockets: Vec<Socket>,
     source: SocketAddr,
     destination: SocketAddr,
@@ -134,7 +134,7 @@ fn fullness(socket: &Socket) -> (u64, u32) {
 
 impl Settings {
     /// Reads those of the calling thread's namespace.
-    fn of_namespace(protocol: u8) -> Self {
+    pub(super) fn of_namespace(protocol: u8) -> Self {
         let number = |name: &str| sysctl::read(name).ok().and_then(|text| text.parse().ok());
         let mut settings = Self {
             receive_default: number("net/core/rmem_default"),

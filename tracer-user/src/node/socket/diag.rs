@@ -40,6 +40,8 @@ pub enum Which {
     Listening,
     /// Those that a packet may be for, connected or not.
     Any,
+    /// TCP handshakes that wait for the client's last ACK.
+    HalfOpen,
 }
 
 /// One socket.
@@ -184,7 +186,7 @@ fn of_family_without(
     which: Which,
     port: u16,
 ) -> Result<Vec<Socket>, NetlinkError> {
-    let is_wanted = |socket: &Socket| which == Which::Any || socket.listens;
+    let is_wanted = |socket: &Socket| which != Which::Listening || socket.listens;
     let asked = match missing {
         Some(absent) => Err(NetlinkError::NotLoaded(absent.module())),
         None => netlink::dump(libc::NETLINK_SOCK_DIAG as isize, &request(family, protocol, which, port)),
@@ -195,6 +197,8 @@ fn of_family_without(
             Ok(sockets.filter(is_wanted).collect())
         }
         // A kernel without this list.
+        // Its files do not tell the state apart.
+        Err(error @ NetlinkError::NotLoaded(_)) if which == Which::HalfOpen => Err(error),
         Err(error @ (NetlinkError::NotLoaded(_) | NetlinkError::Refused(Errno(libc::ENOENT)))) => {
             let sockets = procnet::list(family == libc::AF_INET6 as u8, protocol, port).ok_or(error)?;
             Ok(sockets.into_iter().filter(is_wanted).collect())
@@ -208,6 +212,7 @@ fn request(family: u8, protocol: u8, which: Which, port: u16) -> Message {
     let states: u32 = match (which, protocol) {
         (Which::Listening, UDP | UDPLITE) => 1 << CLOSE,
         (Which::Listening, _) => 1 << LISTEN,
+        (Which::HalfOpen, _) => 1 << SYN_RECV,
         // `TCP_NEW_SYN_RECV` (12) is listed as `SYN_RECV`; time-wait and closing ones take nothing.
         (Which::Any, _) => 1 << CLOSE | 1 << LISTEN | 1 << SYN_RECV | 1 << ESTABLISHED | 1 << 4 | 1 << 5 | 1 << 8,
     };

@@ -7,6 +7,8 @@ pub mod absent;
 pub mod busy;
 mod cgroup;
 pub mod diag;
+pub mod expected;
+mod frozen;
 mod ipvs;
 pub mod nat;
 pub mod owner;
@@ -24,6 +26,7 @@ pub use absent::Absent;
 pub use busy::Busy;
 pub use cgroup::Place;
 pub use diag::Socket;
+pub use expected::Expected;
 pub use owner::Owner;
 
 /// What was read.

@@ -36,7 +36,7 @@ enum Stub {
 }
 
 /// Says what the state of the node adds to what the kernel's event says.
-pub(super) fn refine(explanation: &mut Explanation, state: &Routing, drop: &Observation<'_>) {
+pub(in crate::explain) fn refine(explanation: &mut Explanation, state: &Routing, drop: &Observation<'_>) {
     if explanation.cause == crate::event::Cause::Ttl {
         if matches!(drop.symbol(), "ip_forward" | "ip6_forward") {
             hops::refine(explanation, state, drop);

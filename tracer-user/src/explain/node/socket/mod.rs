@@ -6,7 +6,7 @@ mod absent;
 mod busy;
 #[cfg(test)]
 mod tests;
-mod words;
+pub(in crate::explain) mod words;
 
 use crate::event::Explanation;
 use crate::explain::Observation;
