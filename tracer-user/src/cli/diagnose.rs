@@ -1,21 +1,35 @@
 //! `whydrop diagnose`: watch for a while, then say what is wrong, the worst first.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use super::Output;
+use super::output::style;
 use super::watch::{duration, load};
 use crate::counter::Scope;
-use crate::diagnose::{Diagnosis, Health};
+use crate::diagnose::{self, Diagnosis, Expectation, Health, Render, Settings, Text};
 use crate::flow;
+use crate::host::Netns;
 use crate::pipeline::{self, Watch};
-use crate::settings::{self, FilterArgs};
+use crate::settings::{self, FilterArgs, SettingsError};
+use crate::sink::JsonLines;
+
+/// Exit status where something is wrong.
+const UNHEALTHY: u8 = 3;
+
+/// Expectations that can be judged in the time of a line.
+const MOST_EXPECTATIONS: usize = 256;
 
 #[derive(Clone, Debug, clap::Args)]
+#[command(
+    after_help = "Exit status: 0 nothing is wrong, 3 something is wrong (also if CMD went well), 1 it could not be done, \
+                        2 wrong command line; with CMD and nothing wrong, that of CMD."
+)]
 pub(super) struct DiagnoseArgs {
     /// How long to watch, if there is no command
     #[arg(long = "for", value_name = "TIME", value_parser = duration, default_value = "30s")]
@@ -33,7 +47,7 @@ pub(super) struct DiagnoseArgs {
     /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
-    /// Run a command, and watch while it runs
+    /// Run a command, and watch while it runs: one failure of its is enough to be told
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
 }
@@ -43,21 +57,60 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
         tokio::runtime::Builder::new_current_thread().enable_all().build().context("can't start the event loop")?;
     runtime.block_on(async {
         let signals = pipeline::Signals::new().context("can't handle signals")?;
-        let namespaces: Result<Vec<_>, _> = args.netns.iter().map(|netns| settings::netns(Some(netns))).collect();
-        let filter = FilterArgs { netns: args.netns.clone(), ..FilterArgs::default() };
-        let (kernel, programs, only) = load(args.btf.as_deref(), &filter, false, true)?;
-        let diagnosis = Diagnosis::new(args.output.sink(false), Vec::new());
+        let (namespaces, expectations) = asked_for(&args)?;
+        let total = args.command.is_empty().then_some(args.time);
+        // Not only the drops of these namespaces: what a pod sends may be dropped in the host's.
+        let (kernel, programs, only) = load(args.btf.as_deref(), &FilterArgs::default(), false, true)?;
+        let plan =
+            flow::Plan { udp_ports: expectations.iter().filter_map(Expectation::udp_port).collect(), namespaces };
+        let settings = Settings {
+            expectations,
+            scope: plan.namespaces.iter().map(|netns| netns.inode).collect(),
+            has_command: !args.command.is_empty(),
+            platform: diagnose::platform(Path::new("/")),
+        };
+        let diagnosis = Diagnosis::new(renderer(args.output, total), settings);
         let health = diagnosis.health();
         let watch = Watch {
-            duration: args.command.is_empty().then_some(args.time),
+            duration: total,
             command: args.command,
             only,
             counters: Scope::All,
-            flows: Some(flow::Plan { namespaces: namespaces?, ..flow::Plan::default() }),
+            flows: Some(plan),
             ..Watch::default()
         };
-        pipeline::run(watch, programs, kernel, signals, Box::new(diagnosis)).await?;
+        let status = pipeline::run(watch, programs, kernel, signals, Box::new(diagnosis)).await?;
         let health = health.lock().map_or(Health::Unhealthy, |health| *health);
-        Ok(if health == Health::Healthy { ExitCode::SUCCESS } else { ExitCode::from(3) })
+        Ok(if health == Health::Healthy { status } else { ExitCode::from(UNHEALTHY) })
     })
+}
+
+/// The namespaces and what is expected, with the addresses of names as the first namespace has them.
+fn asked_for(args: &DiagnoseArgs) -> anyhow::Result<(Vec<Netns>, Vec<Expectation>)> {
+    if args.expect.len() > MOST_EXPECTATIONS {
+        let (what, count, most) = ("--expect", args.expect.len(), MOST_EXPECTATIONS as u32);
+        return Err(SettingsError::TooMany { what, count, most }.into());
+    }
+    let expectations: Result<Vec<Expectation>, _> = args.expect.iter().map(|text| text.parse()).collect();
+    let mut expectations = expectations?;
+    let namespaces: Result<Vec<_>, _> = args.netns.iter().map(|netns| settings::netns(Some(netns))).collect();
+    let namespaces = namespaces?;
+    if expectations.iter().any(|expectation| expectation.host().is_some_and(|host| host.addresses.is_empty())) {
+        let from = namespaces.first().cloned().map_or_else(|| settings::netns(None), Ok)?;
+        diagnose::resolve(&mut expectations, &from);
+    }
+    Ok((namespaces, expectations))
+}
+
+/// The way to standard output; progress is shown where somebody sees it, and no command writes between.
+fn renderer(output: Output, total: Option<Duration>) -> Box<dyn Render> {
+    let out = BufWriter::new(stdout());
+    let is_watched = total.is_some() && stdout().is_terminal() && stderr().is_terminal();
+    match output {
+        Output::Json => Box::new(JsonLines::new(out)),
+        Output::Text => {
+            let terminal = is_watched.then(|| Box::new(stderr()) as Box<dyn Write>);
+            Box::new(Text::new(out, style(), terminal, total))
+        }
+    }
 }

@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use output::Output;
 
+use crate::diagnose::ExpectError;
 use crate::netfilter::ask::{AskError, SpecError};
 use crate::pipeline::PipelineError;
 use crate::settings::SettingsError;
@@ -78,7 +79,7 @@ pub fn main() -> ExitCode {
 /// 2 for a command line that makes no sense here, as for one that clap refuses.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage);
-    if is_usage || error.is::<SettingsError>() || error.is::<SpecError>() {
+    if is_usage || error.is::<SettingsError>() || error.is::<SpecError>() || error.is::<ExpectError>() {
         return ExitCode::from(2);
     }
     error.downcast_ref::<PipelineError>().map_or(ExitCode::FAILURE, |error| ExitCode::from(error.exit_code()))

@@ -2,11 +2,18 @@
 
 use std::io;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
-use crate::event::{Counter, Header, Stats};
-use crate::sink::{Line, Sink};
+use crate::event::{Counter, Dns, Finding, Flow, Header, Severity, Stats};
+use crate::explain::flow::Platform;
+use crate::flow::Census;
+use crate::sink::{JsonLines, Line, Sink, thousands};
 
 use super::Expectation;
+use super::finding::{findings, ranked};
+use super::gather::Gathered;
+use super::harm::{Background, Judge};
+use super::missing::{Answer, Run, answer};
 
 /// What the exit status says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,36 +24,125 @@ pub enum Health {
     Unhealthy,
 }
 
+/// What was asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    pub expectations: Vec<Expectation>,
+    /// Inodes of the namespaces that findings are about; all if empty.
+    pub scope: Vec<u32>,
+    /// It watches a command that is run to see it fail: one failure is enough.
+    pub has_command: bool,
+    pub platform: Platform,
+}
+
+/// A renderer that is also told what is well.
+pub trait Render: Sink {
+    /// Called before the findings, with a sentence for each expectation that was met, and what did not fit.
+    fn notes(&mut self, _met: &[String], _left_out: u64) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<W: io::Write> Render for JsonLines<W> {}
+
 /// Gathers.
 pub struct Diagnosis {
-    inner: Box<dyn Sink>,
-    _expectations: Vec<Expectation>,
+    inner: Box<dyn Render>,
+    settings: Settings,
+    gathered: Gathered,
+    census: Census,
+    started: Instant,
     health: Arc<Mutex<Health>>,
 }
 
 impl Diagnosis {
     /// `inner` gets all lines and the findings.
-    pub fn new(inner: Box<dyn Sink>, expectations: Vec<Expectation>) -> Self {
-        Self { inner, _expectations: expectations, health: Arc::default() }
+    pub fn new(inner: Box<dyn Render>, settings: Settings) -> Self {
+        let gathered = Gathered::new(settings.scope.clone());
+        let (census, started, health) = (Census::default(), Instant::now(), Arc::default());
+        Self { inner, settings, gathered, census, started, health }
     }
 
     /// What will be known when the run has ended.
     pub fn health(&self) -> Arc<Mutex<Health>> {
         Arc::clone(&self.health)
     }
+
+    /// Says the findings.
+    fn conclude(&mut self, stats: &Stats) -> io::Result<()> {
+        let run = Run {
+            took: seconds(self.started.elapsed()),
+            time: stats.time.clone(),
+            interfaces: stats.attempts.map_or(0, |attempts| attempts.interfaces),
+            platform: self.settings.platform,
+        };
+        let (met, findings) = self.judged(&run);
+        if findings.iter().any(|finding| finding.severity == Severity::Problem)
+            && let Ok(mut health) = self.health.lock()
+        {
+            *health = Health::Unhealthy;
+        }
+        self.inner.notes(&met, self.gathered.left_out())?;
+        findings.iter().try_for_each(|finding| self.inner.finding(finding))
+    }
+
+    /// Sentences for what is met, and the findings in order.
+    fn judged(&mut self, run: &Run) -> (Vec<String>, Vec<Finding>) {
+        let groups = self.gathered.take();
+        let background = Background::new(&self.census);
+        let expectations = &self.settings.expectations;
+        let judge = Judge { background: &background, expectations, one_is_enough: self.settings.has_command };
+        let (told, mut all) = findings(&groups, &judge, &self.census, run.platform);
+        let mut met = Vec::new();
+        for expectation in expectations {
+            match answer(expectation, &told, &judge, run) {
+                Answer::Met(sentence) => met.push(sentence),
+                Answer::Said => {}
+                Answer::Missing(scored) => all.push(*scored),
+            }
+        }
+        (met, ranked(all))
+    }
+}
+
+/// `30 s`; a fraction below ten.
+pub(super) fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        format!("{:.1} s", time.as_secs_f64())
+    } else {
+        format!("{} s", thousands(time.as_secs_f64().round() as u64))
+    }
 }
 
 impl Sink for Diagnosis {
     fn header(&mut self, header: &Header) -> io::Result<()> {
+        self.started = Instant::now();
         self.inner.header(header)
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
+        self.gathered.drop(line.drop);
         self.inner.line(line)
     }
 
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.gathered.counter(counter);
         self.inner.counter(counter)
+    }
+
+    fn flow(&mut self, flow: &Flow) -> io::Result<()> {
+        self.gathered.flow(flow);
+        self.inner.flow(flow)
+    }
+
+    fn dns(&mut self, dns: &Dns) -> io::Result<()> {
+        self.gathered.dns(dns);
+        self.inner.dns(dns)
+    }
+
+    fn census(&mut self, census: &Census) -> io::Result<()> {
+        self.census = census.clone();
+        self.inner.census(census)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -54,6 +150,9 @@ impl Sink for Diagnosis {
     }
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
+        if stats.last {
+            self.conclude(stats)?;
+        }
         self.inner.stats(stats)
     }
 }

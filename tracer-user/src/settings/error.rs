@@ -6,6 +6,8 @@ use thiserror::Error;
 pub enum SettingsError {
     #[error("no network namespace {0}: give a name under /run/netns, a path, an inode number, `host` or `pid:PID`")]
     Netns(String),
+    #[error("no network namespace has the inode {0}; for that of process {0} write pid:{0}")]
+    IsProcess(u32),
     #[error("--iface {0}: an interface name has 1 to 15 bytes")]
     Interface(String),
     #[error("--proto {0}: give tcp, udp, icmp, icmpv6, sctp, udplite, dccp, gre, esp or a number from 0 to 255")]

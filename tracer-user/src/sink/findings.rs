@@ -48,21 +48,26 @@ impl Entry {
 
 /// What decided, where it is named: sentences about it differ by port, length or address only. Else the sentence.
 fn decided_by(explanation: &Explanation) -> String {
+    named(explanation).unwrap_or_else(|| explanation.summary.clone())
+}
+
+/// The rule, program, setting or route that decided, as text that is the same for all that it decided.
+pub(crate) fn named(explanation: &Explanation) -> Option<String> {
     let Explanation { cause, rule, program, sysctl, route, .. } = explanation;
     if let Some(rule) = rule {
         let (backend, family) = (rule.backend, rule.family);
-        return format!(
+        return Some(format!(
             "{cause:?} {backend:?} {family:?} {} {} {:?} {}",
             rule.table, rule.chain, rule.number, rule.text
-        );
+        ));
     }
     if let Some(program) = program {
-        return format!("{cause:?} {program:?}");
+        return Some(format!("{cause:?} {program:?}"));
     }
     match (cause, sysctl, route) {
-        (Cause::ReversePath, Some(sysctl), route) => format!("{sysctl:?} {route:?}"),
-        (Cause::Mtu | Cause::RouteReject, sysctl, Some(route)) => format!("{cause:?} {sysctl:?} {route:?}"),
-        _ => explanation.summary.clone(),
+        (Cause::ReversePath, Some(sysctl), route) => Some(format!("{sysctl:?} {route:?}")),
+        (Cause::Mtu | Cause::RouteReject, sysctl, Some(route)) => Some(format!("{cause:?} {sysctl:?} {route:?}")),
+        _ => None,
     }
 }
 

@@ -14,7 +14,7 @@ use std::io;
 
 use tracer_common::{FlowKey, Tally};
 
-pub(crate) use findings::entry;
+pub(crate) use findings::{entry, named};
 pub use json_lines::JsonLines;
 pub use live::Live;
 pub use style::{Style, endpoint, place, printable};

@@ -1,0 +1,199 @@
+//! What failed for the same reason: whom it hit, how often, and what was said of it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+
+use crate::event::{Cause, Confidence, Explanation, Flow, Netns, Outcome};
+
+use super::talk::Talk;
+
+/// Different explanations kept of a group.
+const MOST_SAID: usize = 8;
+/// Attempts kept of a group, to judge what lies beyond this node.
+const MOST_SAMPLES: usize = 64;
+
+/// What it was told by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Lines of drops, and attempts that these drops ended.
+    Drop,
+    Counter,
+    /// Attempts.
+    Flow(Outcome),
+    Dns(Failure),
+}
+
+/// What was wrong with a query.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Failure {
+    NoAnswer,
+    Error,
+    /// It was told because it took long; the answer was good.
+    Slow,
+}
+
+/// What two ends suffered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Hit {
+    pub(super) netns: Netns,
+    pub(super) packets: u64,
+    /// Attempts that failed.
+    pub(super) attempts: u64,
+    pub(super) queries: u64,
+    /// The same ends after translation, where they were seen.
+    pub(super) translated: Option<Talk>,
+}
+
+impl Hit {
+    /// In what it is best counted in: a query is an attempt too, and its packets are no more than their attempt.
+    pub(super) fn count(&self) -> u64 {
+        match self.attempts.max(self.queries) {
+            0 => self.packets,
+            count => count,
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.attempts += other.attempts;
+        self.queries += other.queries;
+        self.translated = self.translated.or(other.translated);
+    }
+}
+
+/// Failures of one kind with one reason.
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    pub(super) kind: Kind,
+    /// It is in a namespace that was asked for, or hit an attempt that was seen there.
+    pub(super) in_scope: bool,
+    pub(super) said: Vec<(u64, Explanation)>,
+    pub(super) hits: HashMap<Talk, Hit>,
+    /// Packets, attempts or queries whose ends are not known, or did not fit.
+    pub(super) unnamed: u64,
+    /// SYNs or requests of the attempts.
+    pub(super) tries: u64,
+    pub(super) samples: Vec<Flow>,
+    /// RFC 3339 of the last.
+    pub(super) last: String,
+    /// `eth0 in host`.
+    pub(super) place: String,
+}
+
+impl Group {
+    pub(super) fn new(kind: Kind, place: String) -> Self {
+        Self {
+            kind,
+            in_scope: false,
+            said: Vec::new(),
+            hits: HashMap::new(),
+            unnamed: 0,
+            tries: 0,
+            samples: Vec::new(),
+            last: String::new(),
+            place,
+        }
+    }
+
+    /// Notes what was said of `count` more.
+    pub(super) fn say(&mut self, count: u64, explanation: &Explanation, time: &str) {
+        if self.last.as_str() < time {
+            time.clone_into(&mut self.last);
+        }
+        if let Some((said, last)) = self.said.iter_mut().find(|(_, last)| last.summary == explanation.summary) {
+            *said += count;
+            // The last one knows most: counters have risen since.
+            last.clone_from(explanation);
+        } else if self.said.len() < MOST_SAID {
+            self.said.push((count, explanation.clone()));
+        }
+    }
+
+    pub(super) fn sample(&mut self, flow: &Flow) -> bool {
+        let has_room = self.samples.len() < MOST_SAMPLES;
+        if has_room {
+            self.samples.push(flow.clone());
+        }
+        has_room
+    }
+
+    /// Takes in another one that turned out to be about the same.
+    pub(super) fn absorb(&mut self, other: Self) {
+        self.in_scope |= other.in_scope;
+        self.unnamed += other.unnamed;
+        self.tries += other.tries;
+        self.last = std::mem::take(&mut self.last).max(other.last);
+        for (talk, hit) in other.hits {
+            match self.hits.entry(talk) {
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut().add(hit),
+                std::collections::hash_map::Entry::Vacant(entry) => {
+                    entry.insert(hit);
+                }
+            }
+        }
+        let room = MOST_SAMPLES.saturating_sub(self.samples.len());
+        self.samples.extend(other.samples.into_iter().take(room));
+        // What a drop was explained with is the reason; what its attempt was explained with only repeats it.
+        if self.kind != Kind::Drop {
+            self.said.extend(other.said);
+            self.said.truncate(2 * MOST_SAID);
+        }
+    }
+
+    /// What was said of most; of a name that is not resolved, rather why the query was not answered.
+    pub(super) fn explanation(&self) -> Explanation {
+        let rank = |cause| match cause {
+            Cause::Unknown => 0,
+            Cause::Dns => 1,
+            _ => 2,
+        };
+        let best = self.said.iter().max_by(|(a, said), (b, other)| {
+            (rank(said.cause), a).cmp(&(rank(other.cause), b)).then_with(|| other.summary.cmp(&said.summary))
+        });
+        let unknown = || Explanation::new(Cause::Unknown, Confidence::Unknown, "not decided");
+        best.map_or_else(unknown, |(_, explanation)| explanation.clone())
+    }
+
+    /// The other sentences, with how often each was said, the most frequent first.
+    pub(super) fn others(&self, summary: &str) -> Vec<(u64, &str)> {
+        let others = self.said.iter().filter(|(_, said)| said.summary != summary);
+        let mut others: Vec<_> = others.map(|(count, said)| (*count, said.summary.as_str())).collect();
+        others.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        others
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        match self.kind {
+            Kind::Flow(outcome) => outcome,
+            Kind::Drop | Kind::Counter => Outcome::Dropped,
+            Kind::Dns(Failure::NoAnswer) => Outcome::NoAnswer,
+            Kind::Dns(Failure::Error) => Outcome::Rejected,
+            Kind::Dns(Failure::Slow) => Outcome::Established,
+        }
+    }
+
+    /// Attempts or queries that failed.
+    pub(super) fn failed(&self) -> u64 {
+        self.hits.values().map(|hit| hit.attempts.max(hit.queries)).sum()
+    }
+
+    pub(super) fn packets(&self) -> u64 {
+        self.hits.values().map(|hit| hit.packets).sum()
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.hits.values().map(Hit::count).sum::<u64>() + self.unnamed
+    }
+
+    /// Whom the attempts were for.
+    pub(super) fn servers(&self) -> BTreeSet<(u8, SocketAddr)> {
+        self.hits.keys().map(|talk| (talk.protocol, talk.server())).collect()
+    }
+
+    /// The two ends, the most frequent first.
+    pub(super) fn by_count(&self) -> Vec<(&Talk, &Hit)> {
+        let mut hits: Vec<_> = self.hits.iter().collect();
+        hits.sort_by(|a, b| b.1.count().cmp(&a.1.count()).then_with(|| a.0.cmp(b.0)));
+        hits
+    }
+}

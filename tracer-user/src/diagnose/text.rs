@@ -1,0 +1,223 @@
+//! The diagnosis as text: the findings with their reasons, then what was seen, and what this node hides.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::mem::take;
+use std::time::{Duration, Instant};
+
+use crate::event::{Affected, Confidence, Counter, Finding, Header, Severity, Stats, Suspect};
+use crate::sink::{Line, Sink, Style, endpoint, place_of, printable, thousands};
+
+use super::progress::Progress;
+use super::report::{Render, seconds};
+
+/// Writes the report; `W` should buffer.
+pub struct Text<W> {
+    out: W,
+    style: Style,
+    progress: Progress,
+    started: Instant,
+    host: String,
+    coverage: Vec<String>,
+    met: Vec<String>,
+    left_out: u64,
+    findings: u64,
+    counted: u64,
+}
+
+impl<W: Write> Text<W> {
+    /// `terminal` is where progress is shown, if anywhere; `total` how long it is to take, if that is known.
+    pub fn new(out: W, style: Style, terminal: Option<Box<dyn Write>>, total: Option<Duration>) -> Self {
+        Self {
+            out,
+            style,
+            progress: Progress::new(terminal, total),
+            started: Instant::now(),
+            host: String::new(),
+            coverage: Vec::new(),
+            met: Vec::new(),
+            left_out: 0,
+            findings: 0,
+            counted: 0,
+        }
+    }
+
+    fn close(&mut self, stats: &Stats) -> io::Result<()> {
+        self.progress.wipe()?;
+        let seen = is_anything_seen(stats) || self.counted > 0;
+        if self.findings == 0 {
+            writeln!(self.out, "{}", self.style.bold(nothing_wrong(seen)))?;
+        }
+        for met in take(&mut self.met) {
+            writeln!(self.out, "as expected: {}", printable(&met))?;
+        }
+        writeln!(self.out, "\nseen on {} in {}:", printable(&self.host), seconds(self.started.elapsed()))?;
+        for line in seen_lines(stats, self.counted, self.left_out) {
+            writeln!(self.out, "  {line}")?;
+        }
+        if !self.coverage.is_empty() {
+            writeln!(self.out, "not seen on this node:")?;
+            for gap in take(&mut self.coverage) {
+                writeln!(self.out, "  {}", self.style.dim(&printable(&gap)))?;
+            }
+        }
+        self.out.flush()
+    }
+}
+
+const fn nothing_wrong(is_anything_seen: bool) -> &'static str {
+    if is_anything_seen {
+        "Nothing is wrong with what was seen."
+    } else {
+        "Nothing was seen at all: nobody talked. No traffic is not health; try again while somebody does, or with -- CMD."
+    }
+}
+
+fn is_anything_seen(stats: &Stats) -> bool {
+    let attempts = stats.attempts.unwrap_or_default();
+    let decided = attempts.established + attempts.rejected + attempts.dropped + attempts.no_answer;
+    decided + attempts.pending + attempts.queries + stats.packets > 0
+}
+
+/// What was seen, a line each.
+fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(attempts) = stats.attempts {
+        let failed = attempts.rejected + attempts.dropped + attempts.no_answer;
+        lines.push(format!(
+            "{} attempts to talk: {} answered, {} refused, {} dropped here, {} never answered, {} not decided yet",
+            thousands(attempts.established + failed + attempts.pending),
+            thousands(attempts.established),
+            thousands(attempts.rejected),
+            thousands(attempts.dropped),
+            thousands(attempts.no_answer),
+            thousands(attempts.pending),
+        ));
+        let (queries, failed) = (thousands(attempts.queries), thousands(attempts.failed_queries));
+        lines.push(format!("{queries} DNS queries, {failed} of them without a good answer"));
+        lines.push(format!("{} interfaces", thousands(attempts.interfaces)));
+        if attempts.not_followed > 0 {
+            lines
+                .push(format!("{} attempts were too many at once, and not followed", thousands(attempts.not_followed)));
+        }
+    }
+    let hidden = thousands(stats.hidden);
+    lines.push(format!("{} dropped packets, {hidden} of them expected or mere noise", thousands(stats.packets)));
+    let gaps = [
+        (counted, "drops are known by counters only"),
+        (left_out, "failures were too many different ones at once, and are in no finding"),
+        (stats.not_shown, "dropped packets had no line of their own, and are in no finding"),
+        (stats.other_flows, "dropped packets are counted by place only, and are in no finding"),
+        (stats.missed, "drops were not seen: they happened while the CPU was counting another one"),
+    ];
+    lines.extend(
+        gaps.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", thousands(*count))),
+    );
+    lines
+}
+
+/// A finding, its lines ended.
+fn finding_text(finding: &Finding, style: Style) -> String {
+    let mut out = String::new();
+    let number = format!("{}.", finding.rank);
+    let severity = style.severity(finding.severity, finding.severity.as_str());
+    let _ = writeln!(out, "{number:<3} {severity}  {}", style.bold(&printable(&finding.title)));
+    let mut row = |what: &str, text: &str| {
+        let _ = writeln!(out, "    {what:<9} {}", printable(text));
+    };
+    let said = &finding.explanation;
+    row("why", &said.summary);
+    row("how sure", how_sure(said.confidence));
+    for fact in &said.evidence {
+        row("seen", fact);
+    }
+    for affected in &finding.affected {
+        row("hits", &hit(affected));
+    }
+    if finding.affected_more > 0 {
+        row("hits", &format!("{} more", thousands(finding.affected_more)));
+    }
+    for (at, suspect) in said.suspects.iter().flatten().enumerate() {
+        suspect_rows(at + 1, suspect, &mut row);
+    }
+    if let Some(unknown) = &said.unknown {
+        row("open", unknown);
+    }
+    for step in &said.remedy {
+        row("try", step);
+    }
+    out
+}
+
+fn suspect_rows(number: usize, suspect: &Suspect, row: &mut impl FnMut(&str, &str)) {
+    row("perhaps", &format!("{number}. {}", suspect.summary));
+    for fact in &suspect.evidence {
+        row("", &format!("   as {fact}"));
+    }
+    for check in &suspect.check {
+        row("", &format!("   check {check}"));
+    }
+}
+
+/// `10.0.0.9 → 10.0.0.1:10250 tcp in wd-node (12×)`.
+fn hit(affected: &Affected) -> String {
+    let (source, destination) = (endpoint(&affected.source), endpoint(&affected.destination));
+    let place = match place_of(None, &affected.netns) {
+        place if place.is_empty() => place,
+        place => format!(" in {place}"),
+    };
+    format!("{source} → {destination} {}{place} ({}×)", affected.protocol, thousands(affected.count))
+}
+
+const fn how_sure(confidence: Confidence) -> &'static str {
+    match confidence {
+        Confidence::Certain => "certain: it was seen",
+        Confidence::Derived => "derived from what the kernel said, or from configuration that was read",
+        Confidence::Inferred => "inferred: the likeliest, by what was seen and what was not",
+        Confidence::Unknown => "not decided",
+    }
+}
+
+impl<W: Write> Render for Text<W> {
+    fn notes(&mut self, met: &[String], left_out: u64) -> io::Result<()> {
+        self.met = met.to_vec();
+        self.left_out = left_out;
+        Ok(())
+    }
+}
+
+impl<W: Write> Sink for Text<W> {
+    fn header(&mut self, header: &Header) -> io::Result<()> {
+        self.started = Instant::now();
+        self.progress.start();
+        self.coverage.clone_from(&header.coverage);
+        self.host.clone_from(&header.host);
+        let watching =
+            format!("watching {} {}; Ctrl-C ends it early", printable(&header.host), printable(&header.kernel));
+        writeln!(self.out, "{}", self.style.dim(&watching))?;
+        self.out.flush()
+    }
+
+    fn line(&mut self, _line: &Line<'_>) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn counter(&mut self, counter: &Counter) -> io::Result<()> {
+        self.counted = self.counted.saturating_add(counter.delta);
+        Ok(())
+    }
+
+    fn finding(&mut self, finding: &Finding) -> io::Result<()> {
+        self.progress.wipe()?;
+        self.findings += u64::from(finding.severity == Severity::Problem);
+        writeln!(self.out, "{}", finding_text(finding, self.style))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
+    fn stats(&mut self, stats: &Stats) -> io::Result<()> {
+        if stats.last { self.close(stats) } else { self.progress.draw(stats) }
+    }
+}

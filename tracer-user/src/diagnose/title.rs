@@ -1,0 +1,81 @@
+//! What a finding is called: what does not work, for whom, in one sentence.
+
+use std::collections::BTreeSet;
+
+use crate::decode::protocol;
+use crate::event::{Cause, Explanation, Outcome};
+use crate::sink::thousands;
+
+use super::Expectation;
+use super::group::{Failure, Group, Kind};
+use super::harm::Harm;
+use super::service;
+use super::talk::Talk;
+
+/// The title of a group's finding.
+pub(super) fn title(group: &Group, harm: &Harm, said: &Explanation, expectations: &[Expectation]) -> String {
+    let Some((first, hit)) = group.by_count().into_iter().next() else {
+        return format!("packets are lost ({}): {}", group.place, said.summary);
+    };
+    let failed = group.failed();
+    let share = if harm.answered > 0 && failed > 0 && group.outcome() != Outcome::Established {
+        format!(", {} of {} attempts", thousands(failed), thousands(failed + harm.answered))
+    } else {
+        String::new()
+    };
+    let what = format!("{} {}{share}", subject(group, first, expectations), verb(group, said));
+    match service::known(first, hit.translated.as_ref()) {
+        Some(consequence) => format!("{consequence}: {what}"),
+        None => what,
+    }
+}
+
+/// `tcp from 12 clients to 10.0.0.1:80`.
+fn subject(group: &Group, first: &Talk, expectations: &[Expectation]) -> String {
+    let clients: BTreeSet<_> = group.hits.keys().map(|talk| talk.client).collect();
+    let from = if clients.len() == 1 {
+        first.client.to_string()
+    } else {
+        format!("{} clients", thousands(clients.len() as u64))
+    };
+    let protocols: BTreeSet<_> = group.hits.keys().map(|talk| talk.protocol).collect();
+    let what = if protocols.len() == 1 { protocol::name(first.protocol) } else { "traffic".to_owned() };
+    let what = if matches!(group.kind, Kind::Dns(_)) { "DNS".to_owned() } else { what };
+    format!("{what} from {from} to {}", destination(group, first, expectations))
+}
+
+/// `10.0.0.1:80`, `port 443 of 12 addresses`, `3 ports of 10.0.0.1`, `7 destinations`.
+fn destination(group: &Group, first: &Talk, expectations: &[Expectation]) -> String {
+    let servers = group.servers();
+    let ports: BTreeSet<_> = servers.iter().map(|(_, server)| server.port()).collect();
+    let addresses: BTreeSet<_> = servers.iter().map(|(_, server)| server.ip()).collect();
+    match (addresses.len(), ports.len()) {
+        (1, 1) => {
+            let name = expectations.iter().find(|expectation| expectation.is_of(first)).and_then(Expectation::host);
+            let name = name.filter(|host| host.name.parse::<std::net::IpAddr>().is_err());
+            let address = if first.port == 0 { first.server.to_string() } else { first.server().to_string() };
+            name.map_or(address.clone(), |host| format!("{} ({address})", host.name))
+        }
+        (addresses, 1) if first.port != 0 => {
+            format!("port {} of {} addresses", first.port, thousands(addresses as u64))
+        }
+        (addresses, 1) => format!("{} addresses", thousands(addresses as u64)),
+        (1, ports) => format!("{} ports of {}", thousands(ports as u64), first.server),
+        _ => format!("{} destinations", thousands(servers.len() as u64)),
+    }
+}
+
+fn verb(group: &Group, said: &Explanation) -> &'static str {
+    match group.kind {
+        Kind::Dns(Failure::Error) => return "is answered with an error",
+        Kind::Dns(Failure::Slow) => return "is answered late",
+        _ => {}
+    }
+    match (group.outcome(), said.cause) {
+        (Outcome::Dropped, _) => "is dropped on this node",
+        (Outcome::Rejected, _) => "is refused",
+        (Outcome::NoAnswer, Cause::Upstream) => "leaves this node and is never answered",
+        (Outcome::NoAnswer, _) => "is never answered",
+        (Outcome::Established, _) => "is answered, and stalls then",
+    }
+}
