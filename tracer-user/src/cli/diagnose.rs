@@ -61,8 +61,11 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
         let total = args.command.is_empty().then_some(args.time);
         // Not only the drops of these namespaces: what a pod sends may be dropped in the host's.
         let (kernel, programs, only) = load(args.btf.as_deref(), &FilterArgs::default(), false, true)?;
-        let plan =
-            flow::Plan { udp_ports: expectations.iter().filter_map(Expectation::udp_port).collect(), namespaces };
+        let plan = flow::Plan {
+            udp_ports: expectations.iter().filter_map(Expectation::udp_port).collect(),
+            namespaces,
+            ..flow::Plan::default()
+        };
         let settings = Settings {
             expectations,
             scope: plan.namespaces.iter().map(|netns| netns.inode).collect(),

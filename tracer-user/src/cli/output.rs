@@ -1,10 +1,11 @@
 //! `-o`, and where text goes: plain lines, or a live table on a terminal.
 
 use std::io::{BufWriter, IsTerminal, Write, stdout};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::sink::{JsonLines, Live, Sink, Style, Text};
+use crate::sink::{JsonLines, Live, QueryLines, QueryText, Sink, Style, Text};
 
 /// Bytes buffered before a write.
 const BUFFER: usize = 64 << 10;
@@ -26,6 +27,14 @@ impl Output {
             Self::Json => Box::new(JsonLines::new(out)),
             Self::Text if in_place && stdout().is_terminal() => Box::new(Live::new(out, style())),
             Self::Text => Box::new(Text::new(out, style())),
+        }
+    }
+
+    /// The sink of `whydrop dns`.
+    pub(super) fn queries(self, all: bool, slow: Duration) -> Box<dyn Sink> {
+        match self {
+            Self::Json => Box::new(QueryLines::new(self.sink(false), all)),
+            Self::Text => Box::new(QueryText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), all, slow)),
         }
     }
 

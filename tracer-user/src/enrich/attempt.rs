@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use crate::decode::protocol;
 use crate::event::{
-    Conntrack, ConntrackEnd, Direction, Dns, Drop, Endpoint, Explanation, Flow, Interface, Netns, Seen, SeenPacket,
-    Severity, Translated,
+    Conntrack, ConntrackEnd, Direction, Dns, Drop, Endpoint, Explanation, Flow, Interface, Netns, QueryOutcome, Seen,
+    SeenPacket, Severity, Translated,
 };
-use crate::flow::{DropSeen, Pair, Point, Story, Tuple, dns};
-use crate::host::Clock;
+use crate::flow::{DropSeen, Pair, Story, Tuple, dns};
+use crate::host::{self, Clock};
 
 /// The event of an attempt.
 pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
@@ -33,18 +33,24 @@ pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
 
 /// The event of a DNS transaction.
 pub fn dns(query: &dns::Query, clock: &Clock, explanation: Option<Explanation>) -> Dns {
+    let search = query.search.as_ref();
     Dns {
         time: rfc3339(clock, query.first),
         query: query.question.name.clone(),
         kind: query.question.kind.clone(),
-        rcode: None,
-        no_answer: query.rcode.is_none(),
+        outcome: query.outcome,
+        rcode: query.rcode.map(dns::rcode_name),
+        no_answer: query.outcome == QueryOutcome::NoAnswer,
         latency_us: query.latency.map(|ns| ns / 1000),
         attempts: u64::from(query.attempts),
         protocol: protocol::name(query.tuple.protocol),
         client: end(query.tuple.client),
         server: end(query.tuple.server),
-        netns: netns(&query.at),
+        translated: query.translated.map(|tuple| end(tuple.server)),
+        netns: netns(&query.at.netns),
+        client_netns: query.client_netns().map(netns),
+        search: search.map(|search| search.base.clone()),
+        wasted: search.map(|search| u64::from(search.wasted)),
         explanation,
     }
 }
@@ -136,7 +142,7 @@ fn seen(story: &Story, clock: &Clock) -> Vec<Seen> {
             for (direction, count) in [(Direction::Ingress, pair.ingress), (Direction::Egress, pair.egress)] {
                 if count > 0 {
                     let seen = Seen {
-                        netns: netns(point),
+                        netns: netns(&point.netns),
                         interface: Interface { index: point.index, name: Some(point.name.clone()) },
                         direction,
                         packet,
@@ -153,12 +159,12 @@ fn seen(story: &Story, clock: &Clock) -> Vec<Seen> {
     all.into_iter().map(|(_, seen)| seen).collect()
 }
 
-fn netns(point: &Point) -> Netns {
-    Netns { inode: point.netns.inode, name: Some(point.netns.name.to_string()) }
-}
-
 fn rfc3339(clock: &Clock, monotonic: u64) -> String {
     humantime::format_rfc3339_nanos(clock.wall(monotonic)).to_string()
+}
+
+fn netns(netns: &host::Netns) -> Netns {
+    Netns { inode: netns.inode, name: Some(netns.name.to_string()) }
 }
 
 fn end(address: SocketAddr) -> Endpoint {

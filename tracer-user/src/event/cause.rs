@@ -118,6 +118,27 @@ words! {
 }
 
 words! {
+    /// What became of a DNS query.
+    QueryOutcome {
+        Answered = "answered",
+        /// Answered, and it took long.
+        Slow = "slow",
+        /// The resolver says that there is no such name.
+        NoSuchName = "no_such_name",
+        /// The same, and the client went on to another name of its search path.
+        Search = "search",
+        /// Answered with an error, or with an answer that was cut and could not be had over TCP either.
+        Error = "error",
+        /// An ICMP error refused it.
+        Rejected = "rejected",
+        /// It or its answer was dropped on this node.
+        Dropped = "dropped",
+        /// Nobody answered.
+        NoAnswer = "no_answer",
+    }
+}
+
+words! {
     /// Seen from the interface.
     Direction {
         Ingress = "ingress",

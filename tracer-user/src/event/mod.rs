@@ -12,7 +12,7 @@ mod flow;
 mod header;
 mod stats;
 
-pub use cause::{Cause, Confidence, Direction, Hook, Outcome, SeenPacket, Severity, SuspectKind};
+pub use cause::{Cause, Confidence, Direction, Hook, Outcome, QueryOutcome, SeenPacket, Severity, SuspectKind};
 pub use counter::Counter;
 pub use dns::Dns;
 pub use drop::{

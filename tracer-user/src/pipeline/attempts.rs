@@ -11,6 +11,7 @@ use tokio::time::timeout_at;
 use crate::enrich;
 use crate::event::{AttemptTotals, Drop, Header};
 use crate::explain;
+use crate::flow::dns::Choice;
 use crate::flow::{self, Batch, FlowHandle, Kept, Story};
 use crate::host::clock::monotonic;
 use crate::inquiry::Case;
@@ -31,6 +32,7 @@ pub(super) struct Attempts {
     handle: FlowHandle,
     book: flow::Book,
     dns: flow::dns::Book,
+    queries: Choice,
     kept: Kept,
     interfaces: u64,
     waiting: Vec<Waiting>,
@@ -43,11 +45,12 @@ struct Waiting {
 }
 
 impl Attempts {
-    pub(super) fn new(handle: FlowHandle, first: &Batch) -> Self {
+    pub(super) fn new(handle: FlowHandle, first: &Batch, queries: Choice) -> Self {
         let mut attempts = Self {
             handle,
             book: flow::Book::default(),
-            dns: flow::dns::Book::default(),
+            dns: flow::dns::Book::new(queries),
+            queries,
             kept: Kept::default(),
             interfaces: 0,
             waiting: Vec::new(),
@@ -99,7 +102,7 @@ impl Stages {
         let mut handle = flow::spawn(self.describer.subscribe(), object, maps, plan.clone())?;
         let first = handle.wait_for_start(START);
         header.coverage.extend(first.coverage.iter().cloned());
-        self.attempts = Some(Attempts::new(handle, &first));
+        self.attempts = Some(Attempts::new(handle, &first, plan.queries));
         Ok(())
     }
 
@@ -131,11 +134,11 @@ impl Stages {
     /// Tells the attempts that are decided; at the end all of them.
     pub(super) fn print_attempts(&mut self, is_end: bool) -> Result<(), PipelineError> {
         let Some(attempts) = &mut self.attempts else { return Ok(()) };
-        let now = monotonic();
+        let (now, choice) = (monotonic(), attempts.queries);
         let (stories, queries) = (attempts.book.take(now, is_end), attempts.dns.take(now, is_end));
         stories.into_iter().try_for_each(|story| self.tell(story))?;
-        for query in queries {
-            let dns = enrich::dns(&query, self.describer.clock(), explain::dns::explain(&query));
+        for query in queries.iter().filter(|query| choice.tells(query)) {
+            let dns = enrich::dns(query, self.describer.clock(), explain::dns::explain(query));
             self.sink.dns(&dns).map_err(PipelineError::Sink)?;
         }
         self.flush()

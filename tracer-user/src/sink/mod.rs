@@ -6,6 +6,7 @@
 mod findings;
 mod json_lines;
 mod live;
+mod queries;
 mod style;
 mod summary;
 mod text;
@@ -17,6 +18,7 @@ use tracer_common::{FlowKey, Tally};
 pub(crate) use findings::{entry, named};
 pub use json_lines::JsonLines;
 pub use live::Live;
+pub use queries::{QueryLines, QueryText};
 pub use style::{Style, endpoint, place, printable};
 pub(crate) use style::{place_of, thousands};
 pub use text::Text;

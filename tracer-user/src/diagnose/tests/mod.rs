@@ -14,7 +14,7 @@ use tracer_common::{FlowKey, Tally as Packets};
 use super::*;
 use crate::event::{
     Cause, Confidence, Dns, Drop, Endpoint, Explanation, Family, Finding, Flow, Header, Hook, Interface, Location,
-    Netns, Outcome, Packet, Reason, Seen, SeenPacket, Severity, Stats,
+    Netns, Outcome, Packet, QueryOutcome, Reason, Seen, SeenPacket, Severity, Stats,
 };
 use crate::flow::{Census, Service, Tally, Way};
 use crate::sink::{Line, Sink};
@@ -264,6 +264,7 @@ fn query(rcode: Option<&str>, tries: u64) -> Dns {
         time: time(12),
         query: "example.com".into(),
         kind: "A".into(),
+        outcome: if rcode.is_none() { QueryOutcome::NoAnswer } else { QueryOutcome::Error },
         rcode: rcode.map(str::to_owned),
         no_answer: rcode.is_none(),
         latency_us: rcode.map(|_| 1200),
@@ -271,7 +272,11 @@ fn query(rcode: Option<&str>, tries: u64) -> Dns {
         protocol: "udp".into(),
         client: end("10.244.0.5:40000"),
         server: end("10.96.0.10:53"),
+        translated: None,
         netns: netns(7, "node"),
+        client_netns: None,
+        search: None,
+        wasted: None,
         explanation: None,
     }
 }

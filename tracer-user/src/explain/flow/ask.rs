@@ -33,13 +33,13 @@ pub fn wanted(story: &Story) -> Option<Question> {
         return Some(question(story, &arrival(story, netns)));
     }
     let arrival = match story.lost.as_ref()? {
-        Lost::InPod { at } => {
+        Lost::InPod { at } | Lost::Unconfirmed { at } => {
             let netns = at.leads_to.as_ref()?;
             Arrival { netns, cookie: 0, device: None, tuple: words::tuple_at(story, at), is_answer: false }
         }
         Lost::InNetns { at } | Lost::Between { from: at } => came_in(story, at, false),
         Lost::Answer { from: at } | Lost::AnswerElsewhere { answered: at, .. } => came_in(story, at, true),
-        Lost::AfterNode { .. } => return None,
+        Lost::AfterNode { .. } | Lost::LargeSegments { .. } => return None,
     };
     Some(question(story, &arrival))
 }

@@ -52,7 +52,8 @@ fn told(story: &Story, state: Option<&State>) -> Explanation {
         Some(Lost::Between { from }) => between::explain(story, from, silence),
         Some(Lost::Answer { from }) => answer::lost(story, from, silence),
         Some(Lost::AnswerElsewhere { asked, answered }) => answer::elsewhere(story, asked, answered, silence),
-        None if large::is_suspect(story) => large::explain(story),
+        Some(Lost::LargeSegments { .. }) => large::explain(story),
+        Some(Lost::Unconfirmed { at }) => arrived::in_pod(story, at, silence),
         None => nothing(story),
     }
 }

@@ -1,51 +1,279 @@
-//! Joins what several devices saw of a DNS transaction.
+//! Joins what several devices saw of a DNS transaction, and decides it when there is nothing more to wait for.
+//!
+//! Rule: silence is told only after a client's next try would have come, so that it is one failing question and not many; and
+//! never of what happened after the last reading. Bounded: what does not fit is counted.
 
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, SocketAddr};
 
-use super::Question;
-use crate::flow::{Batch, DropSeen, Lost, Point, Tuple};
+use super::beside::Beside;
+use super::query::{Choice, Query, Sibling};
+use super::search::Searches;
+use super::transaction::Transaction;
+use super::{QuerySighting, Question};
+use crate::event::QueryOutcome;
+use crate::flow::{Batch, DropSeen, Lost, Tuple};
 
-/// A transaction that is decided.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Query {
-    /// Before any translation: as the client sees it.
-    pub tuple: Tuple,
-    pub question: Question,
-    /// Where it was seen first.
-    pub at: Arc<Point>,
-    /// Response code of the answer (RFC 6895); `None` without one.
-    pub rcode: Option<u16>,
-    pub answer_count: u16,
-    /// ns.
-    pub latency: Option<u64>,
-    pub attempts: u32,
-    /// `CLOCK_MONOTONIC` ns.
-    pub first: u64,
-    /// For a query without an answer.
-    pub lost: Option<Lost>,
-    pub drops: Vec<DropSeen>,
-}
+/// Transactions that are kept, some KiB each.
+const MOST: usize = 8192;
 
-/// Queries that are not decided yet.
+/// Silence after the last try that is no answer, ns: glibc tries again after 5 s (resolv.conf(5), `timeout`).
+const PATIENCE: u64 = 6_000_000_000;
+/// The same when the run ends.
+const END_PATIENCE: u64 = 1_000_000_000;
+/// How long a question that is tried again and again is waited for, ns.
+const LONGEST: u64 = 30_000_000_000;
+/// How long a decided transaction is remembered, so that what comes late is not taken for another one, ns.
+const REMEMBERED: u64 = 20_000_000_000;
+/// How long an answer that was seen may take to the client's device, ns: the next reading has it, or it is lost.
+const ON_ITS_WAY: u64 = 2_000_000_000;
+/// Queries of one socket within this time are siblings, ns: a resolver library sends both in one call.
+const TOGETHER: u64 = 20_000_000;
+
+/// Queries that are not decided yet, and what they are joined with.
 #[derive(Debug, Default)]
 pub struct Book {
+    choice: Choice,
+    transactions: HashMap<u64, Transaction>,
+    next: u64,
+    /// Each transaction by the names of its ends.
+    names: HashMap<(u16, Tuple), u64>,
+    beside: Beside,
+    searches: Searches,
+    /// When the last reading began, `CLOCK_MONOTONIC` ns.
+    read: u64,
     queries: u64,
     failed: u64,
 }
 
+/// Who asked whom what: tries of one question have it in common.
+type Asked = (IpAddr, SocketAddr, Question);
+
 impl Book {
-    pub fn add(&mut self, _batch: &Batch) {}
+    pub fn new(choice: Choice) -> Self {
+        Self { choice, ..Self::default() }
+    }
+
+    /// Takes what was read of the maps.
+    pub fn add(&mut self, batch: &Batch) {
+        self.read = self.read.max(batch.read);
+        batch.sightings.iter().for_each(|seen| self.beside.add(seen));
+        // Those that know both names of their ends first: then the others find their transaction.
+        let (both, one): (Vec<_>, Vec<_>) = batch.queries.iter().partition(|seen| seen.original.is_some());
+        for seen in both.into_iter().chain(one) {
+            if let Some(at) = batch.points.get(seen.netns, seen.ifindex) {
+                if let Some(transaction) = self.transaction(seen) {
+                    transaction.add(at, seen);
+                }
+            }
+        }
+    }
 
     /// As [`crate::flow::Book::dropped`].
-    pub fn dropped(&mut self, _tuple: &Tuple, _drop: DropSeen) {}
+    pub fn dropped(&mut self, tuple: &Tuple, drop: DropSeen) {
+        self.beside.add_drop(self.read, tuple, drop);
+    }
+
+    /// The transaction that a sighting belongs to, or a new one; `None` if there is no room.
+    fn transaction(&mut self, seen: &QuerySighting) -> Option<&mut Transaction> {
+        let names = [Some(seen.tuple), seen.original];
+        let keys: Vec<_> = names.into_iter().flatten().map(|tuple| (seen.dns_id, tuple)).collect();
+        let mut found: Vec<u64> = keys.iter().filter_map(|key| self.names.get(key)).copied().collect();
+        // A client may use port and id again once it has its answer.
+        found.retain(|serial| self.transactions.get(serial).is_some_and(|open| !is_over(open, seen)));
+        found.dedup();
+        let serial = match found[..] {
+            [] if self.transactions.len() >= MOST && !self.make_room() => {
+                self.queries += 1;
+                return None;
+            }
+            [] => {
+                self.next += 1;
+                self.transactions.insert(self.next, Transaction::new());
+                self.next
+            }
+            [serial, ref others @ ..] => {
+                for other in others.iter().filter(|other| **other != serial) {
+                    self.merge(serial, *other, seen.dns_id);
+                }
+                serial
+            }
+        };
+        self.names.extend(keys.into_iter().map(|key| (key, serial)));
+        self.transactions.get_mut(&serial)
+    }
+
+    /// Two that turned out to be one.
+    fn merge(&mut self, into: u64, other: u64, id: u16) {
+        let Some(other) = self.transactions.remove(&other) else { return };
+        self.names.extend(other.tuples.iter().map(|tuple| ((id, *tuple), into)));
+        if let Some(transaction) = self.transactions.get_mut(&into) {
+            transaction.absorb(&other);
+        }
+    }
+
+    /// Forgets all that are decided; whether that helped.
+    fn make_room(&mut self) -> bool {
+        self.transactions.retain(|_, transaction| transaction.decided.is_none());
+        let kept = &self.transactions;
+        self.names.retain(|_, serial| kept.contains_key(serial));
+        self.transactions.len() < MOST
+    }
 
     /// Takes out all queries that are decided, also those that went well.
-    pub fn take(&mut self, _now: u64, _is_end: bool) -> Vec<Query> {
-        Vec::new()
+    pub fn take(&mut self, now: u64, is_end: bool) -> Vec<Query> {
+        let now = now.min(self.read);
+        let mut decided = self.take_answered(now, is_end);
+        decided.extend(self.take_silent(now, is_end));
+        for query in &mut decided {
+            if query.outcome == QueryOutcome::Answered && query.latency.is_some_and(|took| took > self.choice.slow) {
+                query.outcome = QueryOutcome::Slow;
+            }
+        }
+        decided.sort_by_key(|query| query.first);
+        let told = self.searches.pass(decided, now, is_end);
+        self.queries += told.len() as u64;
+        self.failed += told.iter().filter(|query| query.is_failed()).count() as u64;
+        self.forget(now);
+        told
+    }
+
+    /// Those that have their answer, or an ICMP error instead.
+    fn take_answered(&mut self, now: u64, is_end: bool) -> Vec<Query> {
+        let mut decided = Vec::new();
+        for transaction in self.transactions.values_mut().filter(|transaction| transaction.decided.is_none()) {
+            let Some(mut query) = transaction.query() else { continue };
+            if let Some(answer) = transaction.answer() {
+                if transaction.is_truncated() && query.tuple.protocol != TCP {
+                    match self.beside.tcp(&query.tuple, answer.answered.unwrap_or(0), now) {
+                        Ok(failure) => query.tcp = failure,
+                        Err(()) if !is_end => continue,
+                        Err(()) => {}
+                    }
+                    if query.tcp.is_some() {
+                        query.outcome = QueryOutcome::Error;
+                    }
+                }
+            } else if let Some(rejection) = self.beside.rejection(&transaction.tuples, query.first) {
+                query.rejection = Some(rejection);
+                query.outcome = QueryOutcome::Rejected;
+            } else {
+                continue;
+            }
+            transaction.decided = Some((now, query.outcome));
+            decided.push(query);
+        }
+        decided
+    }
+
+    /// Those that were waited for long enough, the tries of one question together.
+    fn take_silent(&mut self, now: u64, is_end: bool) -> Vec<Query> {
+        let mut questions: HashMap<Asked, Vec<u64>> = HashMap::new();
+        for (serial, transaction) in &self.transactions {
+            let open = transaction.decided.is_none();
+            if let Some(tuple) = transaction.tuple().filter(|_| open) {
+                let question = transaction.question.as_ref().map(Question::folded);
+                // What can't be read is nobody's second try.
+                let question = question.unwrap_or_else(|| Question { name: serial.to_string(), kind: String::new() });
+                questions.entry((tuple.client.ip(), tuple.server, question)).or_default().push(*serial);
+            }
+        }
+        let mut decided = Vec::new();
+        for ((client, server, question), mut tries) in questions {
+            tries.sort_by_key(|serial| self.transactions.get(serial).map_or(0, Transaction::first));
+            let last = tries.iter().filter_map(|serial| self.transactions.get(serial)).map(Transaction::last).max();
+            let silence = now.saturating_sub(last.unwrap_or(now));
+            if let Some(query) = self.silent(&tries, silence, now, is_end) {
+                let answered_by = self.answered_by(client, server, &question);
+                decided.push(Query { answered_by, ..query });
+                self.close(&tries, now);
+            }
+        }
+        decided
+    }
+
+    fn close(&mut self, tries: &[u64], now: u64) {
+        for serial in tries {
+            if let Some(transaction) = self.transactions.get_mut(serial) {
+                transaction.decided = Some((now, QueryOutcome::NoAnswer));
+            }
+        }
+    }
+
+    /// What silence makes of the tries of a question; `None` as long as something may come.
+    fn silent(&self, tries: &[u64], silence: u64, now: u64, is_end: bool) -> Option<Query> {
+        let first = self.transactions.get(tries.first()?)?;
+        let mut query = first.query()?;
+        let drops: Vec<DropSeen> = tries
+            .iter()
+            .filter_map(|serial| self.transactions.get(serial))
+            .flat_map(|try_| self.beside.drops(&try_.tuples, try_.first()))
+            .collect();
+        let waited = silence >= if is_end { END_PATIENCE } else { PATIENCE };
+        let is_over = waited || now.saturating_sub(query.first) >= LONGEST || is_end && !drops.is_empty();
+        let lost = first.lost();
+        let answer_is_lost = matches!(lost, Some(Lost::Answer { .. })) && silence >= ON_ITS_WAY && !drops.is_empty();
+        if !is_over && !answer_is_lost {
+            return None;
+        }
+        for serial in tries.iter().skip(1) {
+            let Some(more) = self.transactions.get(serial) else { continue };
+            query.attempts = query.attempts.saturating_add(more.attempts());
+            query.last = query.last.max(more.last());
+        }
+        query.lost = lost;
+        query.outcome = if drops.is_empty() { QueryOutcome::NoAnswer } else { QueryOutcome::Dropped };
+        query.drops = drops;
+        query.sibling = self.sibling(first, *tries.first()?);
+        Some(query)
+    }
+
+    /// The query of another type that was sent from the same port at the same moment.
+    fn sibling(&self, of: &Transaction, serial: u64) -> Option<Sibling> {
+        let tuple = of.tuple()?;
+        let question = of.question.as_ref()?.folded();
+        self.transactions.iter().filter(|(other, _)| **other != serial).find_map(|(_, other)| {
+            let asked = other.question.as_ref()?.folded();
+            let apart = other.first().abs_diff(of.first());
+            let is_sibling = other.tuple()? == tuple
+                && apart <= TOGETHER
+                && asked.name == question.name
+                && asked.kind != question.kind;
+            is_sibling.then(|| Sibling { kind: asked.kind, apart, is_answered: other.is_answered() })
+        })
+    }
+
+    /// Another resolver that answered the same question of the same client.
+    fn answered_by(&self, client: IpAddr, server: SocketAddr, question: &Question) -> Option<SocketAddr> {
+        self.transactions.values().filter(|other| other.is_answered()).find_map(|other| {
+            let tuple = other.tuple()?;
+            let is_same = tuple.client.ip() == client && tuple.server != server;
+            let asked = other.question.as_ref().filter(|_| is_same)?;
+            (asked.folded() == *question).then_some(tuple.server)
+        })
+    }
+
+    fn forget(&mut self, now: u64) {
+        let is_old = |time: u64| now >= time.saturating_add(REMEMBERED);
+        self.transactions.retain(|_, transaction| match transaction.decided {
+            Some((time, _)) => !is_old(time.max(transaction.last())),
+            // Answers without a query: it was sent before anybody looked.
+            None => transaction.nearest().is_some() || !is_old(transaction.last()),
+        });
+        let kept: HashSet<u64> = self.transactions.keys().copied().collect();
+        self.names.retain(|_, serial| kept.contains(serial));
+        self.beside.forget(now);
     }
 
     /// Decided queries, and of these: failed.
     pub fn totals(&self) -> (u64, u64) {
         (self.queries, self.failed)
     }
+}
+
+const TCP: u8 = 6;
+
+/// Whether a sighting is of a later transaction with the same port and id.
+fn is_over(known: &Transaction, seen: &QuerySighting) -> bool {
+    known.decided.is_some_and(|(_, outcome)| outcome != QueryOutcome::NoAnswer) && seen.first > known.last()
 }

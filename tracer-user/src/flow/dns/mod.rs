@@ -2,11 +2,20 @@
 //!
 //! Rule: names come from the network: decoded with bounds, shown through `printable` only. Pure, like [`super::Book`].
 
+mod beside;
 mod book;
 mod name;
+mod query;
+mod search;
+mod transaction;
 
-pub use book::{Book, Query};
-pub use name::{Question, decode};
+#[cfg(test)]
+mod tests;
+
+pub use book::Book;
+pub use name::{NOERROR, NXDOMAIN, Question, REFUSED, SERVFAIL, decode, rcode_name};
+pub use query::{Choice, Query, Search, Sibling, TcpFailure, is_failed};
+pub(crate) use transaction::NODE_LOCAL;
 
 use super::{Pair, Tunnel, Tuple};
 

@@ -11,7 +11,7 @@ use aya::Ebpf;
 use tokio::sync::{mpsc, watch};
 
 use super::worker::{self, Line};
-use crate::flow::dns::QuerySighting;
+use crate::flow::dns::{Choice, QuerySighting};
 use crate::flow::{Points, Resent, Sighting};
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns};
@@ -31,6 +31,8 @@ pub struct Plan {
     pub udp_ports: Vec<u16>,
     /// Attach by clsact also where there is tcx.
     pub without_tcx: bool,
+    /// Which DNS queries are told.
+    pub queries: Choice,
 }
 
 /// Attempts that the kernel's programs made entries for, and what became of these.
