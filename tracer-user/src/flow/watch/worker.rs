@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_secs(1);
 const VERIFY_EVERY: u32 = 5;
 /// How long the start waits to learn which namespace is the host's.
 const HOST: Duration = Duration::from_secs(3);
+/// How long the start waits until many devices are attached to; the rest follows.
+const START: Duration = Duration::from_millis(2500);
 const POLL: Duration = Duration::from_millis(5);
 /// Readings that nobody takes: the maps hold as much.
 const MOST_WAITING: usize = 64;
@@ -148,7 +150,17 @@ impl Worker {
                 Err(error) => self.notes.add(format!("{name}: attempts are not seen there: {error}")),
             }
         }
+        let deadline = Instant::now() + START;
         self.look(Instant::now());
+        while self.watched.iter().any(Watched::is_behind) && Instant::now() < deadline {
+            thread::sleep(POLL);
+            self.look(Instant::now());
+        }
+        if self.watched.iter().any(Watched::is_behind) {
+            self.notes.add(
+                "attempts are not seen from the start on all devices: there are many, and it takes long".to_owned(),
+            );
+        }
         self.next_reading = Instant::now();
     }
 
