@@ -14,6 +14,7 @@ mod rank;
 mod refused;
 #[cfg(test)]
 mod tests;
+mod unconfirmed;
 mod words;
 
 pub use crate::host::platform::Platform;
@@ -52,8 +53,8 @@ fn told(story: &Story, state: Option<&State>) -> Explanation {
         Some(Lost::Between { from }) => between::explain(story, from, silence),
         Some(Lost::Answer { from }) => answer::lost(story, from, silence),
         Some(Lost::AnswerElsewhere { asked, answered }) => answer::elsewhere(story, asked, answered, silence),
-        Some(Lost::LargeSegments { .. }) => large::explain(story),
-        Some(Lost::Unconfirmed { at }) => arrived::in_pod(story, at, silence),
+        Some(Lost::Unconfirmed { at }) => unconfirmed::explain(story, at, silence),
+        Some(Lost::LargeSegments { at }) => large::explain(story, at.as_deref()),
         None => nothing(story),
     }
 }
