@@ -76,6 +76,11 @@ impl Drops {
         if exact.is_empty() { find(Key::service) } else { exact }
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.by_key.values().map(Vec::len).sum()
+    }
+
     fn forget_oldest(&mut self) {
         let Some(key) = self.order.pop_front() else { return };
         let Some(drops) = self.by_key.get_mut(&key) else { return };

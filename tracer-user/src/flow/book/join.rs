@@ -165,6 +165,11 @@ pub(super) enum Joined {
 }
 
 impl Groups {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.groups.len()
+    }
+
     pub(super) fn open(&self) -> usize {
         self.open
     }

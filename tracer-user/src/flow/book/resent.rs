@@ -13,7 +13,7 @@ const MOST_CONNECTIONS: usize = 8192;
 /// Forgotten when nothing was sent again for so long, ns.
 const REMEMBERED: u64 = 60_000_000_000;
 /// Large segments sent again, at least, and of all segments sent again: all but a tenth.
-const LEAST_LARGE: u32 = 3;
+const LEAST_LARGE: u32 = 4;
 const SMALL: u32 = 10;
 /// The longest wait must be this long, ns: a lossy network is not silent for so long.
 const LONGEST_WAIT: u64 = 1_000_000_000;
@@ -103,8 +103,10 @@ fn is_stuck(history: &History) -> bool {
     let [Some(second), Some(third)] = history.before else { return false };
     let (wait, earlier) = (resent.last.saturating_sub(second), second.saturating_sub(third));
     let is_doubled = earlier > 0 && TWICE.contains(&(wait.saturating_mul(10) / earlier.max(1)));
-    // All waits before the last two add up to about the shorter of these, if they doubled as well.
-    let is_steady = third.saturating_sub(resent.first) <= earlier + earlier / 2;
+    // If the waits before the last two doubled as well, they add up to between half of the shorter one (there was one) and all
+    // of it; a tail loss probe adds a little.
+    let before = third.saturating_sub(resent.first);
+    let is_steady = before >= earlier * 2 / 5 && before <= earlier + earlier / 2;
     is_large && SENDING.contains(&resent.state) && wait >= LONGEST_WAIT && is_doubled && is_steady
 }
 
