@@ -33,7 +33,7 @@ pub fn wanted(story: &Story) -> Option<Question> {
         return Some(question(story, &arrival(story, netns)));
     }
     let arrival = match story.lost.as_ref()? {
-        Lost::InPod { at } | Lost::Unconfirmed { at } => {
+        Lost::InPod { at } => {
             let netns = at.leads_to.as_ref()?;
             Arrival { netns, cookie: 0, device: None, tuple: words::tuple_at(story, at), is_answer: false }
         }
