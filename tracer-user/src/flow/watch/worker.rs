@@ -19,7 +19,6 @@ use super::attach::{self, Mode, Programs};
 use super::follow::{Watched, With};
 use super::handle::{Batch, Plan};
 use super::notes::{Map, Notes};
-use super::ports;
 use super::read::Reader;
 use crate::host::{self, Netns};
 use crate::load::{FlowMaps, LoadError};
@@ -66,9 +65,16 @@ impl Line {
 struct Ended;
 
 /// Runs until it is asked to end.
-pub(super) fn run(line: Line, facts: watch::Receiver<Arc<host::Facts>>, mut object: Ebpf, maps: FlowMaps, plan: &Plan) {
+pub(super) fn run(
+    line: Line,
+    facts: watch::Receiver<Arc<host::Facts>>,
+    mut object: Ebpf,
+    maps: FlowMaps,
+    plan: &Plan,
+    mode: Mode,
+) {
     let mut notes = Notes::default();
-    let (programs, reader) = match prepare(&mut object, maps, plan, &mut notes) {
+    let (programs, reader) = match prepare(&mut object, maps, plan, mode, &mut notes) {
         Ok(prepared) => prepared,
         Err(why) => return line.say(format!("attempts are not seen: {why}")),
     };
@@ -103,16 +109,18 @@ pub(super) fn run(line: Line, facts: watch::Receiver<Arc<host::Facts>>, mut obje
     drop(object);
 }
 
-fn prepare(object: &mut Ebpf, maps: FlowMaps, plan: &Plan, notes: &mut Notes) -> Result<(Programs, Reader), String> {
-    let (reader, classes) = Reader::new(maps).map_err(|error| error.to_string())?;
-    if let Err(error) = ports::fill(classes, &plan.udp_ports) {
-        notes.add(format!("UDP is not looked at: the kernel did not take the ports ({error})"));
-    }
+fn prepare(
+    object: &mut Ebpf,
+    maps: FlowMaps,
+    plan: &Plan,
+    mode: Mode,
+    notes: &mut Notes,
+) -> Result<(Programs, Reader), String> {
+    let reader = Reader::new(maps, &plan.udp_ports).map_err(|error| error.to_string())?;
     if let Err(error) = attach::attach_retransmit(object) {
         let why = LoadError::of_program(error);
         notes.add(format!("segments that are sent again are not seen: {why}"));
     }
-    let mode = if plan.without_tcx { Mode::Clsact } else { Mode::Best };
     let programs = Programs::load(object, mode).map_err(|error| LoadError::of_program(error).to_string())?;
     Ok((programs, reader))
 }
