@@ -1,7 +1,8 @@
 //! A node in a cloud: the internet, a router that can do what clouds do, a node with pods and a Service.
 //!
-//! Rule: what the cloud does is done in the cloud's own namespace, by a [`Fault`] that counts its packets and ends with its
-//! guard: a test proves that it happened, and whydrop has to do without seeing it.
+//! Rules: what the cloud does is done in the cloud's own namespace, by a [`Fault`] that counts its packets and ends with its
+//! guard: a test proves that it happened. It is no drop that this machine's kernel tells of: a rule of nftables marks the
+//! packet, and a filter of tc takes it away where it would leave (`TC_ACT_STOLEN`, `sch_handle_egress`, net/core/dev.c, 6.18).
 
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,6 +15,7 @@ use crate::netns::NetNs;
 use crate::sysctl;
 use crate::topology::{addressed, default_route, dual, host, ip, reach, wire};
 use crate::traffic::Mac;
+use crate::traffic::server::Refuser;
 
 /// A client on the internet.
 pub const OUTSIDE: Dual = inside(10, 2);
@@ -45,6 +47,9 @@ const fn mac(net: u8, host: u8) -> Mac {
     [2, 0x77, 0, 0, net, host]
 }
 
+/// What is marked with this leaves the cloud for nowhere.
+const TAKEN: u32 = 0xdead;
+
 /// ```text
 /// internet i0 10.99.10.2 .11 .12 .13 -- ci 10.99.10.1  cloud  cn 10.99.11.1 -- n0 10.99.11.2  node  v1 10.99.12.1 -- eth0 10.99.12.2  p1
 ///                                                                                                   v2 10.99.13.1 -- eth0 10.99.13.2  p2
@@ -70,6 +75,7 @@ pub fn cloud() -> Result<Cloud> {
         .map(|Dual { v4, v6 }| format!("address add {v4}/24 dev i0\naddress add {v6}/64 dev i0 nodad\n"))
         .concat();
     ip(&cloud, &(addressed("ci", CLOUD_I) + &addressed("cn", CLOUD_N) + &routes_to_the_node()))?;
+    ["ci", "cn"].iter().try_for_each(|device| take_marked(&cloud, device))?;
     ip(&internet, &(addressed("i0", OUTSIDE) + &more + &default_route(CLOUD_I)))?;
     ip(&node, &(addressed("n0", NODE) + &default_route(CLOUD_N)))?;
     let pods = [attach_pod(&node, 0)?, attach_pod(&node, 1)?];
@@ -88,6 +94,14 @@ fn router(role: &str) -> Result<NetNs> {
     let loose = ["net/ipv4/conf/all/rp_filter", "net/ipv4/conf/default/rp_filter"].map(|name| (name, "0"));
     sysctl::set_all(&namespace, &[routing, loose].concat())?;
     Ok(namespace)
+}
+
+/// Packets with the mark [`TAKEN`] do not leave by a device. Classic BPF: load `skb->mark` (`SKF_AD_OFF + SKF_AD_MARK`),
+/// compare; `TC_ACT_STOLEN` is 4, `TC_ACT_UNSPEC` is -1.
+fn take_marked(cloud: &NetNs, device: &str) -> Result<()> {
+    let program = format!("4,32 0 0 4294963220,21 0 1 {TAKEN},6 0 0 4,6 0 0 4294967295");
+    let add = format!("tc filter add dev {device} egress bpf da bytecode \"{program}\"");
+    cloud.exec(&format!("tc qdisc add dev {device} clsact && {add}")).map(drop)
 }
 
 fn routes_to_the_node() -> String {
@@ -158,9 +172,9 @@ impl Cloud {
         ip(&self.cloud, &routes)
     }
 
-    /// Drops in silence what passes the cloud and matches, in terms of nftables: `iifname ci tcp dport 80`.
+    /// Takes away in silence what passes the cloud and matches, in terms of nftables: `iifname ci tcp dport 80`.
     pub fn swallow(&self, what: &str) -> Result<Fault<'_>> {
-        self.fault("filter", "forward", 0, &format!("{what} counter drop"))
+        self.fault("filter", "forward", 0, &format!("{what} counter meta mark set {TAKEN}"))
     }
 
     /// One address on the internet that nothing comes back from, in both families.
@@ -168,19 +182,22 @@ impl Cloud {
         Ok([self.swallow(&format!("ip daddr {}", address.v4))?, self.swallow(&format!("ip6 daddr {}", address.v6))?])
     }
 
-    /// Says "administratively prohibited" to what passes the cloud and matches.
-    pub fn prohibit(&self, what: &str) -> Result<Fault<'_>> {
-        self.fault("filter", "forward", 0, &format!("{what} counter reject with icmpx type admin-prohibited"))
+    /// The same, and says "administratively prohibited" to who sent it. Only for TCP.
+    pub fn prohibit(&self, port: u16) -> Result<(Fault<'_>, Refuser)> {
+        Ok((self.swallow(&format!("tcp dport {port}"))?, Refuser::start(&self.cloud, "cn", CLOUD_N, port)?))
     }
 
-    /// Translates what goes to the internet to the cloud's own address and these TCP ports.
-    pub fn translate(&self, ports: &RangeInclusive<u16>) -> Result<Fault<'_>> {
+    /// Gives what matches and goes to the internet the cloud's own address and one of these ports. When no port is left, new
+    /// connections are swallowed.
+    pub fn translate(&self, what: &str, ports: &RangeInclusive<u16>) -> Result<[Fault<'_>; 2]> {
         let (first, last) = (ports.start(), ports.end());
-        let rule = format!("oifname ci meta l4proto tcp counter masquerade to :{first}-{last}");
-        self.fault("nat", "postrouting", 100, &rule)
+        let rule = format!("oifname ci {what} meta mark != {TAKEN} counter masquerade to :{first}-{last}");
+        let translated = self.fault("nat", "postrouting", 100, &rule)?;
+        let full = format!("oifname ci {what} ct state new limit rate over 1/day burst {} packets", ports.len());
+        Ok([translated, self.swallow(&full)?])
     }
 
-    /// Drops packets of more than so many bytes (IP header and all) and says nothing.
+    /// Takes away packets of more than so many bytes (IP header and all).
     pub fn swallow_larger_than(&self, bytes: u32) -> Result<Fault<'_>> {
         self.swallow(&format!("meta length > {bytes}"))
     }

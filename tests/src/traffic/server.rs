@@ -1,7 +1,7 @@
 //! Servers that answer, on threads of the test with sockets of a namespace; they end with their guards.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -10,6 +10,9 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use socket2::Socket;
 
+use super::raw::Interface;
+use super::{Mac, frame};
+use crate::family::Dual;
 use crate::netns::NetNs;
 
 /// How often a UDP server looks whether it is to end.
@@ -117,4 +120,68 @@ impl Drop for Udp {
         self.is_over.store(true, Ordering::Relaxed);
         let _joined = self.thread.take().map(JoinHandle::join);
     }
+}
+
+/// A router that says "administratively prohibited" (RFC 1812, section 5.2.7.1; RFC 4443, section 3.1) to SYNs that come in by
+/// a device for a TCP port. It does not take them away.
+#[derive(Debug)]
+pub struct Refuser {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Refuser {
+    pub fn start(namespace: &NetNs, device: &str, own: Dual, port: u16) -> Result<Self> {
+        let mut wire = namespace.run(|| Interface::listener(device))?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&is_over);
+        let thread = thread::spawn(move || {
+            while !flag.load(Ordering::Relaxed) {
+                let Ok(Some(syn)) = wire.receive(TICK, |frame| is_syn_to(frame, port)) else { continue };
+                // The client notices if it gets none.
+                let _sent = wire.send(&refusal(&syn, own));
+            }
+        });
+        Ok(Self { is_over, thread: Some(thread) })
+    }
+}
+
+impl Drop for Refuser {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        let _joined = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+const ETHERNET: usize = 14;
+
+/// Where TCP begins in a frame without IP options or extension headers.
+fn tcp_at(frame: &[u8]) -> Option<usize> {
+    match frame.get(12..14)? {
+        [0x08, 0x00] if frame.get(23) == Some(&frame::TCP) => Some(ETHERNET + 20),
+        [0x86, 0xdd] if frame.get(20) == Some(&frame::TCP) => Some(ETHERNET + 40),
+        _ => None,
+    }
+}
+
+fn is_syn_to(frame: &[u8], port: u16) -> bool {
+    let header = tcp_at(frame).and_then(|at| frame.get(at..at + 14));
+    header.is_some_and(|header| header[2..4] == port.to_be_bytes() && header[13] == frame::SYN)
+}
+
+fn refusal(syn: &[u8], own: Dual) -> Vec<u8> {
+    let mac = |at: usize| -> Mac { syn[at..at + 6].try_into().unwrap_or_default() };
+    let (to, from, packet) = (mac(6), mac(0), &syn[ETHERNET..]);
+    // Four unused bytes, then what was refused.
+    let body = |length: usize| [&[0; 4], &packet[..packet.len().min(length)]].concat();
+    if tcp_at(syn) == Some(ETHERNET + 20) {
+        let client = Ipv4Addr::from(<[u8; 4]>::try_from(&packet[12..16]).unwrap_or_default());
+        let message = frame::icmp(own.v4.into(), client.into(), 3, 13, &body(28));
+        let packet = frame::Ipv4::new(own.v4, client, frame::ICMP).build(&message);
+        return frame::ethernet(to, from, frame::ETHERTYPE_IPV4, &packet);
+    }
+    let client = Ipv6Addr::from(<[u8; 16]>::try_from(&packet[8..24]).unwrap_or_default());
+    let message = frame::icmp(own.v6.into(), client.into(), 1, 1, &body(1000));
+    let packet = frame::Ipv6::new(own.v6, client, frame::ICMPV6).build(&message);
+    frame::ethernet(to, from, frame::ETHERTYPE_IPV6, &packet)
 }

@@ -83,7 +83,7 @@ fn a_host_that_is_dead() -> Result<()> {
 fn a_port_that_a_router_says_is_prohibited() -> Result<()> {
     in_both(|family| {
         let scene = Scene::new()?;
-        let _fault = scene.lab.prohibit("tcp dport 9000")?;
+        let _fault = scene.lab.prohibit(9000)?;
         let mut diagnosis = scene.diagnose(&[])?;
         let server = SERVERS[1].port(family, 9000);
         let fates = attempts(&scene.lab.pods[0], &[server], 4)?;

@@ -10,7 +10,7 @@ use tracer_tests::traffic::server::{Tcp, Udp};
 use tracer_tests::traffic::talk::{self, Fate, OPENVPN_HELLO, Talk};
 use tracer_tests::{Family, netstat, patience, sysctl};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, in_both};
 
 /// How long silence is listened to.
 const SHORT: Duration = Duration::from_millis(300);
@@ -81,7 +81,7 @@ fn a_dead_host_answers_nothing() -> Result<()> {
 #[test]
 fn what_is_prohibited_is_said_to_be() -> Result<()> {
     let lab = cloud::cloud()?;
-    let _fault = lab.prohibit("tcp dport 9000")?;
+    let _fault = lab.prohibit(9000)?;
     for family in Family::BOTH {
         let fate = talk::connect(&lab.pods[0], SERVERS[0].port(family, 9000), patience())?;
         assert_eq!(fate, Fate::Refused(ErrorKind::HostUnreachable));
@@ -91,17 +91,17 @@ fn what_is_prohibited_is_said_to_be() -> Result<()> {
 
 #[test]
 fn a_translation_with_eight_ports_has_eight_connections() -> Result<()> {
-    let lab = cloud::cloud()?;
-    let _fault = lab.translate(&(40_000..=40_007))?;
-    for family in Family::BOTH {
+    in_both(|family| {
+        let lab = cloud::cloud()?;
+        let faults = lab.translate("tcp dport 443", &(40_000..=40_007))?;
         let server = SERVERS[0].port(family, 443);
         let accepts = Tcp::listen(&lab.internet, server)?;
         let mut live = (0..8).map(|_| Talk::open(&lab.pods[0], server)).collect::<Result<Vec<_>>>()?;
         assert_eq!(talk::connect(&lab.pods[0], server, SHORT)?, Fate::Silence);
         live.iter_mut().try_for_each(|talk| talk.exchange(100, 100))?;
-        assert_eq!(accepts.accepted(), 8);
-    }
-    Ok(())
+        assert_eq!((accepts.accepted(), faults[0].packets()?, faults[1].packets()?), (8, 8, 1));
+        Ok(())
+    })
 }
 
 #[test]

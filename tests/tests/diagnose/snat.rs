@@ -14,7 +14,7 @@ fn the_ninth_connection_of_eight() -> Result<()> {
         let server = SERVERS[0].port(family, 443);
         let accepts = Tcp::listen(&scene.lab.internet, server)?;
         let mut diagnosis = scene.diagnose(&[])?;
-        let _fault = scene.lab.translate(&(40_000..=40_007))?;
+        let _faults = scene.lab.translate("tcp dport 443", &(40_000..=40_007))?;
         let mut live = (0..8).map(|_| Talk::open(&scene.lab.pods[0], server)).collect::<Result<Vec<_>>>()?;
         unanswered(&scene.lab.pods[1], &[server], 6)?;
         diagnosis.sees_many(family, "no_answer", "tcp", 443, 6)?;
