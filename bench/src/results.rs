@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::lossless::Step;
 use crate::netfilter::Netfilter;
+use crate::flow::Flow;
 use crate::node::Node;
 use crate::overhead::Cost;
 use crate::program::Program;
@@ -52,6 +53,7 @@ pub(crate) struct Results {
     pub(crate) lossless: Vec<Step>,
     pub(crate) netfilter: Option<Netfilter>,
     pub(crate) node: Option<Node>,
+    pub(crate) flow: Option<Flow>,
     /// Cases without a single quiet round.
     pub(crate) noisy: Vec<String>,
     /// Counts that are not right: each is a bug.
@@ -70,6 +72,7 @@ impl Results {
             lossless: Vec::new(),
             netfilter: None,
             node: None,
+            flow: None,
             noisy: Vec::new(),
             wrong: Vec::new(),
             targets: Vec::new(),
@@ -103,6 +106,9 @@ impl fmt::Display for Results {
         }
         if let Some(node) = &self.node {
             write!(f, "{node}")?;
+        }
+        if let Some(flow) = &self.flow {
+            write!(f, "{flow}")?;
         }
         self.verdict(f)
     }

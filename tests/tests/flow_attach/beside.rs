@@ -1,7 +1,10 @@
 //! Beside the programs of others: each sees the packets, and their verdicts stand.
 
+use std::net::UdpSocket;
+use std::time::Duration;
+
 use anyhow::{Result, ensure};
-use tracer_tests::bpf::{Attach, Verdict};
+use tracer_tests::bpf::{Attach, Verdict, with_file_system};
 use tracer_tests::topology::{self, NEIGHBOUR, Pair};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Family, NetNs};
@@ -18,7 +21,12 @@ fn index(namespace: &NetNs, name: &str) -> Result<u32> {
 
 /// Whether a packet of the client arrives in the server.
 fn arrives(lab: &Pair) -> Result<bool> {
-    Ok(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(Family::V4, 5000)).is_ok())
+    let to = NEIGHBOUR.port(Family::V4, 5000);
+    let receiver = lab.server.run(|| Ok(UdpSocket::bind(to)?))?;
+    // Through veth a packet is there before the sender's call returns.
+    receiver.set_read_timeout(Some(Duration::from_millis(300)))?;
+    lab.client.run(|| udp::send(to, 1, 16))?;
+    Ok(receiver.recv_from(&mut [0; 64]).is_ok())
 }
 
 #[test]
@@ -43,58 +51,72 @@ fn tcx_programs_of_before_and_after_keep_their_verdicts() -> Result<()> {
     Ok(())
 }
 
-/// Drops IPv4 UDP to the server's port, at this preference.
-fn drops(preference: u32) -> String {
-    format!("tc filter add dev s0 ingress pref {preference} protocol all matchall action drop")
+/// Adds clsact, unless it is there, and a filter with this program at this preference.
+fn add_filter(server: &NetNs, program: &Verdict, preference: u32) -> Result<()> {
+    with_file_system(|| {
+        program.pin("/sys/fs/bpf/theirs")?;
+        server.exec(&format!(
+            "{{ tc qdisc add dev s0 clsact 2>/dev/null || true; }} && \
+             tc filter add dev s0 ingress pref {preference} protocol all bpf da object-pinned /sys/fs/bpf/theirs"
+        ))
+    })
+    .map(drop)
 }
 
 #[test]
 fn filters_of_others_stay_with_their_qdisc() -> Result<()> {
-    for (clsact, before) in [(true, true), (true, false), (false, true), (false, false)] {
+    for (clsact, before, preference) in
+        [(true, true, 7), (true, true, 1), (true, false, 7), (true, false, 1), (false, true, 7), (false, false, 7)]
+    {
+        let case = format!("clsact {clsact}, before {before}, preference {preference}");
         let lab = topology::pair()?;
         let server = &lab.server;
-        let add = |preference| {
-            server.exec(&format!("{{ tc qdisc add dev s0 clsact 2>/dev/null || true; }} && {}", drops(preference)))
-        };
+        let theirs = Verdict::load(Attach::TcxIngress, "theirs", SHOT)?;
         if before {
-            add(7)?;
+            add_filter(server, &theirs, preference)?;
         }
         let mut watcher = Watcher::start(&[server], clsact)?;
         watcher.wait_for("s0")?;
         if !before {
-            add(7)?;
+            add_filter(server, &theirs, preference)?;
         }
         let listed = filters(server, "s0")?;
-        ensure!(listed.contains("matchall"), "{listed}");
-        ensure!(listed.matches("whydrop-").count() == if clsact { 2 } else { 0 }, "{listed}");
-        if clsact {
-            let (ours, theirs) = (listed.find("whydrop-"), listed.find("matchall"));
-            ensure!(ours < theirs, "ours runs first: {listed}");
+        ensure!(listed.matches("whydrop-").count() == if clsact { 2 } else { 0 }, "{case}: {listed}");
+        ensure!(
+            listed.contains("theirs"), "{case}: {listed}"
+        );
+        // Of one preference the newest runs first.
+        if clsact && (before || preference != 1) {
+            let ours = listed.find("whydrop-");
+            ensure!(ours < listed.find("theirs"), "{case}: ours runs first: {listed}");
         }
-        ensure!(watcher.said().is_empty(), "{:?}", watcher.said());
-        ensure!(!arrives(&lab)?, "their verdict stands");
+        ensure!(watcher.said().is_empty(), "{case}: {:?}", watcher.said());
+        ensure!(!arrives(&lab)?, "{case}: their verdict stands");
         watcher.end()?;
         let listed = filters(server, "s0")?;
-        ensure!(listed.contains("matchall") && !listed.contains("whydrop"), "{listed}");
-        ensure!(!arrives(&lab)?, "their verdict stands afterwards");
+        ensure!(!listed.contains("whydrop") && listed.contains("theirs"), "{case}: {listed}");
+        ensure!(!arrives(&lab)?, "{case}: their verdict stands afterwards");
         server.exec("tc qdisc del dev s0 clsact")?;
-        ensure!(arrives(&lab)?);
+        ensure!(arrives(&lab)?, "{case}");
     }
     Ok(())
 }
 
 #[test]
-fn a_filter_at_the_first_preference_is_not_replaced() -> Result<()> {
+fn a_filter_of_another_kind_at_the_first_preference_is_not_replaced() -> Result<()> {
     let lab = topology::pair()?;
     let server = &lab.server;
-    server.exec(&format!("tc qdisc add dev s0 clsact && {}", drops(1)))?;
+    server.exec(
+        "tc qdisc add dev s0 clsact && \
+         tc filter add dev s0 ingress pref 1 protocol all u32 match u32 0 0 flowid 1:1",
+    )?;
     let mut watcher = Watcher::start(&[server], true)?;
     watcher.wait_for("s0")?;
     let listed = filters(server, "s0")?;
-    ensure!(listed.contains("matchall") && listed.matches("whydrop-").count() == 2, "{listed}");
+    ensure!(listed.contains("u32") && listed.matches("whydrop-").count() == 2, "{listed}");
     ensure!(watcher.said().iter().any(|said| said.contains("other filters run before")), "{:?}", watcher.said());
     watcher.end()?;
     let listed = filters(server, "s0")?;
-    ensure!(listed.contains("matchall") && !listed.contains("whydrop-"), "{listed}");
+    ensure!(listed.contains("u32") && !listed.contains("whydrop-"), "{listed}");
     Ok(())
 }

@@ -13,7 +13,7 @@ fn add_pair(namespace: &NetNs, there: &NetNs, near: &str, far: &str) -> Result<(
 
 #[test]
 fn each_kind_of_device_has_its_role() -> Result<()> {
-    require!(require::VXLAN, require::BRIDGE);
+    require!(VXLAN, BRIDGE);
     let lab = topology::router()?;
     let router = &lab.router;
     router.exec(

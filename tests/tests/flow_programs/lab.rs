@@ -20,12 +20,12 @@ use whydrop::load::{self, Kernel, Plan, Programs, Sizes};
 use whydrop::settings::KernelFilter;
 
 /// The other end of the client's wire.
-pub const S0_MAC: Mac = [2, 0x77, 0, 0, 1, 3];
+pub(crate) const S0_MAC: Mac = [2, 0x77, 0, 0, 1, 3];
 
 type Entries<const KEY: usize, const VALUE: usize> = HashMap<MapData, [u8; KEY], [u8; VALUE]>;
 
 /// Loaded programs, which are attached where a test wants them.
-pub struct Watched {
+pub(crate) struct Watched {
     programs: Programs,
     attempts: Entries<{ size_of::<AttemptKey>() }, { size_of::<Attempt>() }>,
     queries: Entries<{ size_of::<QueryKey>() }, { size_of::<Query>() }>,
@@ -36,14 +36,14 @@ pub struct Watched {
 }
 
 /// The programs at the device of a pair's client.
-pub struct Lab {
-    pub pair: Pair,
-    pub watched: Watched,
+pub(crate) struct Lab {
+    pub(crate) pair: Pair,
+    pub(crate) watched: Watched,
 }
 
 impl Lab {
     /// With these classes of UDP ports.
-    pub fn new(ports: &[(u16, u64)]) -> Result<Self> {
+    pub(crate) fn new(ports: &[(u16, u64)]) -> Result<Self> {
         let pair = topology::pair()?;
         let mut watched = Watched::new(ports)?;
         watched.attach(&pair.client, "c0")?;
@@ -51,18 +51,18 @@ impl Lab {
     }
 
     /// Sends a frame out of the client's device.
-    pub fn send_out(&self, frame: &[u8]) -> Result<()> {
+    pub(crate) fn send_out(&self, frame: &[u8]) -> Result<()> {
         self.pair.client.run(|| Interface::sender("c0")?.send(frame))
     }
 
     /// Sends a frame into the client's device.
-    pub fn send_in(&self, frame: &[u8]) -> Result<()> {
+    pub(crate) fn send_in(&self, frame: &[u8]) -> Result<()> {
         self.pair.server.run(|| Interface::sender("s0")?.send(frame))
     }
 }
 
 impl Watched {
-    pub fn new(ports: &[(u16, u64)]) -> Result<Self> {
+    pub(crate) fn new(ports: &[(u16, u64)]) -> Result<Self> {
         let cpus = std::thread::available_parallelism()?.get() as u32;
         let plan =
             Plan { filter: KernelFilter::default(), every: false, flows: true, sizes: Sizes::new(cpus, false, true) };
@@ -80,7 +80,7 @@ impl Watched {
         })
     }
 
-    pub fn program(&mut self, name: &str) -> Result<&mut SchedClassifier> {
+    pub(crate) fn program(&mut self, name: &str) -> Result<&mut SchedClassifier> {
         let program = self.programs.object.program_mut(name).with_context(|| format!("no program {name}"))?;
         let program: &mut SchedClassifier = program.try_into()?;
         match program.load() {
@@ -90,12 +90,12 @@ impl Watched {
     }
 
     /// Attaches the programs for devices with an Ethernet header.
-    pub fn attach(&mut self, namespace: &NetNs, interface: &str) -> Result<()> {
+    pub(crate) fn attach(&mut self, namespace: &NetNs, interface: &str) -> Result<()> {
         self.attach_named(namespace, interface, ["flow_ingress", "flow_egress"])
     }
 
     /// Attaches the programs for ingress and egress of these names.
-    pub fn attach_named(&mut self, namespace: &NetNs, interface: &str, names: [&str; 2]) -> Result<()> {
+    pub(crate) fn attach_named(&mut self, namespace: &NetNs, interface: &str, names: [&str; 2]) -> Result<()> {
         namespace.run(|| {
             if kernel::release()? < (6, 6) {
                 qdisc_add_clsact(interface)?;
@@ -108,7 +108,7 @@ impl Watched {
     }
 
     /// Attaches the `retransmit` program.
-    pub fn attach_retransmit(&mut self) -> Result<()> {
+    pub(crate) fn attach_retransmit(&mut self) -> Result<()> {
         let program = self.programs.object.program_mut("retransmit").context("no such program")?;
         let program: &mut RawTracePoint = program.try_into()?;
         program.load()?;
@@ -116,26 +116,26 @@ impl Watched {
         Ok(())
     }
 
-    pub fn attempts(&self) -> Result<Vec<(AttemptKey, Attempt)>> {
+    pub(crate) fn attempts(&self) -> Result<Vec<(AttemptKey, Attempt)>> {
         entries(&self.attempts)
     }
 
-    pub fn queries(&self) -> Result<Vec<(QueryKey, Query)>> {
+    pub(crate) fn queries(&self) -> Result<Vec<(QueryKey, Query)>> {
         entries(&self.queries)
     }
 
-    pub fn retransmits(&self) -> Result<Vec<(RetransmitKey, Retransmit)>> {
+    pub(crate) fn retransmits(&self) -> Result<Vec<(RetransmitKey, Retransmit)>> {
         entries(&self.retransmits)
     }
 
-    pub fn counter(&self, counter: AttemptCounter) -> Result<u64> {
+    pub(crate) fn counter(&self, counter: AttemptCounter) -> Result<u64> {
         let values = self.state.get(&0, 0)?;
         let counts = values.iter().filter_map(|bytes| read_plain::<AttemptState>(bytes));
         Ok(counts.map(|state| state.counters[counter as usize]).sum())
     }
 
     /// The only entry of this server's port, which must be there.
-    pub fn attempt(&self, server_port: u16) -> Result<(AttemptKey, Attempt)> {
+    pub(crate) fn attempt(&self, server_port: u16) -> Result<(AttemptKey, Attempt)> {
         let all = self.attempts()?;
         let found: Vec<_> = all.iter().filter(|(key, _)| key.server_port == server_port).collect();
         anyhow::ensure!(found.len() == 1, "{} entries of port {server_port} in {all:#?}", found.len());
@@ -143,7 +143,7 @@ impl Watched {
     }
 
     /// The only query with this id.
-    pub fn query(&self, id: u16) -> Result<(QueryKey, Query)> {
+    pub(crate) fn query(&self, id: u16) -> Result<(QueryKey, Query)> {
         let all = self.queries()?;
         let found: Vec<_> = all.iter().filter(|(key, _)| key.id == id).collect();
         anyhow::ensure!(found.len() == 1, "{} entries of id {id} in {all:#?}", found.len());
@@ -173,7 +173,7 @@ fn entries<K: Plain, V: Plain, const KEY: usize, const VALUE: usize>(map: &Entri
 }
 
 /// An address as the programs keep it.
-pub fn words(address: IpAddr) -> [u32; 4] {
+pub(crate) fn words(address: IpAddr) -> [u32; 4] {
     let bytes = match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
         IpAddr::V6(address) => address.octets(),
@@ -183,12 +183,12 @@ pub fn words(address: IpAddr) -> [u32; 4] {
 }
 
 /// The ends of the wire in a family: the client's address, the server's.
-pub fn ends(family: Family) -> (IpAddr, IpAddr) {
+pub(crate) fn ends(family: Family) -> (IpAddr, IpAddr) {
     (CLIENT.ip(family), NEIGHBOUR.ip(family))
 }
 
 /// An IP packet without its Ethernet header.
-pub fn packet(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
+pub(crate) fn packet(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8]) -> Vec<u8> {
     match (source, destination) {
         (IpAddr::V4(source), IpAddr::V4(destination)) => Ipv4::new(source, destination, protocol).build(payload),
         (IpAddr::V6(source), IpAddr::V6(destination)) => Ipv6::new(source, destination, protocol).build(payload),
@@ -197,15 +197,15 @@ pub fn packet(source: IpAddr, destination: IpAddr, protocol: u8, payload: &[u8])
 }
 
 /// A frame from the client to the server around an IP packet.
-pub fn frame_out(packet: &[u8]) -> Vec<u8> {
+pub(crate) fn frame_out(packet: &[u8]) -> Vec<u8> {
     frame::ethernet(S0_MAC, C0_MAC, ethertype(packet), packet)
 }
 
 /// The other way.
-pub fn frame_into(packet: &[u8]) -> Vec<u8> {
+pub(crate) fn frame_into(packet: &[u8]) -> Vec<u8> {
     frame::ethernet(C0_MAC, S0_MAC, ethertype(packet), packet)
 }
 
-pub fn ethertype(packet: &[u8]) -> u16 {
+pub(crate) fn ethertype(packet: &[u8]) -> u16 {
     if packet[0] >> 4 == 6 { ETHERTYPE_IPV6 } else { ETHERTYPE_IPV4 }
 }

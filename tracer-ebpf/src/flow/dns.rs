@@ -102,16 +102,17 @@ fn question_length(context: Context, at: u32, end: u32) -> u32 {
 /// Copies the question.
 #[inline(always)]
 fn copy(context: Context, at: u32, query: &mut Query, length: u32) -> bool {
-    let length = u64::from(length);
+    // One less, as old verifiers take "not 0" for "0 or more".
+    let last = u64::from(length).wrapping_sub(1);
     // SAFETY: a local. Volatile, or the compiler would know what the verifier does not, and leave out the comparison.
-    let length = unsafe { read_volatile(&raw const length) };
-    if length == 0 || length > QUESTION_LENGTH as u64 {
+    let last = unsafe { read_volatile(&raw const last) };
+    if last >= QUESTION_LENGTH as u64 {
         return false;
     }
     // SAFETY: at most as long as the array.
     unsafe {
         let to = (&raw mut query.question).cast();
-        generated::bpf_skb_load_bytes(context.cast(), at, to, length as u32) == 0
+        generated::bpf_skb_load_bytes(context.cast(), at, to, last as u32 + 1) == 0
     }
 }
 

@@ -19,7 +19,7 @@ mod words;
 
 pub use crate::host::platform::Platform;
 pub use ask::wanted;
-pub use rank::rank;
+pub use rank::{rank, rank_with_counters};
 
 use crate::event::{Cause, Confidence, Explanation};
 use crate::flow::{Lost, Story};
