@@ -114,14 +114,12 @@ pub mod key {
     pub const SUSPECTS: &str = "/explanation/suspects";
     pub const SUSPECT: &str = "/explanation/suspects/0/what";
     /// Of a flow; both ends stand where a DNS line has its own.
-    pub const OUTCOME: &str = "/outcome";
     pub const FLOW_PROTOCOL: &str = "/protocol";
     pub const FLOW_SOURCE: &str = "/source/address";
     pub const FLOW_SOURCE_PORT: &str = "/source/port";
     pub const FLOW_DESTINATION: &str = "/destination/address";
     pub const FLOW_DESTINATION_PORT: &str = "/destination/port";
     /// Of a DNS line.
-    pub const QUERY: &str = "/query";
     pub const NO_ANSWER: &str = "/no_answer";
     /// Of stats.
     pub const ESTABLISHED: &str = "/attempts/established";
