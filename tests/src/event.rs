@@ -108,6 +108,23 @@ pub mod key {
     pub const OTHER_FLOWS: &str = "/other_flows";
     pub const NOT_SHOWN: &str = "/not_shown";
     pub const HIDDEN: &str = "/hidden";
+    /// Of a finding.
+    pub const TITLE: &str = "/title";
+    pub const AFFECTED: &str = "/affected";
+    pub const SUSPECTS: &str = "/explanation/suspects";
+    pub const SUSPECT: &str = "/explanation/suspects/0/what";
+    /// Of a flow; both ends stand where a DNS line has its own.
+    pub const FLOW_PROTOCOL: &str = "/protocol";
+    pub const FLOW_SOURCE: &str = "/source/address";
+    pub const FLOW_SOURCE_PORT: &str = "/source/port";
+    pub const FLOW_DESTINATION: &str = "/destination/address";
+    pub const FLOW_DESTINATION_PORT: &str = "/destination/port";
+    /// Of a DNS line.
+    pub const NO_ANSWER: &str = "/no_answer";
+    /// Of stats.
+    pub const ESTABLISHED: &str = "/attempts/established";
+    pub const NOT_FOLLOWED: &str = "/attempts/not_followed";
+    pub const INTERFACES: &str = "/attempts/interfaces";
     pub const MISSED: &str = "/missed";
     pub const EVICTED: &str = "/evicted";
 }

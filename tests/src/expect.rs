@@ -45,6 +45,12 @@ impl Expect {
         Self::any().with(key::KIND, "counter").with(key::NAME, name)
     }
 
+    /// A flow line: what became of an attempt over `tcp` or `udp` to a port.
+    pub fn attempt(outcome: &str, protocol: &str, port: u16) -> Self {
+        let line = Self::any().with(key::KIND, "flow").with(key::OUTCOME, outcome);
+        line.with(key::FLOW_PROTOCOL, protocol).with(key::FLOW_DESTINATION_PORT, port)
+    }
+
     /// A drop line with this reason.
     pub fn drop(reason: &str) -> Self {
         Self::any().with(key::KIND, "drop").reason(&[reason])

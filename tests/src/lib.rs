@@ -5,7 +5,9 @@
 
 pub mod bpf;
 pub mod cgroup;
+pub mod cloud;
 pub mod cpu;
+pub mod diagnosis;
 pub mod event;
 pub mod expect;
 pub mod family;
@@ -25,6 +27,8 @@ pub mod tracer;
 pub mod traffic;
 pub mod tun;
 
+pub use cloud::Cloud;
+pub use diagnosis::{Diagnosis, Findings};
 pub use event::{Event, Report};
 pub use expect::Expect;
 pub use family::{Dual, Family};

@@ -1,4 +1,4 @@
-//! The lab's three networks. MAC addresses are fixed, IPv6 has no duplicate address detection, and a network is
+//! The lab's three small networks; [`crate::cloud`] is the large one. MAC addresses are fixed, IPv6 has no duplicate address detection, and a network is
 //! handed out when both ends reach each other in both families.
 
 use std::fmt::Write as _;
@@ -30,7 +30,7 @@ pub const R1_MAC: Mac = [2, 0x77, 0, 0, 1, 1];
 pub const R2_MAC: Mac = [2, 0x77, 0, 0, 2, 1];
 pub const S0_MAC: Mac = [2, 0x77, 0, 0, 2, 2];
 
-const fn dual(v4: [u8; 4], v6: [u16; 8]) -> Dual {
+pub(crate) const fn dual(v4: [u8; 4], v6: [u16; 8]) -> Dual {
     let [a, b, c, d] = v4;
     let [h0, h1, h2, h3, h4, h5, h6, h7] = v6;
     Dual { v4: std::net::Ipv4Addr::new(a, b, c, d), v6: std::net::Ipv6Addr::new(h0, h1, h2, h3, h4, h5, h6, h7) }
@@ -98,7 +98,7 @@ pub fn bridge() -> Result<Bridge> {
 }
 
 /// A namespace that is silent until spoken to: no duplicate address detection, no router solicitations.
-fn host(role: &str) -> Result<NetNs> {
+pub(crate) fn host(role: &str) -> Result<NetNs> {
     let namespace = NetNs::new(role)?;
     sysctl::set_all(
         &namespace,
@@ -116,7 +116,7 @@ fn host(role: &str) -> Result<NetNs> {
 /// second to notice the carrier (`linkwatch_urgent_event`, net/core/link_watch.c, 6.18). A neighbour is asked for every 50 ms
 /// instead of every second, and a hundred times instead of three: the first question often comes before the other end is
 /// ready, and on a loaded machine so do some more.
-fn wire(left: (&NetNs, &str, Mac), right: (&NetNs, &str, Mac)) -> Result<()> {
+pub(crate) fn wire(left: (&NetNs, &str, Mac), right: (&NetNs, &str, Mac)) -> Result<()> {
     let end = |(namespace, name, mac): (&NetNs, &str, Mac)| {
         let index = u32::from(mac[4]) * 10 + u32::from(mac[5]);
         let mac = mac.map(|byte| format!("{byte:02x}")).join(":");
@@ -132,12 +132,12 @@ fn wire(left: (&NetNs, &str, Mac), right: (&NetNs, &str, Mac)) -> Result<()> {
     Ok(())
 }
 
-fn addressed(interface: &str, address: Dual) -> String {
+pub(crate) fn addressed(interface: &str, address: Dual) -> String {
     let Dual { v4, v6 } = address;
     format!("address add {v4}/24 dev {interface}\naddress add {v6}/64 dev {interface} nodad\nlink set {interface} up\n")
 }
 
-fn default_route(via: Dual) -> String {
+pub(crate) fn default_route(via: Dual) -> String {
     format!("route add default via {}\nroute add default via {}\n", via.v4, via.v6)
 }
 
@@ -159,7 +159,7 @@ pub fn ip(namespace: &NetNs, lines: &str) -> Result<()> {
 }
 
 /// Waits until `to` answers in both families; the neighbour tables are warm afterwards.
-fn reach(from: &NetNs, to: Dual) -> Result<()> {
+pub(crate) fn reach(from: &NetNs, to: Dual) -> Result<()> {
     let deadline = Instant::now() + patience();
     for family in Family::BOTH {
         while !from.run(|| echo::answered(to.ip(family), Duration::from_millis(50)))? {

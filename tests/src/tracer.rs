@@ -130,7 +130,8 @@ impl Tracer {
         })
     }
 
-    fn wait_until<T>(&mut self, wanted: &Expect, done: impl Fn(&[Event]) -> Option<T>) -> Result<T> {
+    /// Waits until `done` finds what it looks for in the lines so far; `wanted` tells the error what that is.
+    pub fn wait_until<T>(&mut self, wanted: &Expect, done: impl Fn(&[Event]) -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + patience();
         loop {
             if let Some(found) = done(&self.events) {

@@ -5,6 +5,8 @@ pub mod echo;
 pub mod flood;
 pub mod frame;
 pub mod raw;
+pub mod server;
+pub mod talk;
 pub mod tcp;
 pub mod udp;
 

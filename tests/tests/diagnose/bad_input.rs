@@ -1,0 +1,84 @@
+//! What can't be done is said in one sentence, the exit status shows it, and nothing was attached.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, ensure};
+use tracer_tests::tracer;
+
+/// Longer than any sentence.
+const LONGEST: usize = 1000;
+
+fn refuses(command: &mut Command, status: i32, words: &[&str]) -> Result<()> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(status), "{} instead of {status}: {said}", output.status);
+    ensure!(output.stdout.is_empty(), "printed {}", String::from_utf8_lossy(&output.stdout));
+    ensure!(said.len() < LONGEST && !said.contains("panicked"), "no sentence: {said}");
+    for word in words {
+        ensure!(said.contains(word), "it does not say {word}: {said}");
+    }
+    Ok(())
+}
+
+fn diagnose(arguments: &[&str]) -> Result<Command> {
+    let mut command = tracer::command(["diagnose", "--for", "1s"])?;
+    command.args(arguments);
+    Ok(command)
+}
+
+#[test]
+fn an_expectation_that_means_nothing() -> Result<()> {
+    for text in [
+        "",
+        "80",
+        "in:80",
+        "in:tcp:0",
+        "in:tcp:65536",
+        "in:sctp:80",
+        "to:tcp:80",
+        "out:tcp:a b:80",
+        "out:tcp:fd00::1:80",
+    ] {
+        refuses(&mut diagnose(&["--expect", text])?, 2, &["--expect", text])?;
+    }
+    refuses(&mut diagnose(&["--expect", &"x".repeat(100_000)])?, 2, &["--expect"])
+}
+
+#[test]
+fn a_namespace_that_is_none() -> Result<()> {
+    for name in ["no-such-namespace", "/no/such/file", "/etc/passwd"] {
+        refuses(&mut diagnose(&["--netns", name])?, 2, &[name])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_time_that_is_none() -> Result<()> {
+    for time in ["soon", "-1s", "0s"] {
+        refuses(&mut tracer::command(["diagnose", &format!("--for={time}")])?, 2, &[time])?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_command_that_does_not_exist() -> Result<()> {
+    let mut command = tracer::command(["diagnose", "--netns", "1", "--", "/no/such/program"])?;
+    refuses(&mut command, 1, &["/no/such/program"])
+}
+
+/// The binary under `setpriv`, which takes something away first.
+fn without(privileges: &[&str]) -> Result<Command> {
+    let mut command = Command::new("setpriv");
+    command.args(privileges).arg(tracer::binary()?).args(["diagnose", "--for", "1s"]);
+    Ok(command)
+}
+
+#[test]
+fn root_without_capabilities() -> Result<()> {
+    refuses(&mut without(&["--bounding-set=-all", "--inh-caps=-all"])?, 1, &["CAP_BPF"])
+}
+
+#[test]
+fn root_that_may_not_configure_interfaces() -> Result<()> {
+    refuses(&mut without(&["--bounding-set=-net_admin", "--inh-caps=-net_admin"])?, 1, &["CAP_NET_ADMIN"])
+}
