@@ -112,10 +112,7 @@ fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
         }
     }
     let hidden = thousands(stats.hidden);
-    lines.push(format!(
-        "{} dropped packets in all namespaces, {hidden} of them expected or mere noise",
-        thousands(stats.packets)
-    ));
+    lines.push(format!("{} dropped packets, {hidden} of them expected or mere noise", thousands(stats.packets)));
     let gaps = [
         (counted, "drops are known by counters only"),
         (left_out, "failures were too many different ones at once, and are in no finding"),

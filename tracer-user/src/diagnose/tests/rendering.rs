@@ -87,7 +87,7 @@ seen on vm in 0.0 s:
   1,202 attempts to talk: 1,200 answered, 0 refused, 0 dropped here, 0 never answered, 2 not decided yet
   40 DNS queries, 0 of them without a good answer
   3 interfaces
-  9 dropped packets in all namespaces, 9 of them expected or mere noise
+  9 dropped packets, 9 of them expected or mere noise
 not seen on this node:
   traffic that eBPF redirects past the tc programs is not seen
 ";
