@@ -48,18 +48,26 @@ struct Waiting {
 
 /// Where drops are of interest, beside the host's namespace: in the namespaces that were asked for and in those that their
 /// devices lead to. What lies behind an uplink is beyond the node, also where it is on the same machine.
-struct Scope(HashSet<u32>);
+struct Scope {
+    netns: HashSet<u32>,
+    /// Not passed on to the kernel's filter so far.
+    new: Vec<u32>,
+}
 
 impl Scope {
     /// `None`: everywhere.
     fn new(plan: &flow::Plan) -> Option<Self> {
         let asked: HashSet<u32> = plan.namespaces.iter().map(|netns| netns.inode).collect();
-        (!asked.is_empty()).then_some(Self(asked))
+        (!asked.is_empty()).then_some(Self { netns: asked, new: Vec::new() })
     }
 
     fn add(&mut self, batch: &Batch) {
         let inside = batch.points.iter().filter(|point| point.role == Role::Pod);
-        self.0.extend(inside.filter_map(|point| Some(point.leads_to.as_ref()?.inode)));
+        for netns in inside.filter_map(|point| Some(point.leads_to.as_ref()?.inode)) {
+            if self.netns.insert(netns) {
+                self.new.push(netns);
+            }
+        }
     }
 }
 
@@ -92,7 +100,7 @@ impl Attempts {
 
     /// Whether what happens in a namespace is of this node, as far as the run looks at it.
     pub(super) fn concerns(&self, netns: u32, host: Option<u32>) -> bool {
-        self.scope.as_ref().is_none_or(|scope| netns == 0 || Some(netns) == host || scope.0.contains(&netns))
+        self.scope.as_ref().is_none_or(|scope| netns == 0 || Some(netns) == host || scope.netns.contains(&netns))
     }
 
     /// For `stats`.
@@ -112,6 +120,12 @@ impl Attempts {
 }
 
 impl Stages {
+    /// Namespaces whose drops are of interest by now.
+    pub(super) fn new_namespaces(&mut self) -> Vec<u32> {
+        let scope = self.attempts.as_mut().and_then(|attempts| attempts.scope.as_mut());
+        scope.map(|scope| take(&mut scope.new)).unwrap_or_default()
+    }
+
     /// Whether what happens in a namespace is to be told.
     pub(super) fn concerns(&self, netns: u32) -> bool {
         self.attempts.as_ref().is_none_or(|attempts| attempts.concerns(netns, self.describer.host_netns()))
