@@ -84,6 +84,12 @@ impl Book {
         self.limit(stories)
     }
 
+    /// Whether an attempt with these ends, whichever side began it, is not decided yet.
+    pub fn is_open(&self, tuple: Tuple) -> bool {
+        let group = self.groups.find(tuple).and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.decided.is_none())
+    }
+
     pub fn totals(&self) -> AttemptTotals {
         AttemptTotals { pending: self.groups.open() as u64, ..self.totals }
     }
