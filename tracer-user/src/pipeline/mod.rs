@@ -243,12 +243,11 @@ impl Pipeline {
     async fn rest(&mut self, is_waiting: fn(&Stages) -> bool) -> Result<(), PipelineError> {
         let deadline = Instant::now() + answers::PATIENCE;
         while is_waiting(&self.stages) {
-            match timeout_at(deadline, self.stages.describer.answers.next()).await {
-                Ok((case, finding)) => self.stages.answered(case, finding)?,
-                Err(_) => {
-                    self.stages.print_waiting(Duration::ZERO)?;
-                    self.stages.tell_waiting(Duration::ZERO)?;
-                }
+            if let Ok((case, finding)) = timeout_at(deadline, self.stages.describer.answers.next()).await {
+                self.stages.answered(case, finding)?;
+            } else {
+                self.stages.print_waiting(Duration::ZERO)?;
+                self.stages.tell_waiting(Duration::ZERO)?;
             }
         }
         Ok(())
