@@ -5,6 +5,7 @@
 
 #![expect(clippy::cast_precision_loss, reason = "statistics: the first fifteen digits of a count are enough")]
 
+mod flow;
 mod ground;
 mod lab;
 mod load;
@@ -108,6 +109,7 @@ fn run(args: &Arguments) -> Result<bool> {
     lossless::measure(&bench, &mut results)?;
     results.netfilter = netfilter::measure(&bench)?;
     results.node = node::measure(&bench)?;
+    results.flow = flow::measure(&bench)?;
     results.targets = verdict::judge(&results);
     println!("{results}");
     if let Some(file) = &args.json {

@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::flow::Flow;
 use crate::lossless::Step;
 use crate::netfilter::Netfilter;
 use crate::node::Node;
@@ -52,6 +53,7 @@ pub(crate) struct Results {
     pub(crate) lossless: Vec<Step>,
     pub(crate) netfilter: Option<Netfilter>,
     pub(crate) node: Option<Node>,
+    pub(crate) flow: Option<Flow>,
     /// Cases without a single quiet round.
     pub(crate) noisy: Vec<String>,
     /// Counts that are not right: each is a bug.
@@ -70,6 +72,7 @@ impl Results {
             lossless: Vec::new(),
             netfilter: None,
             node: None,
+            flow: None,
             noisy: Vec::new(),
             wrong: Vec::new(),
             targets: Vec::new(),
@@ -103,6 +106,9 @@ impl fmt::Display for Results {
         }
         if let Some(node) = &self.node {
             write!(f, "{node}")?;
+        }
+        if let Some(flow) = &self.flow {
+            write!(f, "{flow}")?;
         }
         self.verdict(f)
     }

@@ -78,6 +78,10 @@ pub(crate) fn judge(results: &Results) -> Vec<Target> {
     targets.push(Target::at_most("kernel maps", 32.0, " MiB", mib(|memory| memory.maps)));
     let first = results.start.as_ref().map(|start| start.first_drop.median);
     targets.push(Target::at_most("from start to the first drop's line", 300.0, " ms", first));
+    for (what, limit) in [("tcp-data", 1.2), ("udp-data", 1.2), ("update", 2.0)] {
+        let ratio = results.flow.as_ref().and_then(|flow| flow.to_empty(what));
+        targets.push(Target::at_most(format!("at tc, {what}, to an empty program"), limit, " x", ratio));
+    }
     let reading = results.netfilter.as_ref().and_then(|netfilter| netfilter.slowest(100_000));
     targets.push(Target::at_most("reading 100000 rules in 10000 chains", 1000.0, " ms", reading));
     targets

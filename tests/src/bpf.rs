@@ -20,6 +20,7 @@ const BPF_MAP_CREATE: u32 = 0;
 const BPF_MAP_UPDATE_ELEM: u32 = 2;
 const BPF_PROG_LOAD: u32 = 5;
 const BPF_OBJ_PIN: u32 = 6;
+const BPF_PROG_QUERY: u32 = 16;
 const BPF_OBJ_GET_INFO_BY_FD: u32 = 15;
 const BPF_LINK_CREATE: u32 = 28;
 const BPF_LINK_DETACH: u32 = 34;
@@ -171,6 +172,18 @@ impl Attach {
             Self::TcxEgress => 47,
         }
     }
+}
+
+/// The programs at an interface of this thread's namespace, in the order in which they run.
+pub fn at_interface(place: Attach, interface: u32) -> Result<Vec<Object>> {
+    let mut ids = [0_u32; 64];
+    let mut query = [0_u8; ATTRIBUTES];
+    put32(&mut query, 0, interface);
+    put32(&mut query, 4, place.place());
+    put_pointer(&mut query, 16, ids.as_mut_ptr().cast());
+    put32(&mut query, 24, ids.len() as u32);
+    call(BPF_PROG_QUERY, &mut query).context("the kernel does not list what is attached")?;
+    Ok(ids.into_iter().filter(|id| *id != 0).map(|id| Object { kind: Kind::Program, id }).collect())
 }
 
 /// A program that answers the same verdict to every packet; unloaded on drop, unless it is attached or pinned.

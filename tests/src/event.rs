@@ -76,6 +76,22 @@ pub mod key {
     pub const PROGRAM_NAME: &str = "/explanation/program/name";
     pub const PROGRAM_TYPE: &str = "/explanation/program/type";
     pub const PROGRAM_ATTACH: &str = "/explanation/program/attach";
+    /// Of a dns line.
+    pub const QUERY: &str = "/query";
+    pub const QUERY_TYPE: &str = "/type";
+    pub const OUTCOME: &str = "/outcome";
+    pub const RCODE: &str = "/rcode";
+    pub const ATTEMPTS: &str = "/attempts";
+    pub const LATENCY: &str = "/latency_us";
+    pub const TRANSPORT: &str = "/protocol";
+    pub const RESOLVER: &str = "/server/address";
+    pub const CLIENT: &str = "/client/address";
+    pub const CLIENT_NETNS: &str = "/client_netns/inode";
+    pub const SEARCHED: &str = "/search";
+    pub const WASTED: &str = "/wasted";
+    /// Of the totals of attempts.
+    pub const QUERIES: &str = "/attempts/queries";
+    pub const FAILED_QUERIES: &str = "/attempts/failed_queries";
     /// Of a counter line.
     pub const NAME: &str = "/name";
     pub const DELTA: &str = "/delta";

@@ -10,6 +10,8 @@ use tracer_common::{
     Query, QueryKey, Retransmit, RetransmitKey, Tally, TotalKey,
 };
 
+use crate::flow::Scratch;
+
 /// The switch, and which of the two flow maps is in use.
 #[map]
 pub static CONTROL: Array<Control> = Array::with_max_entries(1, 0);
@@ -49,11 +51,9 @@ pub static SUBNETS: LpmTrie<[u32; 4], u8> = LpmTrie::with_max_entries(MAX_SUBNET
 #[map]
 pub static ATTEMPTS: LruHashMap<AttemptKey, Attempt> = LruHashMap::with_max_entries(16384, 0);
 
-/// Where an entry is made: too large for the stack.
+/// Where the tc programs keep a packet and make an entry.
 #[map]
-pub static ATTEMPT: PerCpuArray<Attempt> = PerCpuArray::with_max_entries(1, 0);
-#[map]
-pub static QUERY: PerCpuArray<Query> = PerCpuArray::with_max_entries(1, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(1, 0);
 
 /// DNS transactions, as above.
 #[map]

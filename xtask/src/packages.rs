@@ -18,13 +18,14 @@ pub(crate) struct Provided {
 }
 
 /// What the network lab runs.
-pub(crate) const LAB: [Provided; 9] = [
+pub(crate) const LAB: [Provided; 10] = [
     Provided { program: "ip", package: "iproute2" },
     Provided { program: "tc", package: "iproute2" },
     Provided { program: "iptables", package: "iptables" },
     Provided { program: "nft", package: "nftables" },
     Provided { program: "ipset", package: "ipset" },
     Provided { program: "ping", package: "iputils-ping" },
+    Provided { program: "dnsmasq", package: "dnsmasq-base" },
     Provided { program: "sysctl", package: "procps" },
     Provided { program: "capsh", package: "libcap2-bin" },
     Provided { program: "unshare", package: "util-linux" },

@@ -109,14 +109,14 @@ impl Load {
 }
 
 /// CPU time of the calling thread.
-fn thread_time() -> Duration {
+pub(crate) fn thread_time() -> Duration {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `time` is a valid, writable timespec.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };
     Duration::new(time.tv_sec.cast_unsigned(), time.tv_nsec.cast_unsigned() as u32)
 }
 
-fn bind_to(cpu: usize) -> io::Result<()> {
+pub(crate) fn bind_to(cpu: usize) -> io::Result<()> {
     // SAFETY: all-zero is the empty set, and `cpu` is below its size (see `allowed_cpus`).
     let set = unsafe {
         let mut set: libc::cpu_set_t = mem::zeroed();

@@ -8,10 +8,11 @@
 
 use core::ptr::read_volatile;
 
+use aya_ebpf::bindings::TC_ACT_UNSPEC;
 use aya_ebpf::helpers::bpf_probe_read_kernel;
-use aya_ebpf::macros::{btf_tracepoint, map};
+use aya_ebpf::macros::{btf_tracepoint, classifier, map};
 use aya_ebpf::maps::LruPerCpuHashMap;
-use aya_ebpf::programs::BtfTracePointContext;
+use aya_ebpf::programs::{BtfTracePointContext, TcContext};
 use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FlowKey, Tally};
 
 macro_rules! offsets {
@@ -32,6 +33,12 @@ static FLOWS: LruPerCpuHashMap<FlowKey, Tally> = LruPerCpuHashMap::with_max_entr
 #[btf_tracepoint(function = "kfree_skb")]
 pub fn empty(_context: BtfTracePointContext) -> i32 {
     0
+}
+
+/// The same at tc, for the programs there.
+#[classifier]
+pub fn pass(_context: TcContext) -> i32 {
+    TC_ACT_UNSPEC
 }
 
 /// A flow's key, and one more in its count.

@@ -7,12 +7,13 @@ use core::mem::MaybeUninit;
 use core::ptr::read_volatile;
 
 use aya_ebpf::helpers::generated;
-use tracer_common::{AttemptCounter, FAMILY_IPV4, FAMILY_IPV6};
+use tracer_common::{AttemptCounter, FAMILY_IPV4, FAMILY_IPV6, TUNNEL_NONE};
 
 use super::packet::{
-    ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, TCP, UDP,
+    ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, Scratch, TCP, UDP,
 };
-use super::{Context, entry, icmp, tcp, tunnel, udp};
+use super::{Context, dns, entry, icmp, tcp, tunnel, udp};
+use crate::maps::SCRATCH;
 use crate::packet::MAPPED;
 
 /// IPv6 extension headers that are passed over (RFC 8200, section 4).
@@ -47,28 +48,41 @@ pub fn look(context: Context, start: u32, direction: u32) {
         protocol = u32::from(inner);
         at = start + 4;
     }
-    let mut packet = Packet { direction, ..Packet::EMPTY };
-    if read(context, at, protocol, &mut packet) {
-        let inner = transport(context, &packet);
-        if inner.tunnel != 0 {
-            packet.tunnel = inner.tunnel as u8;
-            if read(context, inner.at, u32::from(inner.protocol), &mut packet) {
-                transport(context, &packet);
-            }
-        }
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
+    // SAFETY: this CPU's own value (see there).
+    let scratch = unsafe { &mut *scratch };
+    scratch.packet.direction = direction;
+    scratch.packet.tunnel = TUNNEL_NONE;
+    layer(context, at, protocol, scratch);
+    if scratch.packet.inner != 0 {
+        layer(context, scratch.packet.inner, u32::from(scratch.packet.inner_protocol), scratch);
     }
 }
 
-#[inline(always)]
-fn read(context: Context, at: u32, protocol: u32, packet: &mut Packet) -> bool {
+/// One packet, not what it carries.
+#[inline(never)]
+fn layer(context: Context, at: u32, protocol: u32, scratch: &mut Scratch) {
+    let packet = &mut scratch.packet;
+    packet.inner = 0;
+    packet.message = 0;
     let found = network(context, at, protocol, packet);
     // SAFETY: the context of a tc program.
     let length = unsafe { read_volatile(&raw const (*context).len) };
     if found == UNREADABLE || (found == FOUND && packet.end > length) {
-        entry::count(AttemptCounter::Unreadable);
-        return false;
+        return entry::count(AttemptCounter::Unreadable);
     }
-    found == FOUND
+    if found != FOUND {
+        return;
+    }
+    match packet.protocol {
+        TCP => tcp::segment(context, packet),
+        UDP => udp::datagram(context, packet),
+        ICMP | ICMPV6 => icmp::error(context, scratch),
+        protocol => tunnel::in_ip(packet, protocol),
+    }
+    if scratch.packet.message != 0 {
+        dns::see(context, scratch);
+    }
 }
 
 /// Reads the network header and the ports.
@@ -147,28 +161,4 @@ fn is_known(packet: &Packet) -> u32 {
         TCP | UDP | ICMP | ICMPV6 | IPIP | IPV6 => FOUND,
         _ => OTHER,
     }
-}
-
-/// What a packet carries, if that is to be looked at.
-#[derive(Clone, Copy)]
-pub struct Inner {
-    pub at: u32,
-    pub protocol: u16,
-    /// One of the `TUNNEL_` values; 0 for nothing.
-    pub tunnel: u16,
-}
-
-impl Inner {
-    pub const NONE: Self = Self { at: 0, protocol: 0, tunnel: 0 };
-}
-
-#[inline(always)]
-fn transport(context: Context, packet: &Packet) -> Inner {
-    match packet.protocol {
-        TCP => tcp::segment(context, packet),
-        UDP => return udp::datagram(context, packet),
-        ICMP | ICMPV6 => icmp::error(context, packet),
-        protocol => return tunnel::in_ip(packet, protocol),
-    }
-    Inner::NONE
 }

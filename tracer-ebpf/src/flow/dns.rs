@@ -1,15 +1,15 @@
 //! DNS: a transaction by its id, with the question in the packet's own bytes.
 
-use core::ptr::addr_of_mut;
+use core::ptr::read_volatile;
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated};
 use tracer_common::{AttemptCounter, PORT_DNS, QUESTION_LENGTH, Query, QueryKey};
 
 use super::copied::load;
-use super::packet::{Packet, class};
+use super::packet::{Packet, Scratch, class};
 use super::{Context, entry};
-use crate::maps::{QUERIES, QUERY};
+use crate::maps::QUERIES;
 
 /// Header, bytes (RFC 1035, section 4.1.1).
 const HEADER: u32 = 12;
@@ -18,68 +18,60 @@ const OPCODE: u16 = 0x7800;
 /// Type and class of a question.
 const TYPE_AND_CLASS: u32 = 4;
 /// Labels that are followed; a longer name is cut.
-const LABELS: u32 = 64;
+const LABELS: u32 = 40;
 
 /// What the header says, host order.
 struct Header {
     flags: u16,
-    questions: u16,
     answers: u16,
 }
 
-/// A message at `at`, of which bytes before `end` are in this packet.
+/// The message of a packet, as far as it is in this one.
 #[inline(never)]
-pub fn see(context: Context, packet: &Packet, at: u32, end: u32) {
-    if end < at + HEADER {
+pub fn see(context: Context, scratch: &mut Scratch) {
+    let (packet, key, query) = (&scratch.packet, &mut scratch.key, &mut scratch.query);
+    let at = packet.message;
+    if packet.end < at + HEADER {
         return entry::count(AttemptCounter::Unreadable);
     }
     let Some([id, flags, questions, answers]) = load::<[u16; 4]>(context, at) else {
         return entry::count(AttemptCounter::Unreadable);
     };
-    let header = Header {
-        flags: u16::from_be(flags),
-        questions: u16::from_be(questions),
-        answers: u16::from_be(answers),
-    };
+    let header = Header { flags: u16::from_be(flags), answers: u16::from_be(answers) };
     let is_answer = header.flags & QR != 0;
+    let has_question = questions == 1_u16.to_be();
     let server = if is_answer { packet.source_port } else { packet.destination_port };
     // Another direction than the port says, another kind of message, a query without a question: none of a resolver's.
-    if class(server) != PORT_DNS || header.flags & OPCODE != 0 || header.questions > 1 {
+    if class(server) != PORT_DNS || header.flags & OPCODE != 0 || (questions != 0 && !has_question) {
         return;
     }
-    if !is_answer && (header.questions == 0 || header.answers != 0) {
+    if !is_answer && (!has_question || answers != 0) {
         return;
     }
-    let key = QueryKey { attempt: packet.key(entry::device(context), !is_answer), id: u16::from_be(id), pad: [0; 3] };
-    if let Some(query) = QUERIES.get_ptr_mut(&key) {
-        update(context, query, packet, &header);
-        return;
+    *key = QueryKey { attempt: packet.key(entry::device(context), !is_answer), id: u16::from_be(id), pad: [0; 3] };
+    if let Some(query) = QUERIES.get_ptr_mut(&*key) {
+        // SAFETY: a value of the map; other CPUs may change it at the same time, which loses a count.
+        return update(context, unsafe { &mut *query }, packet, &header);
     }
-    let Some(query) = QUERY.get_ptr_mut(0) else { return };
     entry::zero(query);
-    // SAFETY: this CPU's own value, and no other program of ours runs on it until this one returns.
-    let scratch = unsafe { &mut *query };
-    if header.questions == 1 {
-        let length = question_length(context, at + HEADER, end);
-        if length == 0 {
-            return entry::count(AttemptCounter::Unreadable);
-        }
-        scratch.question_length = length as u16;
-        if !copy(context, at + HEADER, query, length) {
-            return entry::count(AttemptCounter::Unreadable);
-        }
+    if has_question && !ask(context, packet, query) {
+        return entry::count(AttemptCounter::Unreadable);
     }
-    entry::place(context, &mut scratch.netns, &mut scratch.netns_cookie, &mut scratch.ifindex);
+    entry::place(context, &mut query.netns, &mut query.netns_cookie, &mut query.ifindex);
     update(context, query, packet, &header);
-    scratch.first = scratch.last;
-    match QUERIES.insert(&key, &*scratch, u64::from(BPF_NOEXIST)) {
-        Ok(()) => entry::count(AttemptCounter::Queries),
-        Err(_) => match QUERIES.get_ptr_mut(&key) {
-            // Another CPU was faster.
-            Some(query) => update(context, query, packet, &header),
-            None => entry::count(AttemptCounter::Refused),
-        },
-    }
+    query.first = query.last;
+    // Refused too if another CPU was faster: the next packet is counted.
+    let made = QUERIES.insert(&*key, &*query, u64::from(BPF_NOEXIST)).is_ok();
+    entry::count(if made { AttemptCounter::Queries } else { AttemptCounter::Refused });
+}
+
+/// Copies the first question; `false` if it is none.
+#[inline(always)]
+fn ask(context: Context, packet: &Packet, query: &mut Query) -> bool {
+    let at = packet.message + HEADER;
+    let length = question_length(context, at, packet.end);
+    query.question_length = length as u16;
+    copy(context, at, query, length)
 }
 
 /// Bytes of the first question that are here and are kept; 0 if it is none.
@@ -107,23 +99,25 @@ fn question_length(context: Context, at: u32, end: u32) -> u32 {
     (end - at).min(QUESTION_LENGTH as u32)
 }
 
-/// A function of its own, or the compiler would know more of the length than it lets the verifier see.
-#[inline(never)]
-fn copy(context: Context, at: u32, query: *mut Query, length: u32) -> bool {
-    if length == 0 || length > QUESTION_LENGTH as u32 {
+/// Copies the question.
+#[inline(always)]
+fn copy(context: Context, at: u32, query: &mut Query, length: u32) -> bool {
+    // One less, as old verifiers take "not 0" for "0 or more".
+    let last = u64::from(length).wrapping_sub(1);
+    // SAFETY: a local. Volatile, or the compiler would know what the verifier does not, and leave out the comparison.
+    let last = unsafe { read_volatile(&raw const last) };
+    if last >= QUESTION_LENGTH as u64 {
         return false;
     }
     // SAFETY: at most as long as the array.
     unsafe {
-        let to = addr_of_mut!((*query).question);
-        generated::bpf_skb_load_bytes(context.cast(), at, to.cast(), length) == 0
+        let to = (&raw mut query.question).cast();
+        generated::bpf_skb_load_bytes(context.cast(), at, to, last as u32 + 1) == 0
     }
 }
 
 #[inline(always)]
-fn update(context: Context, query: *mut Query, packet: &Packet, header: &Header) {
-    // SAFETY: a value of the map or of this CPU; other CPUs may change it at the same time, which loses a count.
-    let query = unsafe { &mut *query };
+fn update(context: Context, query: &mut Query, packet: &Packet, header: &Header) {
     // SAFETY: the helper takes no arguments.
     query.last = unsafe { bpf_ktime_get_ns() };
     let pair = if header.flags & QR == 0 { &mut query.asked } else { &mut query.answers };

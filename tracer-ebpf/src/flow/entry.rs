@@ -6,12 +6,11 @@ use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use tracer_common::{ABSENT, Attempt, AttemptCounter, AttemptKey, EGRESS, Tuple};
 
-use super::icmp::Error;
-use super::packet::Packet;
 use super::Context;
+use super::packet::Packet;
 use crate::conntrack;
 use crate::globals::{self, *};
-use crate::maps::{ATTEMPT, ATTEMPT_STATE, ATTEMPTS};
+use crate::maps::{ATTEMPT_STATE, ATTEMPTS, SCRATCH};
 use crate::read::{Probe, Read, follow};
 
 /// What [`find`] finds: an attempt of the packet's sender, of its receiver, none.
@@ -20,13 +19,23 @@ pub const FROM_SERVER: u32 = 1;
 pub const UNKNOWN: u32 = 2;
 
 /// What a packet is in its attempt.
-#[derive(Clone, Copy)]
-pub enum Part<'a> {
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Part {
     Opener,
     Answer,
     ClientReset,
     ServerReset,
-    Error(&'a Error<'a>),
+    /// It is quoted by an error.
+    QuotedClient,
+    QuotedServer,
+}
+
+impl Part {
+    #[inline(always)]
+    fn is_from_client(self) -> bool {
+        matches!(self, Self::Opener | Self::ClientReset | Self::QuotedClient)
+    }
 }
 
 /// Adds one to a counter of our own.
@@ -59,58 +68,42 @@ pub fn find(context: Context, packet: &Packet) -> u32 {
 
 /// Writes a packet into its attempt.
 #[inline(always)]
-pub fn see(context: Context, packet: &Packet, is_from_client: bool, part: Part<'_>) {
-    let key = packet.key(device(context), is_from_client);
+pub fn see(context: Context, packet: &Packet, part: Part) {
+    let key = packet.key(device(context), part.is_from_client());
     match ATTEMPTS.get_ptr_mut(&key) {
-        Some(attempt) => {
-            update(attempt, packet, is_from_client, part);
-            // SAFETY: as in `update`.
-            remember(context, unsafe { &mut (*attempt).original }, packet);
-        }
-        None => make(context, packet, &key, is_from_client, part),
+        // SAFETY: a value of the map; other CPUs may change it at the same time, which loses a count.
+        Some(attempt) => update(context, unsafe { &mut *attempt }, packet, part),
+        None => make(context, packet, &key, part),
     }
 }
 
-#[inline(always)]
-fn make(context: Context, packet: &Packet, key: &AttemptKey, is_from_client: bool, part: Part<'_>) {
-    let Some(scratch) = begin(context) else { return };
-    update(scratch, packet, is_from_client, part);
-    // SAFETY: this CPU's own value, and no other program of ours runs on it until this one returns.
-    let attempt = unsafe { &mut *scratch };
-    attempt.first = attempt.last;
-    remember(context, &mut attempt.original, packet);
-    if !insert(key) {
-        if let Some(attempt) = ATTEMPTS.get_ptr_mut(key) {
-            // Another CPU was faster.
-            update(attempt, packet, is_from_client, part);
-        }
-    }
-}
-
-/// An entry in which nothing has been seen.
-#[inline(always)]
-fn begin(context: Context) -> Option<*mut Attempt> {
-    let scratch = ATTEMPT.get_ptr_mut(0)?;
-    zero(scratch);
-    // SAFETY: as in `make`.
-    let attempt = unsafe { &mut *scratch };
-    place(context, &mut attempt.netns, &mut attempt.netns_cookie, &mut attempt.ifindex);
-    Some(scratch)
-}
-
-/// Makes an entry of what [`begin`] gave; `false` if there may be one already.
+/// The same, for the second look; gives the entry.
 #[inline(never)]
-fn insert(key: &AttemptKey) -> bool {
-    let Some(scratch) = ATTEMPT.get_ptr(0) else { return true };
-    // SAFETY: as in `make`.
-    if ATTEMPTS.insert(key, unsafe { &*scratch }, u64::from(BPF_NOEXIST)).is_ok() {
-        count(AttemptCounter::Attempts);
-        return true;
+pub fn note(context: Context, packet: &Packet, part: Part) -> Option<&'static mut Attempt> {
+    let key = packet.key(device(context), part.is_from_client());
+    if let Some(attempt) = ATTEMPTS.get_ptr_mut(&key) {
+        // SAFETY: as above; it stays as long as the program runs.
+        let attempt = unsafe { &mut *attempt };
+        update(context, attempt, packet, part);
+        return Some(attempt);
     }
-    if ATTEMPTS.get_ptr(key).is_none() {
-        count(AttemptCounter::Refused);
-    }
-    false
+    make(context, packet, &key, part);
+    // SAFETY: as above.
+    ATTEMPTS.get_ptr_mut(&key).map(|attempt| unsafe { &mut *attempt })
+}
+
+#[inline(never)]
+fn make(context: Context, packet: &Packet, key: &AttemptKey, part: Part) {
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return };
+    // SAFETY: this CPU's own value, of which nobody above holds this part.
+    let attempt = unsafe { &mut (*scratch).attempt };
+    zero(attempt);
+    place(context, &mut attempt.netns, &mut attempt.netns_cookie, &mut attempt.ifindex);
+    update(context, attempt, packet, part);
+    attempt.first = attempt.last;
+    // Refused too if another CPU was faster: the next packet is counted.
+    let made = ATTEMPTS.insert(key, &*attempt, u64::from(BPF_NOEXIST)).is_ok();
+    count(if made { AttemptCounter::Attempts } else { AttemptCounter::Refused });
 }
 
 /// Word by word, as the compiler would call a function that does it byte by byte.
@@ -143,9 +136,7 @@ pub fn add(pair: &mut [u32; 2], direction: u32) {
 }
 
 #[inline(always)]
-fn update(attempt: *mut Attempt, packet: &Packet, is_from_client: bool, part: Part<'_>) {
-    // SAFETY: a value of the map or of this CPU; other CPUs may change it at the same time, which loses a count.
-    let attempt = unsafe { &mut *attempt };
+fn update(context: Context, attempt: &mut Attempt, packet: &Packet, part: Part) {
     // SAFETY: the helper takes no arguments.
     attempt.last = unsafe { bpf_ktime_get_ns() };
     match part {
@@ -168,18 +159,9 @@ fn update(attempt: *mut Attempt, packet: &Packet, is_from_client: bool, part: Pa
             add(&mut attempt.server_resets, packet.direction);
             attempt.reset_ttl = packet.ttl;
         }
-        Part::Error(error) => {
-            let icmp = &mut attempt.icmp;
-            icmp.from = error.packet.source;
-            icmp.count = icmp.count.wrapping_add(1);
-            icmp.mtu = error.mtu;
-            icmp.kind = error.kind;
-            icmp.code = error.code;
-            icmp.direction = packet.direction as u8;
-            icmp.quotes_server = u8::from(!is_from_client);
-            icmp.ttl = error.packet.ttl;
-        }
+        Part::QuotedClient | Part::QuotedServer => {}
     }
+    remember(context, &mut attempt.original, packet);
 }
 
 /// Notes the connection's tuple before translation, once: conntrack has seen a packet that leaves. What is in a tunnel has no

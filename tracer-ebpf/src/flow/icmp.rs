@@ -4,7 +4,7 @@ use tracer_common::{AttemptCounter, FAMILY_IPV4, PORT_NONE};
 
 use super::copied::{self, load};
 use super::entry::{self, Part};
-use super::packet::{ETH_P_IP, ETH_P_IPV6, Packet, TCP, UDP, class};
+use super::packet::{ETH_P_IP, ETH_P_IPV6, Packet, Scratch, TCP, UDP, class};
 use super::Context;
 
 /// Header, bytes; the quoted packet follows.
@@ -22,18 +22,10 @@ pub fn is_error6(kind: u8) -> bool {
     kind >= 1 && kind <= 4
 }
 
-/// What an error says.
-pub struct Error<'a> {
-    /// The packet that it is.
-    pub packet: &'a Packet,
-    pub kind: u8,
-    pub code: u8,
-    pub mtu: u32,
-}
-
 /// An ICMP or ICMPv6 packet.
 #[inline(never)]
-pub fn error(context: Context, packet: &Packet) {
+pub fn error(context: Context, scratch: &mut Scratch) {
+    let (packet, quoted) = (&scratch.packet, &mut scratch.quoted);
     let Some([first, second]) = load::<[u32; 2]>(context, packet.transport) else {
         return entry::count(AttemptCounter::Unreadable);
     };
@@ -47,22 +39,32 @@ pub fn error(context: Context, packet: &Packet) {
         (false, 2, _) => u32::from_be(second),
         _ => 0,
     };
-    let mut quoted = Packet { direction: packet.direction, tunnel: packet.tunnel, ..Packet::EMPTY };
+    quoted.direction = packet.direction;
+    quoted.tunnel = packet.tunnel;
     let protocol = if is_ipv4 { ETH_P_IP } else { ETH_P_IPV6 };
-    let found = copied::network(context, packet.transport + HEADER, protocol, &mut quoted);
+    let found = copied::network(context, packet.transport + HEADER, protocol, quoted);
     if found == copied::UNREADABLE || (found == copied::FOUND && quoted.transport + 4 > packet.end) {
         return entry::count(AttemptCounter::Unreadable);
     }
     if found == copied::OTHER || (quoted.protocol != TCP && quoted.protocol != UDP) {
         return;
     }
-    let is_of_client = match entry::find(context, &quoted) {
+    let is_of_client = match entry::find(context, quoted) {
         entry::FROM_CLIENT => true,
         entry::FROM_SERVER => false,
-        _ => is_of_client(&quoted),
+        _ => is_of_client(quoted),
     };
-    let error = Error { packet, kind, code, mtu };
-    entry::see(context, &quoted, is_of_client, Part::Error(&error));
+    let part = if is_of_client { Part::QuotedClient } else { Part::QuotedServer };
+    let Some(attempt) = entry::note(context, quoted, part) else { return };
+    let icmp = &mut attempt.icmp;
+    icmp.from = packet.source;
+    icmp.count = icmp.count.wrapping_add(1);
+    icmp.mtu = mtu;
+    icmp.kind = kind;
+    icmp.code = code;
+    icmp.direction = packet.direction as u8;
+    icmp.quotes_server = u8::from(!is_of_client);
+    icmp.ttl = packet.ttl;
 }
 
 /// Of an attempt that nothing is known of: the known port is the server's, or the lower one.

@@ -5,21 +5,21 @@
 
 use core::ptr::read_volatile;
 
-use tracer_common::{
-    FAMILY_IPV4, FAMILY_IPV6, PORT_DNS, PORT_NONE, PORT_REQUEST, PORT_VXLAN, TUNNEL_NONE,
-};
+use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, PORT_DNS, PORT_NONE, PORT_REQUEST, PORT_VXLAN};
 
 use super::packet::{
-    ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, RST, SYN, TCP, UDP,
-    class,
+    ACK, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIN, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, RST, SYN,
+    TCP, UDP, class,
 };
+use super::entry::Part;
 use super::{Context, icmp, tunnel, udp};
 use crate::packet::MAPPED;
 
 pub enum Seen {
     Nothing,
-    /// A handshake of TCP, or a UDP packet of class [`PORT_REQUEST`].
-    Packet(Packet),
+    /// A handshake of TCP, or a UDP packet between a port of class [`PORT_REQUEST`] and one of none: the first or the second of an
+    /// attempt.
+    Packet(Packet, Part),
     Further,
 }
 
@@ -122,8 +122,12 @@ fn tcp(linear: Linear, at: usize) -> Data {
     if !linear.has(at + 20) {
         return Data::Unknown;
     }
-    if linear.at::<u8>(at + 13) & (SYN | RST) != 0 {
+    let flags = linear.at::<u8>(at + 13);
+    if flags & (SYN | RST | FIN) == SYN {
         return Data::No;
+    }
+    if flags & (SYN | RST) != 0 {
+        return Data::Unknown;
     }
     let is_dns = |offset| class(u16::from_be(linear.at(at + offset))) == PORT_DNS;
     if is_dns(2) || is_dns(0) { Data::Unknown } else { Data::Yes }
@@ -131,13 +135,11 @@ fn tcp(linear: Linear, at: usize) -> Data {
 
 #[inline(always)]
 fn udp(linear: Linear, at: usize, is_inner: bool) -> Data {
-    let class = match class(u16::from_be(linear.at(at + 2))) {
-        PORT_NONE => class(u16::from_be(linear.at(at))),
-        class => class,
-    };
+    let (of_source, of_destination) = (class(u16::from_be(linear.at(at))), class(u16::from_be(linear.at(at + 2))));
+    let class = if of_destination == PORT_NONE { of_source } else { of_destination };
     match class {
         PORT_NONE => Data::Yes,
-        PORT_REQUEST => Data::No,
+        PORT_REQUEST if of_source == PORT_NONE || of_destination == PORT_NONE => Data::No,
         PORT_DNS => Data::Unknown,
         PORT_VXLAN if !is_inner => vxlan(linear, at + 8),
         _ if linear.has(at + 12) && udp::is_data(class, linear.at(at + 8)) => Data::Yes,
@@ -205,14 +207,15 @@ fn transport(linear: Linear, at: usize, end: u32, mut packet: Packet) -> Seen {
     }
     packet.source_port = u16::from_be(linear.at(at));
     packet.destination_port = u16::from_be(linear.at(at + 2));
-    packet.tunnel = TUNNEL_NONE;
     packet.transport = at as u32;
     packet.end = end;
-    if packet.protocol == TCP {
+    let is_opener = if packet.protocol == TCP {
         if !linear.has(at + 20) {
             return Seen::Further;
         }
-        packet.flags = linear.at(at + 13);
-    }
-    Seen::Packet(packet)
+        linear.at::<u8>(at + 13) & ACK == 0
+    } else {
+        class(packet.destination_port) != PORT_NONE
+    };
+    Seen::Packet(packet, if is_opener { Part::Opener } else { Part::Answer })
 }

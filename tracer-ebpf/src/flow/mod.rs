@@ -25,6 +25,7 @@ use aya_ebpf::programs::TcContext;
 use tracer_common::{EGRESS, INGRESS};
 
 use linear::Seen;
+pub use packet::Scratch;
 
 /// The program's argument. A `struct sk_buff` too, for the helper that copies kernel memory.
 type Context = *mut __sk_buff;
@@ -56,8 +57,7 @@ pub fn flow_egress_ip(context: TcContext) -> i32 {
 fn look(context: Context, start: u32, direction: u32) -> i32 {
     match linear::look(context, start, direction) {
         Seen::Nothing => {}
-        Seen::Packet(packet) if packet.protocol == packet::TCP => tcp::handshake(context, &packet),
-        Seen::Packet(packet) => udp::request(context, &packet),
+        Seen::Packet(packet, part) => entry::see(context, &packet, part),
         Seen::Further => copied::look(context, start, direction),
     }
     TC_ACT_UNSPEC

@@ -1,6 +1,6 @@
 //! What is known of a packet, whichever way its bytes were read, and the numbers of its headers.
 
-use tracer_common::{AttemptKey, PORT_NONE, TUNNEL_NONE, port_place};
+use tracer_common::{Attempt, AttemptKey, PORT_NONE, Query, QueryKey, TUNNEL_NONE, port_place};
 
 use crate::maps::PORTS;
 
@@ -38,11 +38,17 @@ pub struct Packet {
     pub end: u32,
     /// [`tracer_common::INGRESS`] or [`tracer_common::EGRESS`].
     pub direction: u32,
+    /// Where a DNS message begins in it, and where the network header of a packet that it carries is; 0 for none.
+    pub message: u32,
+    pub inner: u32,
+    /// As in `__sk_buff.protocol`, of the packet that it carries.
+    pub inner_protocol: u16,
     /// Host order.
     pub source_port: u16,
     pub destination_port: u16,
     pub protocol: u8,
     pub family: u8,
+    /// One of the `TUNNEL_` values: the one that this packet is in; when [`Self::inner`] is set, that of the inner one.
     pub tunnel: u8,
     pub ttl: u8,
     /// Of TCP.
@@ -56,6 +62,9 @@ impl Packet {
         transport: 0,
         end: 0,
         direction: 0,
+        message: 0,
+        inner: 0,
+        inner_protocol: 0,
         source_port: 0,
         destination_port: 0,
         protocol: 0,
@@ -85,6 +94,18 @@ impl Packet {
             pad: 0,
         }
     }
+}
+
+/// What is too large for the stack, one a CPU: no other program of ours runs on it until one returns. The verifier forgets what is
+/// written here, so that it follows far fewer paths.
+#[repr(C)]
+pub struct Scratch {
+    pub packet: Packet,
+    /// What an error quotes.
+    pub quoted: Packet,
+    pub key: QueryKey,
+    pub attempt: Attempt,
+    pub query: Query,
 }
 
 /// The class of a port, by the map that user space fills.

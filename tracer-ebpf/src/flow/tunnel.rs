@@ -1,10 +1,10 @@
 //! What carries whole packets: VXLAN, Geneve, IP in IP. One layer is looked into.
 
-use tracer_common::{TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_VXLAN};
+use tracer_common::{TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_NONE, TUNNEL_VXLAN};
 
 use super::Context;
-use super::copied::{Inner, load};
-use super::packet::{ETH_P_IP, ETH_P_IPV6, ETHERNET, IPIP, IPV6, Packet};
+use super::copied::load;
+use super::packet::{ETH_P_IP, ETH_P_IPV6, ETHERNET, IPIP, Packet};
 
 /// RFC 7348, section 5, with the frame's Ethernet header.
 pub const VXLAN_HEADER: u32 = 8 + ETHERNET;
@@ -16,45 +16,49 @@ const GENEVE_HEADER: u32 = 8;
 /// Transparent Ethernet bridging.
 const ETH_P_TEB: u16 = 0x6558_u16.to_be();
 
+/// Notes what a packet carries, unless it is carried itself.
 #[inline(always)]
-pub fn in_ip(packet: &Packet, protocol: u8) -> Inner {
-    let protocol = match protocol {
-        IPIP => ETH_P_IP as u16,
-        IPV6 => ETH_P_IPV6 as u16,
-        _ => return Inner::NONE,
-    };
-    if packet.tunnel != 0 {
-        return Inner::NONE;
+fn carries(packet: &mut Packet, tunnel: u8, at: u32, protocol: u16) {
+    if packet.tunnel == TUNNEL_NONE {
+        packet.tunnel = tunnel;
+        packet.inner = at;
+        packet.inner_protocol = protocol;
     }
-    Inner { at: packet.transport, protocol, tunnel: u16::from(TUNNEL_IPIP) }
 }
 
 #[inline(always)]
-pub fn vxlan(context: Context, at: u32) -> Inner {
-    let Some(flags) = load::<u8>(context, at) else { return Inner::NONE };
-    if flags & VXLAN_VALID == 0 {
-        return Inner::NONE;
-    }
-    frame(context, at + 8, TUNNEL_VXLAN)
+pub fn in_ip(packet: &mut Packet, protocol: u8) {
+    let protocol = if protocol == IPIP { ETH_P_IP } else { ETH_P_IPV6 };
+    carries(packet, TUNNEL_IPIP, packet.transport, protocol as u16);
 }
 
 #[inline(always)]
-pub fn geneve(context: Context, at: u32) -> Inner {
-    let Some([first, protocol]) = load::<[u16; 2]>(context, at) else { return Inner::NONE };
+pub fn vxlan(context: Context, packet: &mut Packet, at: u32) {
+    let Some(flags) = load::<u8>(context, at) else { return };
+    if flags & VXLAN_VALID != 0 {
+        frame(context, packet, TUNNEL_VXLAN, at + 8);
+    }
+}
+
+#[inline(always)]
+pub fn geneve(context: Context, packet: &mut Packet, at: u32) {
+    let Some([first, protocol]) = load::<[u16; 2]>(context, at) else { return };
     // Two bits of version, which is 0, and six of the options' length in words.
     if first & 0xc0 != 0 {
-        return Inner::NONE;
+        return;
     }
     let inner = at + GENEVE_HEADER + u32::from(first & 0x3f) * 4;
     if protocol == ETH_P_TEB {
-        return frame(context, inner, TUNNEL_GENEVE);
+        frame(context, packet, TUNNEL_GENEVE, inner);
+    } else {
+        carries(packet, TUNNEL_GENEVE, inner, protocol);
     }
-    Inner { at: inner, protocol, tunnel: u16::from(TUNNEL_GENEVE) }
 }
 
 /// An Ethernet frame.
 #[inline(always)]
-fn frame(context: Context, at: u32, tunnel: u8) -> Inner {
-    let Some(protocol) = load::<u16>(context, at + ETHERNET - 2) else { return Inner::NONE };
-    Inner { at: at + ETHERNET, protocol, tunnel: u16::from(tunnel) }
+fn frame(context: Context, packet: &mut Packet, tunnel: u8, at: u32) {
+    if let Some(protocol) = load::<u16>(context, at + ETHERNET - 2) {
+        carries(packet, tunnel, at + ETHERNET, protocol);
+    }
 }

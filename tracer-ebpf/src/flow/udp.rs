@@ -5,10 +5,10 @@ use tracer_common::{
     PORT_WIREGUARD,
 };
 
-use super::copied::{Inner, load};
+use super::copied::load;
 use super::entry::{self, Part};
 use super::packet::{Packet, class};
-use super::{Context, dns, tunnel};
+use super::{Context, tunnel};
 
 /// Header, bytes.
 const HEADER: u32 = 8;
@@ -43,73 +43,54 @@ fn opcode(word: u32) -> u32 {
 
 /// Who sent a packet, if its bytes do not tell: whoever has no known port, or else the one that sent the first.
 #[inline(always)]
-pub fn request(context: Context, packet: &Packet) {
-    let is_from_client = if class(packet.destination_port) == PORT_NONE {
+fn is_from_client(context: Context, packet: &Packet) -> bool {
+    if class(packet.destination_port) == PORT_NONE {
         false
     } else if class(packet.source_port) == PORT_NONE {
         true
     } else {
         entry::find(context, packet) != entry::FROM_SERVER
-    };
-    sent(context, packet, is_from_client);
+    }
 }
 
-#[inline(always)]
-fn sent(context: Context, packet: &Packet, is_from_client: bool) {
-    let part = if is_from_client { Part::Opener } else { Part::Answer };
-    entry::see(context, packet, is_from_client, part);
-}
-
-/// Any datagram of the second look; tells what a tunnel carries.
-#[inline(always)]
-pub fn datagram(context: Context, packet: &Packet) -> Inner {
+#[inline(never)]
+pub fn datagram(context: Context, packet: &mut Packet) {
     let payload = packet.transport + HEADER;
     let Some(length) = load::<u16>(context, packet.transport + 4) else {
-        entry::count(AttemptCounter::Unreadable);
-        return Inner::NONE;
+        return entry::count(AttemptCounter::Unreadable);
     };
-    let end = packet.transport + u32::from(u16::from_be(length));
     // A length of 0 is one of a packet that the device will cut into several.
-    let end = if length == 0 { packet.end } else { end };
+    let end = if length == 0 { packet.end } else { packet.transport + u32::from(u16::from_be(length)) };
     if end < payload || end > packet.end {
-        entry::count(AttemptCounter::Unreadable);
-        return Inner::NONE;
+        return entry::count(AttemptCounter::Unreadable);
     }
+    packet.end = end;
     let class = match class(packet.destination_port) {
         PORT_NONE => class(packet.source_port),
         class => class,
     };
-    match class {
-        PORT_NONE => {}
-        PORT_REQUEST => again(context, packet),
-        PORT_DNS => dns::see(context, packet, payload, end),
-        PORT_VXLAN | PORT_GENEVE if packet.tunnel != 0 => {}
-        PORT_VXLAN => return tunnel::vxlan(context, payload),
-        PORT_GENEVE => return tunnel::geneve(context, payload),
-        _ if end >= payload + 4 => session(context, packet, class),
-        _ => {}
-    }
-    Inner::NONE
-}
-
-#[inline(never)]
-fn again(context: Context, packet: &Packet) {
-    request(context, packet);
-}
-
-/// A protocol with handshakes.
-#[inline(never)]
-fn session(context: Context, packet: &Packet, class: u64) {
-    let Some(word) = load::<u32>(context, packet.transport + HEADER) else {
-        return entry::count(AttemptCounter::Unreadable);
+    let is_opener = match class {
+        PORT_NONE => return,
+        PORT_DNS => {
+            packet.message = payload;
+            return;
+        }
+        PORT_VXLAN => return tunnel::vxlan(context, packet, payload),
+        PORT_GENEVE => return tunnel::geneve(context, packet, payload),
+        PORT_REQUEST => is_from_client(context, packet),
+        _ if end < payload + 4 => return,
+        _ => {
+            let Some(word) = load::<u32>(context, payload) else { return entry::count(AttemptCounter::Unreadable) };
+            if is_data(class, word) {
+                return;
+            }
+            match class {
+                PORT_WIREGUARD => word == WIREGUARD_INITIATION,
+                PORT_OPENVPN if OPENVPN_CLIENT >> opcode(word) & 1 != 0 => true,
+                PORT_OPENVPN if OPENVPN_SERVER >> opcode(word) & 1 != 0 => false,
+                _ => is_from_client(context, packet),
+            }
+        }
     };
-    if is_data(class, word) {
-        return;
-    }
-    match class {
-        PORT_WIREGUARD => sent(context, packet, word == WIREGUARD_INITIATION),
-        PORT_OPENVPN if OPENVPN_CLIENT >> opcode(word) & 1 != 0 => sent(context, packet, true),
-        PORT_OPENVPN if OPENVPN_SERVER >> opcode(word) & 1 != 0 => sent(context, packet, false),
-        _ => request(context, packet),
-    }
+    entry::note(context, packet, if is_opener { Part::Opener } else { Part::Answer });
 }

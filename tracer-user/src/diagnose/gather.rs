@@ -80,7 +80,7 @@ impl Gathered {
             }
         }
         let hit = Hit { netns: drop.netns.clone(), packets: drop.count, ..Hit::default() };
-        self.hit(at, talk, hit);
+        self.hit(at, talk, &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
             group.say(drop.count, said, &drop.time);
@@ -125,7 +125,7 @@ impl Gathered {
             translated: translated.and_then(|ends| Talk::new(&flow.protocol, &ends.source, &ends.destination)),
             ..Hit::default()
         };
-        self.hit(at, talk, hit);
+        self.hit(at, talk, &hit);
         let has_room = self.samples < MOST_SAMPLES;
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
@@ -149,7 +149,7 @@ impl Gathered {
         let key = Key::Queries(dns.server.address, failure);
         let Some(at) = self.group(key, 1, || (Kind::Dns(failure), place_of(None, &dns.netns))) else { return };
         let hit = Hit { netns: dns.netns.clone(), queries: 1, ..Hit::default() };
-        self.hit(at, Talk::new(&dns.protocol, &dns.client, &dns.server), hit);
+        self.hit(at, Talk::new(&dns.protocol, &dns.client, &dns.server), &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += dns.attempts;
@@ -177,17 +177,14 @@ impl Gathered {
         Some(at)
     }
 
-    fn hit(&mut self, at: usize, talk: Option<Talk>, hit: Hit) {
+    fn hit(&mut self, at: usize, talk: Option<Talk>, hit: &Hit) {
         let has_room = self.hits < MOST_HITS;
         let Some(group) = self.groups.get_mut(at) else { return };
         match talk {
             Some(talk) if has_room || group.hits.contains_key(&talk) => {
                 let before = group.hits.len();
                 let all = group.hits.entry(talk).or_insert_with(|| Hit { netns: hit.netns.clone(), ..Hit::default() });
-                all.packets += hit.packets;
-                all.attempts += hit.attempts;
-                all.queries += hit.queries;
-                all.translated = all.translated.or(hit.translated);
+                all.add(hit);
                 self.hits += group.hits.len() - before;
             }
             _ => group.unnamed += hit.count(),

@@ -53,7 +53,7 @@ impl Hit {
         }
     }
 
-    fn add(&mut self, other: Self) {
+    pub(super) fn add(&mut self, other: &Self) {
         self.packets += other.packets;
         self.attempts += other.attempts;
         self.queries += other.queries;
@@ -125,7 +125,7 @@ impl Group {
         self.last = std::mem::take(&mut self.last).max(other.last);
         for (talk, hit) in other.hits {
             match self.hits.entry(talk) {
-                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut().add(hit),
+                std::collections::hash_map::Entry::Occupied(entry) => entry.into_mut().add(&hit),
                 std::collections::hash_map::Entry::Vacant(entry) => {
                     entry.insert(hit);
                 }

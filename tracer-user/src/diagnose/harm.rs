@@ -16,7 +16,8 @@ use super::talk::Talk;
 
 /// SYNs or requests without an answer: one alone may be lost anywhere.
 const TRIES: u64 = 2;
-/// Connections that were refused, or queries that were answered with an error.
+/// Connections that were refused, queries that were answered with an error, and packets to a neighbour or queue that takes
+/// others.
 const REFUSED: u64 = 3;
 /// Queries that were answered late.
 const SLOW: u64 = 5;
@@ -130,7 +131,7 @@ impl Judge<'_> {
 
 /// Whether it happened often enough to be no accident; `least` is enough in any case.
 fn is_enough(group: &Group, least: u64) -> bool {
-    let failed = group.failed();
+    let (failed, cause) = (group.failed(), group.explanation().cause);
     let is = |count: u64, needed: u64| count >= needed.min(least);
     match group.kind {
         Kind::Flow(Outcome::Rejected) | Kind::Dns(Failure::Error) => is(failed, REFUSED),
@@ -138,8 +139,11 @@ fn is_enough(group: &Group, least: u64) -> bool {
         // It was answered, and told because it stalled for long.
         Kind::Flow(Outcome::Established) => true,
         Kind::Flow(_) | Kind::Dns(Failure::NoAnswer) => is(group.tries.max(failed), TRIES),
+        Kind::Drop if failed > 0 && cause == Cause::NoSocket => is(failed, REFUSED),
         Kind::Drop if failed > 0 => is(group.tries.max(failed), TRIES),
-        Kind::Drop | Kind::Counter => is(group.count(), packets(group.explanation().cause)),
+        // What load does to single packets is no harm, whoever sent them.
+        Kind::Drop | Kind::Counter if packets(cause) == LOAD_PACKETS => group.count() >= LOAD_PACKETS,
+        Kind::Drop | Kind::Counter => is(group.count(), packets(cause)),
     }
 }
 
@@ -151,9 +155,8 @@ const fn packets(cause: Cause) -> u64 {
         | Cause::Checksum
         | Cause::Ttl
         | Cause::ConntrackInvalid
-        | Cause::Neighbour
         | Cause::Unknown => LOAD_PACKETS,
-        Cause::NoSocket | Cause::ListenOverflow => REFUSED,
+        Cause::NoSocket | Cause::ListenOverflow | Cause::Neighbour => REFUSED,
         _ => PACKETS,
     }
 }

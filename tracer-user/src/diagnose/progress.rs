@@ -56,8 +56,7 @@ fn line(elapsed: Duration, total: Option<Duration>, stats: &Stats) -> String {
     let mut line = String::new();
     let now = elapsed.as_secs();
     if let Some(total) = total.filter(|total| !total.is_zero()) {
-        let part = (elapsed.as_secs_f64() / total.as_secs_f64()).clamp(0.0, 1.0);
-        let done = (part * WIDTH as f64).floor() as usize;
+        let done = (WIDTH as u128 * elapsed.as_millis() / total.as_millis().max(1)).min(WIDTH as u128) as usize;
         let _ = write!(line, "[{:-<WIDTH$}] {now} s of {} s: ", "#".repeat(done), total.as_secs());
     } else {
         let _ = write!(line, "{now} s: ");
@@ -82,7 +81,7 @@ mod tests {
     #[test]
     fn the_line_says_how_long_still_and_what_was_seen() {
         let attempts = AttemptTotals { established: 1200, no_answer: 2, dropped: 1, queries: 40, ..Default::default() };
-        let stats = crate::event::Stats { attempts: Some(attempts), packets: 12, hidden: 8, ..stats() };
+        let stats = Stats { attempts: Some(attempts), packets: 12, hidden: 8, ..stats() };
         let half = line(Duration::from_secs(15), Some(Duration::from_secs(30)), &stats);
         assert_eq!(
             half,

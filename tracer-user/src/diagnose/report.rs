@@ -108,9 +108,9 @@ impl Diagnosis {
 /// `30 s`; a fraction below ten.
 pub(super) fn seconds(time: Duration) -> String {
     if time < Duration::from_secs(10) {
-        format!("{:.1} s", time.as_secs_f64())
+        format!("{}.{} s", time.as_secs(), time.subsec_millis() / 100)
     } else {
-        format!("{} s", thousands(time.as_secs_f64().round() as u64))
+        format!("{} s", thousands(time.as_secs()))
     }
 }
 

@@ -72,8 +72,8 @@ fn verb(group: &Group, said: &Explanation) -> &'static str {
         _ => {}
     }
     match (group.outcome(), said.cause) {
+        (Outcome::Dropped, Cause::NoSocket) | (Outcome::Rejected, _) => "is refused",
         (Outcome::Dropped, _) => "is dropped on this node",
-        (Outcome::Rejected, _) => "is refused",
         (Outcome::NoAnswer, Cause::Upstream) => "leaves this node and is never answered",
         (Outcome::NoAnswer, _) => "is never answered",
         (Outcome::Established, _) => "is answered, and stalls then",

@@ -21,4 +21,4 @@ pub use census::{Census, Few, Rtt, Service, Side, SourceTally, Tally};
 pub use point::{Point, Points, Role};
 pub use sighting::{Icmp, Pair, Resent, Sighting, SightingId, Tunnel, Tuple};
 pub use story::{DropSeen, Lost, Rejection, Story, Way};
-pub use watch::{Batch, FlowHandle, Kept, Plan, spawn};
+pub use watch::{Batch, FlowHandle, Kept, Plan, spawn, spawn_with_filters};

@@ -2,6 +2,7 @@
 //!
 //! Rule: as for drops, a story waits for the answer to its question for at most [`answers::PATIENCE`], and none is lost by it.
 
+use std::collections::HashSet;
 use std::mem::take;
 use std::time::{Duration, Instant};
 
@@ -12,7 +13,7 @@ use crate::enrich;
 use crate::event::{AttemptTotals, Drop, Header, Packet};
 use crate::explain;
 use crate::flow::dns::Choice;
-use crate::flow::{self, Batch, FlowHandle, Kept, Story};
+use crate::flow::{self, Batch, FlowHandle, Kept, Role, Story};
 use crate::host::clock::monotonic;
 use crate::inquiry::Case;
 use crate::load::FlowMaps;
@@ -35,6 +36,7 @@ pub(super) struct Attempts {
     queries: Choice,
     kept: Kept,
     interfaces: u64,
+    scope: Option<Scope>,
     waiting: Vec<Waiting>,
 }
 
@@ -44,8 +46,26 @@ struct Waiting {
     story: Story,
 }
 
+/// Where drops are of interest, beside the host's namespace: in the namespaces that were asked for and in those that their
+/// devices lead to. What lies behind an uplink is beyond the node, also where it is on the same machine.
+struct Scope(HashSet<u32>);
+
+impl Scope {
+    /// `None`: everywhere.
+    fn new(plan: &flow::Plan) -> Option<Self> {
+        let asked: HashSet<u32> = plan.namespaces.iter().map(|netns| netns.inode).collect();
+        (!asked.is_empty()).then_some(Self(asked))
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        let inside = batch.points.iter().filter(|point| point.role == Role::Pod);
+        self.0.extend(inside.filter_map(|point| Some(point.leads_to.as_ref()?.inode)));
+    }
+}
+
 impl Attempts {
-    pub(super) fn new(handle: FlowHandle, first: &Batch, queries: Choice) -> Self {
+    pub(super) fn new(handle: FlowHandle, first: &Batch, plan: &flow::Plan) -> Self {
+        let queries = plan.queries;
         let mut attempts = Self {
             handle,
             book: flow::Book::default(),
@@ -53,6 +73,7 @@ impl Attempts {
             queries,
             kept: Kept::default(),
             interfaces: 0,
+            scope: Scope::new(plan),
             waiting: Vec::new(),
         };
         attempts.add(first);
@@ -63,7 +84,15 @@ impl Attempts {
         self.book.add(batch);
         self.dns.add(batch);
         self.kept = batch.kept;
+        if let Some(scope) = &mut self.scope {
+            scope.add(batch);
+        }
         self.interfaces = batch.points.len() as u64;
+    }
+
+    /// Whether what happens in a namespace is of this node, as far as the run looks at it.
+    pub(super) fn concerns(&self, netns: u32, host: Option<u32>) -> bool {
+        self.scope.as_ref().is_none_or(|scope| netns == 0 || Some(netns) == host || scope.0.contains(&netns))
     }
 
     /// For `stats`.
@@ -90,6 +119,11 @@ impl Attempts {
 }
 
 impl Stages {
+    /// Whether what happens in a namespace is to be told.
+    pub(super) fn concerns(&self, netns: u32) -> bool {
+        self.attempts.as_ref().is_none_or(|attempts| attempts.concerns(netns, self.describer.host_netns()))
+    }
+
     /// The next reading; pending for ever where no attempts are watched.
     pub(super) async fn next_batch(attempts: &mut Option<Attempts>) -> Batch {
         match attempts {
@@ -108,8 +142,11 @@ impl Stages {
     ) -> Result<(), PipelineError> {
         let mut handle = flow::spawn(self.describer.subscribe(), object, maps, plan.clone())?;
         let first = handle.wait_for_start(START);
+        if let Some(why) = first.refused {
+            return Err(PipelineError::Attempts(why));
+        }
         header.coverage.extend(first.coverage.iter().cloned());
-        self.attempts = Some(Attempts::new(handle, &first, plan.queries));
+        self.attempts = Some(Attempts::new(handle, &first, plan));
         Ok(())
     }
 

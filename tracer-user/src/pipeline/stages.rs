@@ -116,6 +116,10 @@ impl Stages {
     /// Prints what has not to wait for an answer. `packet` is the line's own; the flow's last one otherwise.
     fn print_now(&mut self, due: &Due, packet: Option<&Dropped>, place: Place) -> Result<(), PipelineError> {
         let packets = due.since_last.packets;
+        if !self.concerns(due.key.netns) {
+            self.hidden += packets;
+            return Ok(());
+        }
         let is_full = place == Place::Wanted && self.lines_this_tick >= self.lines_a_tick && !self.is_of_attempt(due);
         if is_full || self.is_done() {
             self.not_shown += packets;

@@ -19,7 +19,7 @@ pub(crate) const KERNELS: [(&str, &[u8]); 6] = kernels!["5.10", "6.1", "6.12", "
 const NO_MODULES: &str = "/nonexistent";
 
 /// A column for each of [`KERNELS`].
-const OFFSETS: [(&str, [u32; 6]); 58] = [
+const OFFSETS: [(&str, [u32; 6]); 59] = [
     ("SKB_LEN", [112, 112, 112, 112, 112, 112]),
     ("SKB_HEAD", [192, 200, 200, 200, 192, 200]),
     ("SKB_TAIL", [184, 188, 188, 188, 184, 188]),
@@ -51,6 +51,7 @@ const OFFSETS: [(&str, [u32; 6]); 58] = [
     ("SOCK_SOURCE_PORT", [14, 14, 14, 14, 14, 14]),
     ("SOCK_DESTINATION_PORT", [12, 12, 12, 12, 12, 12]),
     ("SOCK_PROTOCOL", [540, 516, 574, 532, 532, 540]),
+    ("TCP_MSS", [1540, 1580, 1496, 1448, 1440, 1480]),
     ("SOCK_COOKIE", [88, 88, 88, 88, 88, 88]),
     ("SOCK_CGROUP", [664, 648, 672, 680, 672, 688]),
     ("CGROUP_NODE", [248, 248, 256, 256, 256, 296]),

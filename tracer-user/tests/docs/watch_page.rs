@@ -1,4 +1,5 @@
-//! `docs/watch.md` has a row for each flag of `whydrop watch --help`, with its default, and no other.
+//! `docs/watch.md` has a row for each flag of `whydrop watch --help`, with its default, and no other; so has
+//! `docs/diagnose.md`.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -22,15 +23,21 @@ fn flags(help: &str) -> BTreeMap<String, Option<String>> {
     flags
 }
 
-fn help() -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_whydrop")).args(["watch", "--help"]).output().unwrap();
+fn help(command: &str) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_whydrop")).args([command, "--help"]).output().unwrap();
     String::from_utf8(output.stdout).unwrap()
 }
 
 #[test]
 fn every_flag_has_its_row_and_every_row_its_flag() {
-    let page = page::read("docs/watch.md");
-    let mut flags = flags(&help());
+    for command in ["watch", "diagnose"] {
+        compare(command);
+    }
+}
+
+fn compare(command: &str) {
+    let page = page::read(&format!("docs/{command}.md"));
+    let mut flags = flags(&help(command));
     for (names, text) in page::rows(page::section(&page, "Flags")) {
         let name = names.iter().find_map(|name| name.split(' ').find(|word| word.starts_with("--")));
         let name = name.unwrap_or_else(|| panic!("a row without a flag: {names:?}"));

@@ -42,7 +42,14 @@ impl Write for Screen {
 
 /// A renderer that keeps what it was told.
 #[derive(Clone, Debug, Default)]
-struct Kept(Arc<Mutex<(Vec<String>, Vec<Finding>, u64)>>);
+struct Kept(Arc<Mutex<Told>>);
+
+#[derive(Clone, Debug, Default)]
+struct Told {
+    met: Vec<String>,
+    findings: Vec<Finding>,
+    left_out: u64,
+}
 
 impl Sink for Kept {
     fn header(&mut self, _: &Header) -> io::Result<()> {
@@ -58,7 +65,7 @@ impl Sink for Kept {
     }
 
     fn finding(&mut self, finding: &Finding) -> io::Result<()> {
-        self.0.lock().unwrap().1.push(finding.clone());
+        self.0.lock().unwrap().findings.push(finding.clone());
         Ok(())
     }
 
@@ -74,8 +81,8 @@ impl Sink for Kept {
 impl Render for Kept {
     fn notes(&mut self, met: &[String], left_out: u64) -> io::Result<()> {
         let mut kept = self.0.lock().unwrap();
-        kept.0 = met.to_vec();
-        kept.2 = left_out;
+        kept.met = met.to_vec();
+        kept.left_out = left_out;
         Ok(())
     }
 }
@@ -144,7 +151,7 @@ impl Run {
         self.diagnosis.stats(&Stats { last: true, ..stats() }).unwrap();
         let kept = self.kept.0.lock().unwrap().clone();
         let health = *self.diagnosis.health().lock().unwrap();
-        Said { met: kept.0, findings: kept.1, left_out: kept.2, health }
+        Said { met: kept.met, findings: kept.findings, left_out: kept.left_out, health }
     }
 }
 

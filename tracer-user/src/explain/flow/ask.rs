@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, FlowKey};
 
-use super::{dropped, refused, words};
+use super::{dropped, refused, unconfirmed, words};
 use crate::event::Interface;
 use crate::flow::{Lost, Point, Story, Tuple};
 use crate::host::Netns;
@@ -33,12 +33,13 @@ pub fn wanted(story: &Story) -> Option<Question> {
         return Some(question(story, &arrival(story, netns)));
     }
     let arrival = match story.lost.as_ref()? {
-        Lost::InPod { at } | Lost::Unconfirmed { at } => {
+        Lost::InPod { at } => {
             let netns = at.leads_to.as_ref()?;
             Arrival { netns, cookie: 0, device: None, tuple: words::tuple_at(story, at), is_answer: false }
         }
         Lost::InNetns { at } | Lost::Between { from: at } => came_in(story, at, false),
         Lost::Answer { from: at } | Lost::AnswerElsewhere { answered: at, .. } => came_in(story, at, true),
+        Lost::Unconfirmed { at } => arrival(story, unconfirmed::server(story, at)?),
         Lost::AfterNode { .. } | Lost::LargeSegments { .. } => return None,
     };
     Some(question(story, &arrival))

@@ -19,7 +19,7 @@ pub(super) fn explain(story: &Story, drop: &DropSeen) -> Explanation {
     };
     let (what, whose) = if drop.is_answer { ("answers", "to") } else { ("packets", "of") };
     explanation.evidence.push(format!(
-        "{} of the {what} {whose} {} to {} dropped in {netns}, first {} after the attempt began",
+        "{} of the {what} {whose} {} to {} dropped in {netns}, the last {} after the attempt began",
         drop.count,
         story.tuple.client,
         if drop.count == 1 { format!("{} was", words::goal(story)) } else { format!("{} were", words::goal(story)) },

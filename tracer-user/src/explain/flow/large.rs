@@ -1,19 +1,10 @@
 //! The handshake went through, and large segments do not.
 
 use super::words;
-use crate::event::{Cause, Confidence, Explanation, Outcome};
-use crate::flow::{Resent, Story};
+use crate::event::{Cause, Confidence, Explanation};
+use crate::flow::{Point, Story};
 
-/// So many segments as long as half of the largest, sent again, are more than chance loses.
-const SUSPICIOUS: u32 = 3;
-
-/// Whether large segments were sent again, and hardly any small ones.
-pub(super) fn is_suspect(story: &Story) -> bool {
-    let is_one_sided = |resent: &Resent| resent.large >= SUSPICIOUS && resent.large * 2 >= resent.segments;
-    story.outcome == Outcome::Established && story.resent.as_ref().is_some_and(is_one_sided)
-}
-
-pub(super) fn explain(story: &Story) -> Explanation {
+pub(super) fn explain(story: &Story, at: Option<&Point>) -> Explanation {
     let goal = words::goal(story);
     let Some(resent) = &story.resent else { return super::nothing(story) };
     let header = if story.tuple.server.is_ipv4() { 20 } else { 40 };
@@ -39,6 +30,9 @@ pub(super) fn explain(story: &Story) -> Explanation {
         resent.large,
         resent.longest
     ));
+    if let Some(at) = at {
+        explanation.evidence.push(format!("they were to leave by {}", words::device(at)));
+    }
     if resent.mss > 0 {
         explanation.evidence.push(format!("the connection's largest segment is {} bytes (mss_cache)", resent.mss));
     }
@@ -46,7 +40,7 @@ pub(super) fn explain(story: &Story) -> Explanation {
         explanation.evidence.push("no ICMP error \"fragmentation needed\" or \"packet too big\" came back".to_owned());
         words::doubt(&mut explanation, "which device on the way it is, and what it takes");
     }
-    let at = story.sightings.last().map(|(point, _)| point);
+    let at = at.or(story.sightings.last().map(|(point, _)| &**point));
     let (host, size) = (resent.remote.ip(), resent.longest.saturating_add(12));
     let probe = format!("ping -M do -s {size} -c 3 {host}");
     let path = format!("tracepath -n {host}");

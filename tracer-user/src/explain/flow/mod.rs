@@ -14,11 +14,12 @@ mod rank;
 mod refused;
 #[cfg(test)]
 mod tests;
+mod unconfirmed;
 mod words;
 
 pub use crate::host::platform::Platform;
 pub use ask::wanted;
-pub use rank::rank;
+pub use rank::{rank, rank_with_counters};
 
 use crate::event::{Cause, Confidence, Explanation};
 use crate::flow::{Lost, Story};
@@ -52,8 +53,8 @@ fn told(story: &Story, state: Option<&State>) -> Explanation {
         Some(Lost::Between { from }) => between::explain(story, from, silence),
         Some(Lost::Answer { from }) => answer::lost(story, from, silence),
         Some(Lost::AnswerElsewhere { asked, answered }) => answer::elsewhere(story, asked, answered, silence),
-        Some(Lost::LargeSegments { .. }) => large::explain(story),
-        Some(Lost::Unconfirmed { at }) => arrived::in_pod(story, at, silence),
+        Some(Lost::Unconfirmed { at }) => unconfirmed::explain(story, at, silence),
+        Some(Lost::LargeSegments { at }) => large::explain(story, at.as_deref()),
         None => nothing(story),
     }
 }

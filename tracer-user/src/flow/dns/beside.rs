@@ -33,10 +33,9 @@ pub(super) struct Beside {
     drops: VecDeque<(u64, Tuple, DropSeen)>,
 }
 
-/// Connections of one client to one resolver, since the first of them was begun.
+/// Connections of one client to one resolver: the last packets of each kind, `CLOCK_MONOTONIC` ns.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tcp {
-    first: u64,
     last: u64,
     answered: Option<u64>,
     reset: Option<u64>,
@@ -68,7 +67,7 @@ impl Beside {
         if self.tcp.len() >= MOST && !self.tcp.contains_key(&key) {
             return;
         }
-        let tcp = self.tcp.entry(key).or_insert(Tcp { first: seen.id.first, ..Tcp::default() });
+        let tcp = self.tcp.entry(key).or_default();
         tcp.last = tcp.last.max(seen.last);
         tcp.answered = tcp.answered.max(seen.answered);
         if seen.server_resets.any() || seen.icmp.is_some_and(|icmp| !icmp.quotes_server) {

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::beside::Beside;
 use super::query::{Choice, Query, Sibling};
 use super::search::Searches;
-use super::transaction::Transaction;
+use super::transaction::{Transaction, is_truncated};
 use super::{QuerySighting, Question};
 use crate::event::QueryOutcome;
 use crate::flow::{Batch, DropSeen, Lost, Tuple};
@@ -40,6 +40,8 @@ pub struct Book {
     names: HashMap<(u16, Tuple), u64>,
     beside: Beside,
     searches: Searches,
+    /// Devices that have shown an answer, by namespace and index.
+    answering: HashSet<(u32, u32)>,
     /// When the last reading began, `CLOCK_MONOTONIC` ns.
     read: u64,
     queries: u64,
@@ -58,9 +60,16 @@ impl Book {
     pub fn add(&mut self, batch: &Batch) {
         self.read = self.read.max(batch.read);
         batch.sightings.iter().for_each(|seen| self.beside.add(seen));
+        // Once a reading: it goes through all.
+        if self.transactions.len() + batch.queries.len() > MOST {
+            self.make_room();
+        }
         // Those that know both names of their ends first: then the others find their transaction.
         let (both, one): (Vec<_>, Vec<_>) = batch.queries.iter().partition(|seen| seen.original.is_some());
         for seen in both.into_iter().chain(one) {
+            if seen.answers.any() && self.answering.len() < MOST {
+                self.answering.insert((seen.netns, seen.ifindex));
+            }
             if let Some(at) = batch.points.get(seen.netns, seen.ifindex) {
                 if let Some(transaction) = self.transaction(seen) {
                     transaction.add(at, seen);
@@ -83,7 +92,7 @@ impl Book {
         found.retain(|serial| self.transactions.get(serial).is_some_and(|open| !is_over(open, seen)));
         found.dedup();
         let serial = match found[..] {
-            [] if self.transactions.len() >= MOST && !self.make_room() => {
+            [] if self.transactions.len() >= MOST => {
                 self.queries += 1;
                 return None;
             }
@@ -112,12 +121,11 @@ impl Book {
         }
     }
 
-    /// Forgets all that are decided; whether that helped.
-    fn make_room(&mut self) -> bool {
+    /// Forgets all that are decided.
+    fn make_room(&mut self) {
         self.transactions.retain(|_, transaction| transaction.decided.is_none());
         let kept = &self.transactions;
         self.names.retain(|_, serial| kept.contains_key(serial));
-        self.transactions.len() < MOST
     }
 
     /// Takes out all queries that are decided, also those that went well.
@@ -142,9 +150,11 @@ impl Book {
     fn take_answered(&mut self, now: u64, is_end: bool) -> Vec<Query> {
         let mut decided = Vec::new();
         for transaction in self.transactions.values_mut().filter(|transaction| transaction.decided.is_none()) {
-            let Some(mut query) = transaction.query() else { continue };
-            if let Some(answer) = transaction.answer() {
-                if transaction.is_truncated() && query.tuple.protocol != TCP {
+            let answer =
+                transaction.answer().or_else(|| passed_by(transaction, &self.answering, &self.beside, now, is_end));
+            let Some(mut query) = transaction.query(answer) else { continue };
+            if let Some(answer) = answer {
+                if is_truncated(answer) && query.tuple.protocol != TCP {
                     match self.beside.tcp(&query.tuple, answer.answered.unwrap_or(0), now) {
                         Ok(failure) => query.tcp = failure,
                         Err(()) if !is_end => continue,
@@ -203,7 +213,7 @@ impl Book {
     /// What silence makes of the tries of a question; `None` as long as something may come.
     fn silent(&self, tries: &[u64], silence: u64, now: u64, is_end: bool) -> Option<Query> {
         let first = self.transactions.get(tries.first()?)?;
-        let mut query = first.query()?;
+        let mut query = first.query(None)?;
         let drops: Vec<DropSeen> = tries
             .iter()
             .filter_map(|serial| self.transactions.get(serial))
@@ -272,6 +282,23 @@ impl Book {
 }
 
 const TCP: u8 = 6;
+
+/// An answer that was seen on its way, and will have come by a way past the hooks of the device nearest to the client
+/// (`bpf_redirect_peer` of Cilium): that device has never shown one, and the client does not ask again.
+fn passed_by<'a>(
+    of: &'a Transaction,
+    answering: &HashSet<(u32, u32)>,
+    beside: &Beside,
+    now: u64,
+    is_end: bool,
+) -> Option<&'a QuerySighting> {
+    let (answer, (_, nearest)) = (of.far_answer()?, of.nearest()?);
+    let time = answer.answered?;
+    let is_waited_for = !is_end && now < time.saturating_add(ON_ITS_WAY);
+    let is_lost = answering.contains(&(nearest.netns, nearest.ifindex)) || of.is_asked_after(time);
+    let is_dropped = || beside.drops(&of.tuples, of.first()).iter().any(|drop| drop.is_answer);
+    (!is_waited_for && !is_lost && !is_dropped()).then_some(answer)
+}
 
 /// Whether a sighting is of a later transaction with the same port and id.
 fn is_over(known: &Transaction, seen: &QuerySighting) -> bool {

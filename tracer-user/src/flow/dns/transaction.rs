@@ -11,6 +11,10 @@ use crate::flow::{Lost, Point, Role, Tuple};
 /// Sightings of one transaction that are kept, some 400 bytes each: a packet passes few devices.
 const MOST_SIGHTINGS: usize = 16;
 
+pub(super) const fn is_truncated(answer: &QuerySighting) -> bool {
+    answer.answer_flags & TC != 0
+}
+
 /// Truncation, of the answer's flags (RFC 1035, section 4.1.1).
 const TC: u16 = 0x0200;
 const RCODE: u16 = 0x000f;
@@ -104,8 +108,16 @@ impl Transaction {
         answers.min_by_key(|seen| seen.answered)
     }
 
-    pub(super) fn is_truncated(&self) -> bool {
-        self.answer().is_some_and(|answer| answer.answer_flags & TC != 0)
+    /// An answer that was seen at another device only.
+    pub(super) fn far_answer(&self) -> Option<&QuerySighting> {
+        let answers = self.sightings.iter().map(|(_, seen)| seen).filter(|seen| seen.answered.is_some());
+        answers.max_by_key(|seen| seen.answered)
+    }
+
+    /// Whether the client asked again after this time.
+    pub(super) fn is_asked_after(&self, time: u64) -> bool {
+        // Of the last packet at a device that saw no answer it is sure that it is a query.
+        self.asked().any(|(_, seen)| seen.first > time || seen.answered.is_none() && seen.last > time)
     }
 
     /// Times that it was asked, at the device that saw most.
@@ -132,11 +144,10 @@ impl Transaction {
         })
     }
 
-    /// The query as far as it can be told from this alone; `None` if it was never seen asked.
-    pub(super) fn query(&self) -> Option<Query> {
+    /// The query with this answer, as far as it can be told from this alone; `None` if it was never seen asked.
+    pub(super) fn query(&self, answer: Option<&QuerySighting>) -> Option<Query> {
         let ((at, nearest), (_, farthest)) = (self.nearest()?, self.farthest()?);
         let tuple = self.tuple()?;
-        let answer = self.answer();
         let rcode = answer.map(|answer| answer.answer_flags & RCODE);
         let took = |seen: &QuerySighting| seen.answered.map(|answered| answered.saturating_sub(seen.first));
         Some(Query {

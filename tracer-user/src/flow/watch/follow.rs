@@ -26,6 +26,9 @@ const LONG_PAUSE: Duration = Duration::from_millis(250);
 const LONG_SHARE: u32 = 50;
 /// Devices attached to in a namespace.
 const MOST_DEVICES: usize = 4096;
+/// Devices attached to at once, uplinks first: for each link the kernel waits until no processor uses the old list of programs
+/// (`tcx_entry_sync`, include/net/tcx.h), some 10 ms.
+const MOST_AT_ONCE: usize = 16;
 
 /// A device that is attached to.
 #[derive(Debug)]
@@ -81,6 +84,8 @@ pub(super) struct Watched {
     not_before: Instant,
     /// Whether all is still attached is to be looked at too.
     verify: bool,
+    /// There is more to attach to than was done at once.
+    is_behind: bool,
 }
 
 impl Watched {
@@ -95,6 +100,7 @@ impl Watched {
             due: Some(now),
             not_before: now,
             verify: false,
+            is_behind: false,
         })
     }
 
@@ -150,17 +156,23 @@ impl Watched {
 
     /// Attaches to what is new, and detaches from what is not wanted any more.
     pub(super) fn look(&mut self, with: &mut With<'_>) {
-        let began = Instant::now();
         self.due = None;
-        match self.read(with.facts, began) {
+        self.is_behind = false;
+        let (selection, took) = timed(|| self.read(with.facts, Instant::now()));
+        self.not_before = Instant::now() + PAUSE.max(took.saturating_mul(SHARE));
+        match selection {
             Ok(selection) => self.take(selection, with),
             Err(HostError::Gone { .. }) => {}
-            Err(error) => with.notes.add(format!("attempts are not seen there: {error}")),
+            Err(error) => with.notes.add(self.named(format!("attempts are not seen there: {error}"))),
         }
-        self.not_before = Instant::now() + PAUSE.max(began.elapsed().saturating_mul(SHARE));
         if self.gateways.is_stale {
             self.look_at(self.gateways.next);
         }
+    }
+
+    /// Whether there are devices that were left for the next look.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     fn read(&mut self, facts: &Facts, now: Instant) -> Result<Selection, HostError> {
@@ -239,6 +251,12 @@ impl Watched {
             with.notes.add(self.named(sentence));
             new.truncate(room);
         }
+        new.sort_by_key(|wanted| (wanted.role, wanted.index));
+        if new.len() > MOST_AT_ONCE {
+            new.truncate(MOST_AT_ONCE);
+            self.is_behind = true;
+            self.look_at(Instant::now());
+        }
         if new.is_empty() {
             return;
         }
@@ -249,7 +267,7 @@ impl Watched {
             Ok(done) => done,
             Err(HostError::Gone { .. }) => return,
             Err(error) => {
-                with.notes.add(format!("attempts are not seen there: {error}"));
+                with.notes.add(self.named(format!("attempts are not seen there: {error}")));
                 return;
             }
         };

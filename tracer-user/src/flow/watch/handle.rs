@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use aya::Ebpf;
 use tokio::sync::{mpsc, watch};
 
+use super::attach::Mode;
 use super::worker::{self, Line};
 use crate::flow::dns::{Choice, QuerySighting};
 use crate::flow::{Points, Resent, Sighting};
@@ -29,8 +30,6 @@ pub struct Plan {
     pub namespaces: Vec<Netns>,
     /// UDP ports to look at beside the well-known ones.
     pub udp_ports: Vec<u16>,
-    /// Attach by clsact also where there is tcx.
-    pub without_tcx: bool,
     /// Which DNS queries are told.
     pub queries: Choice,
 }
@@ -58,6 +57,8 @@ pub struct Batch {
     pub kept: Kept,
     /// Devices that could not be attached to and what is hidden otherwise, a sentence each; told once.
     pub coverage: Vec<String>,
+    /// Why nothing can be watched at all; then there is nothing else here.
+    pub refused: Option<String>,
 }
 
 /// The way to the thread, which ends and detaches everything when this is dropped.
@@ -136,6 +137,29 @@ pub fn spawn(
     maps: FlowMaps,
     plan: Plan,
 ) -> Result<FlowHandle, HostError> {
+    start(facts, object, maps, plan, Mode::Best)
+}
+
+/// The same with filters of clsact only, as on kernels before 6.6: so that these are tested on newer ones too.
+///
+/// # Errors
+/// As [`spawn`].
+pub fn spawn_with_filters(
+    facts: watch::Receiver<Arc<host::Facts>>,
+    object: Ebpf,
+    maps: FlowMaps,
+    plan: Plan,
+) -> Result<FlowHandle, HostError> {
+    start(facts, object, maps, plan, Mode::Clsact)
+}
+
+fn start(
+    facts: watch::Receiver<Arc<host::Facts>>,
+    object: Ebpf,
+    maps: FlowMaps,
+    plan: Plan,
+    mode: Mode,
+) -> Result<FlowHandle, HostError> {
     let failed = |error: std::io::Error| HostError::Thread { errno: Errno::of(&error) };
     let (publish, batches) = mpsc::unbounded_channel();
     let (wake, asked) = UnixStream::pair().map_err(failed)?;
@@ -144,7 +168,7 @@ pub fn spawn(
     let line = Line { publish, waiting: Arc::clone(&waiting), asked };
     let thread = thread::Builder::new()
         .name("flow".to_owned())
-        .spawn(move || worker::run(line, facts, object, maps, &plan))
+        .spawn(move || worker::run(line, facts, object, maps, &plan, mode))
         .map_err(failed)?;
     Ok(FlowHandle { batches, waiting, wake: Some(wake), thread: Some(thread) })
 }

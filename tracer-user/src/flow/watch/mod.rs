@@ -16,4 +16,4 @@ mod read;
 mod select;
 mod worker;
 
-pub use handle::{Batch, FlowHandle, Kept, Plan, spawn};
+pub use handle::{Batch, FlowHandle, Kept, Plan, spawn, spawn_with_filters};

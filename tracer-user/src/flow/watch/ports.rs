@@ -45,9 +45,10 @@ const KNOWN: [(u16, u64); 33] = [
 ];
 
 /// Writes the classes of the known ports; `more` are asked for, and are requests unless they are known.
-pub(super) fn fill(map: MapData, more: &[u16]) -> Result<(), MapError> {
+pub(super) fn fill(map: MapData, more: &[u16]) -> Result<Array<MapData, u64>, MapError> {
     let mut map: Array<MapData, u64> = Map::Array(map).try_into()?;
-    words(more).into_iter().try_for_each(|(index, word)| map.set(index, word, 0))
+    words(more).into_iter().try_for_each(|(index, word)| map.set(index, word, 0))?;
+    Ok(map)
 }
 
 fn words(more: &[u16]) -> BTreeMap<u32, u64> {

@@ -8,13 +8,13 @@ use std::hash::Hash;
 use std::io;
 use std::time::Duration;
 
-use aya::maps::{Map, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, Map, MapData, MapError, PerCpuArray};
 use tracer_common::{
     Attempt, AttemptCounter, AttemptKey, AttemptState, Plain, Query, QueryKey, Retransmit, RetransmitKey, read_plain,
 };
 
-use super::convert;
 use super::handle::{Batch, Kept};
+use super::{convert, ports};
 use crate::host::clock::monotonic;
 use crate::load::FlowMaps;
 use crate::source::batch;
@@ -30,22 +30,24 @@ pub(super) struct Reader {
     queries: Read<QueryKey>,
     retransmits: Read<RetransmitKey>,
     state: PerCpuArray<MapData, [u8; size_of::<AttemptState>()]>,
+    /// Never read: held open, as the programs are loaded with its descriptor.
+    _ports: Array<MapData, u64>,
     batch: batch::Batch,
 }
 
 impl Reader {
-    /// All but `ports`, which goes to [`super::ports::fill`].
-    pub(super) fn new(maps: FlowMaps) -> Result<(Self, MapData), MapError> {
+    /// Takes the maps; writes the classes of the known ports and of `udp_ports`.
+    pub(super) fn new(maps: FlowMaps, udp_ports: &[u16]) -> Result<Self, MapError> {
         // Without a number of CPUs nothing would have been loaded.
         let cpus = aya::util::nr_cpus().unwrap_or(1);
-        let reader = Self {
+        Ok(Self {
             attempts: Read::new(maps.attempts, IDLE),
             queries: Read::new(maps.queries, IDLE),
             retransmits: Read::new(maps.retransmits, IDLE_RESENT),
             state: Map::PerCpuArray(maps.state).try_into()?,
+            _ports: ports::fill(maps.ports, udp_ports)?,
             batch: batch::Batch::new(cpus),
-        };
-        Ok((reader, maps.ports))
+        })
     }
 
     /// Takes what has changed into `into`.

@@ -19,7 +19,6 @@ use super::attach::{self, Mode, Programs};
 use super::follow::{Watched, With};
 use super::handle::{Batch, Plan};
 use super::notes::{Map, Notes};
-use super::ports;
 use super::read::Reader;
 use crate::host::{self, Netns};
 use crate::load::{FlowMaps, LoadError};
@@ -31,6 +30,8 @@ const TICK: Duration = Duration::from_secs(1);
 const VERIFY_EVERY: u32 = 5;
 /// How long the start waits to learn which namespace is the host's.
 const HOST: Duration = Duration::from_secs(3);
+/// How long the start waits until many devices are attached to; the rest follows.
+const START: Duration = Duration::from_millis(2500);
 const POLL: Duration = Duration::from_millis(5);
 /// Readings that nobody takes: the maps hold as much.
 const MOST_WAITING: usize = 64;
@@ -54,6 +55,12 @@ impl Line {
         self.publish.send(batch).map_err(|_| Ended)
     }
 
+    /// Nothing can be watched, and why.
+    fn refuse(&self, why: String) {
+        // Nobody may listen any more.
+        let _said = self.send(Batch { refused: Some(why), ..Batch::default() });
+    }
+
     fn say(&self, sentence: String) {
         // Nobody may listen any more.
         let _said = self.send(Batch { coverage: vec![sentence], ..Batch::default() });
@@ -64,11 +71,18 @@ impl Line {
 struct Ended;
 
 /// Runs until it is asked to end.
-pub(super) fn run(line: Line, facts: watch::Receiver<Arc<host::Facts>>, mut object: Ebpf, maps: FlowMaps, plan: &Plan) {
+pub(super) fn run(
+    line: Line,
+    facts: watch::Receiver<Arc<host::Facts>>,
+    mut object: Ebpf,
+    maps: FlowMaps,
+    plan: &Plan,
+    mode: Mode,
+) {
     let mut notes = Notes::default();
-    let (programs, reader) = match prepare(&mut object, maps, plan, &mut notes) {
+    let (programs, reader) = match prepare(&mut object, maps, plan, mode, &mut notes) {
         Ok(prepared) => prepared,
-        Err(why) => return line.say(format!("attempts are not seen: {why}")),
+        Err(why) => return line.refuse(why),
     };
     let now = Instant::now();
     let mut worker = Worker {
@@ -101,16 +115,18 @@ pub(super) fn run(line: Line, facts: watch::Receiver<Arc<host::Facts>>, mut obje
     drop(object);
 }
 
-fn prepare(object: &mut Ebpf, maps: FlowMaps, plan: &Plan, notes: &mut Notes) -> Result<(Programs, Reader), String> {
-    let (reader, classes) = Reader::new(maps).map_err(|error| error.to_string())?;
-    if let Err(error) = ports::fill(classes, &plan.udp_ports) {
-        notes.add(format!("UDP is not looked at: the kernel did not take the ports ({error})"));
-    }
+fn prepare(
+    object: &mut Ebpf,
+    maps: FlowMaps,
+    plan: &Plan,
+    mode: Mode,
+    notes: &mut Notes,
+) -> Result<(Programs, Reader), String> {
+    let reader = Reader::new(maps, &plan.udp_ports).map_err(|error| error.to_string())?;
     if let Err(error) = attach::attach_retransmit(object) {
         let why = LoadError::of_program(error);
         notes.add(format!("segments that are sent again are not seen: {why}"));
     }
-    let mode = if plan.without_tcx { Mode::Clsact } else { Mode::Best };
     let programs = Programs::load(object, mode).map_err(|error| LoadError::of_program(error).to_string())?;
     Ok((programs, reader))
 }
@@ -148,7 +164,17 @@ impl Worker {
                 Err(error) => self.notes.add(format!("{name}: attempts are not seen there: {error}")),
             }
         }
+        let deadline = Instant::now() + START;
         self.look(Instant::now());
+        while self.watched.iter().any(Watched::is_behind) && Instant::now() < deadline {
+            thread::sleep(POLL);
+            self.look(Instant::now());
+        }
+        if self.watched.iter().any(Watched::is_behind) {
+            self.notes.add(
+                "attempts are not seen from the start on all devices: there are many, and it takes long".to_owned(),
+            );
+        }
         self.next_reading = Instant::now();
     }
 
