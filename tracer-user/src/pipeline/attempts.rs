@@ -10,7 +10,7 @@ use aya::Ebpf;
 use tokio::time::timeout_at;
 
 use crate::enrich;
-use crate::event::{AttemptTotals, Drop, Header};
+use crate::event::{AttemptTotals, Drop, Header, Packet};
 use crate::explain;
 use crate::flow::dns::Choice;
 use crate::flow::{self, Batch, FlowHandle, Kept, Role, Story};
@@ -106,16 +106,23 @@ impl Attempts {
     /// For `stats`.
     pub(super) fn totals(&self) -> AttemptTotals {
         let (queries, failed_queries) = self.dns.totals();
-        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed);
-        AttemptTotals { queries, failed_queries, interfaces, not_followed, ..self.book.totals() }
+        let totals = self.book.totals();
+        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed + totals.not_followed);
+        AttemptTotals { queries, failed_queries, interfaces, not_followed, ..totals }
     }
 
-    /// Takes a drop that had its line: a packet of an attempt, perhaps.
-    pub(super) fn dropped(&mut self, drop: &Drop, time: u64) {
+    /// Takes a drop that is described, whether it has a line or is hidden: a packet of an attempt, perhaps. It has no time if it
+    /// comes from the counts.
+    pub(super) fn dropped(&mut self, drop: &Drop, time: Option<u64>) {
         for (tuple, seen) in enrich::drops_of_attempts(drop, time) {
             self.book.dropped(&tuple, seen.clone());
             self.dns.dropped(&tuple, seen);
         }
+    }
+
+    /// Whether an attempt that is not decided has this packet.
+    pub(super) fn is_about(&self, packet: &Packet) -> bool {
+        enrich::ends(packet).is_some_and(|tuple| self.book.is_open(tuple))
     }
 }
 
@@ -157,14 +164,13 @@ impl Stages {
         Ok(())
     }
 
-    /// Takes the last reading and tells the rest.
-    pub(super) async fn last_attempts(&mut self, patience: Duration) -> Result<(), PipelineError> {
-        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+    /// Takes the last reading.
+    pub(super) async fn last_attempts(&mut self, patience: Duration) {
+        let Some(attempts) = &mut self.attempts else { return };
         let deadline = tokio::time::Instant::now() + patience;
         while let Ok(Some(batch)) = timeout_at(deadline, attempts.handle.rest()).await {
             attempts.add(&batch);
         }
-        self.print_attempts(true)
     }
 
     /// Asks for the last reading.

@@ -242,20 +242,28 @@ impl Pipeline {
         self.drain()?;
         let rises = self.stages.describer.counters.rest(LAST_LOOK).await;
         self.stages.counters.add(rises);
-        self.stages.last_attempts(LAST_LOOK).await?;
-        let deadline = Instant::now() + answers::PATIENCE;
-        while self.stages.has_waiting() || self.stages.has_waiting_attempts() {
-            match timeout_at(deadline, self.stages.describer.answers.next()).await {
-                Ok((case, finding)) => self.stages.answered(case, finding)?,
-                Err(_) => {
-                    self.stages.print_waiting(Duration::ZERO)?;
-                    self.stages.tell_waiting(Duration::ZERO)?;
-                }
-            }
-        }
+        self.stages.last_attempts(LAST_LOOK).await;
+        // The drops first: what became of an attempt may be one of them.
+        self.rest(Stages::has_waiting).await?;
+        self.stages.print_attempts(true)?;
+        self.rest(|stages| stages.has_waiting() || stages.has_waiting_attempts()).await?;
         self.stages.print_counters()?;
         self.stages.tell_census()?;
         self.stats(true)
+    }
+
+    /// Waits for the answers to what is still asked, for a bounded time.
+    async fn rest(&mut self, is_waiting: fn(&Stages) -> bool) -> Result<(), PipelineError> {
+        let deadline = Instant::now() + answers::PATIENCE;
+        while is_waiting(&self.stages) {
+            if let Ok((case, finding)) = timeout_at(deadline, self.stages.describer.answers.next()).await {
+                self.stages.answered(case, finding)?;
+            } else {
+                self.stages.print_waiting(Duration::ZERO)?;
+                self.stages.tell_waiting(Duration::ZERO)?;
+            }
+        }
+        Ok(())
     }
 
     fn stats(&mut self, last: bool) -> Result<(), PipelineError> {
