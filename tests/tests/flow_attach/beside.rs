@@ -82,9 +82,7 @@ fn filters_of_others_stay_with_their_qdisc() -> Result<()> {
         }
         let listed = filters(server, "s0")?;
         ensure!(listed.matches("whydrop-").count() == if clsact { 2 } else { 0 }, "{case}: {listed}");
-        ensure!(
-            listed.contains("theirs"), "{case}: {listed}"
-        );
+        ensure!(listed.contains("theirs"), "{case}: {listed}");
         // Of one preference the newest runs first.
         if clsact && (before || preference != 1) {
             let ours = listed.find("whydrop-");
