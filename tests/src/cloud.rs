@@ -18,9 +18,9 @@ use crate::traffic::Mac;
 use crate::traffic::server::Refuser;
 
 /// A client on the internet.
-pub const OUTSIDE: Dual = inside(10, 2);
-/// Servers on the internet; the first one resolves names as well.
-pub const SERVERS: [Dual; 3] = [inside(10, 11), inside(10, 12), inside(10, 13)];
+pub const OUTSIDE: Dual = outside(2);
+/// Servers on the internet; the first one resolves names as well. Nobody there sends from these by himself.
+pub const SERVERS: [Dual; 3] = [outside(11), outside(12), outside(13)];
 /// The node's address on its first uplink `n0`.
 pub const NODE: Dual = inside(11, 2);
 /// The pods' addresses; each pod has a veth `vN` on the node, N from 1. The last one is for a pod that comes later.
@@ -30,7 +30,7 @@ pub const NODE_2: Dual = inside(16, 2);
 /// The Service's address.
 pub const VIP: Dual = inside(20, 9);
 
-const CLOUD_I: Dual = inside(10, 1);
+const CLOUD_I: Dual = outside(1);
 const CLOUD_N: Dual = inside(11, 1);
 const CLOUD_M: Dual = inside(16, 1);
 const POD_NETS: std::ops::Range<u8> = 12..15;
@@ -43,6 +43,11 @@ const fn inside(net: u8, host: u8) -> Dual {
     dual([10, 99, net, host], [0xfd99, digits(net), 0, 0, 0, 0, 0, digits(host)])
 }
 
+/// Addresses that are nobody's and no private ones (RFC 5737, RFC 3849).
+const fn outside(host: u8) -> Dual {
+    dual([203, 0, 113, host], [0x2001, 0xdb8, 0, 0, 0, 0, 0, host as u16])
+}
+
 const fn mac(net: u8, host: u8) -> Mac {
     [2, 0x77, 0, 0, net, host]
 }
@@ -51,7 +56,7 @@ const fn mac(net: u8, host: u8) -> Mac {
 const TAKEN: u32 = 0xdead;
 
 /// ```text
-/// internet i0 10.99.10.2 .11 .12 .13 -- ci 10.99.10.1  cloud  cn 10.99.11.1 -- n0 10.99.11.2  node  v1 10.99.12.1 -- eth0 10.99.12.2  p1
+/// internet i0 203.0.113.2 .11 .12 .13 -- ci 203.0.113.1  cloud  cn 10.99.11.1 -- n0 10.99.11.2  node  v1 10.99.12.1 -- eth0 10.99.12.2  p1
 ///                                                                                                   v2 10.99.13.1 -- eth0 10.99.13.2  p2
 /// ```
 ///
@@ -72,7 +77,9 @@ pub fn cloud() -> Result<Cloud> {
     wire((&internet, "i0", mac(10, 2)), (&cloud, "ci", mac(10, 1)))?;
     wire((&cloud, "cn", mac(11, 1)), (&node, "n0", mac(11, 2)))?;
     let more: String = SERVERS
-        .map(|Dual { v4, v6 }| format!("address add {v4}/24 dev i0\naddress add {v6}/64 dev i0 nodad\n"))
+        .map(|Dual { v4, v6 }| {
+            format!("address add {v4}/24 dev i0\naddress add {v6}/64 dev i0 nodad preferred_lft 0\n")
+        })
         .concat();
     ip(&cloud, &(addressed("ci", CLOUD_I) + &addressed("cn", CLOUD_N) + &routes_to_the_node()))?;
     ["ci", "cn"].iter().try_for_each(|device| take_marked(&cloud, device))?;

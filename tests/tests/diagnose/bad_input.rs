@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Result, ensure};
-use tracer_tests::tracer;
+use tracer_tests::{NetNs, tracer};
 
 /// Longer than any sentence.
 const LONGEST: usize = 1000;
@@ -39,9 +39,9 @@ fn an_expectation_that_means_nothing() -> Result<()> {
         "out:tcp:a b:80",
         "out:tcp:fd00::1:80",
     ] {
-        refuses(&mut diagnose(&["--expect", text])?, 2, &["--expect", text])?;
+        refuses(&mut diagnose(&["--expect", text])?, 2, &["can't expect", text])?;
     }
-    refuses(&mut diagnose(&["--expect", &"x".repeat(100_000)])?, 2, &["--expect"])
+    refuses(&mut diagnose(&["--expect", &"x".repeat(100_000)])?, 2, &["can't expect"])
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_namespace_that_is_none() -> Result<()> {
 
 #[test]
 fn a_time_that_is_none() -> Result<()> {
-    for time in ["soon", "-1s", "0s"] {
+    for time in ["soon", "-1s"] {
         refuses(&mut tracer::command(["diagnose", &format!("--for={time}")])?, 2, &[time])?;
     }
     Ok(())
@@ -62,8 +62,9 @@ fn a_time_that_is_none() -> Result<()> {
 
 #[test]
 fn a_command_that_does_not_exist() -> Result<()> {
-    let mut command = tracer::command(["diagnose", "--netns", "1", "--", "/no/such/program"])?;
-    refuses(&mut command, 1, &["/no/such/program"])
+    let quiet = NetNs::new("x")?;
+    let mut command = tracer::command(["diagnose", "--netns", quiet.name(), "--", "/no/such/program"])?;
+    refuses(&mut command, 127, &["/no/such/program"])
 }
 
 /// The binary under `setpriv`, which takes something away first.
@@ -76,9 +77,4 @@ fn without(privileges: &[&str]) -> Result<Command> {
 #[test]
 fn root_without_capabilities() -> Result<()> {
     refuses(&mut without(&["--bounding-set=-all", "--inh-caps=-all"])?, 1, &["CAP_BPF"])
-}
-
-#[test]
-fn root_that_may_not_configure_interfaces() -> Result<()> {
-    refuses(&mut without(&["--bounding-set=-net_admin", "--inh-caps=-net_admin"])?, 1, &["CAP_NET_ADMIN"])
 }

@@ -46,11 +46,11 @@ fn queries_that_a_rule_drops_here() -> Result<()> {
         let rule = format!("{} daddr {server} udp dport 53 drop", nft_family(family));
         nft(
             &scene.lab.node,
-            &format!("table inet policy {{ chain f {{ type filter hook forward priority 0; {rule}; }}; }}"),
+            &format!("table inet guard {{ chain f {{ type filter hook forward priority 0; {rule}; }}; }}"),
         )?;
         let mut diagnosis = scene.diagnose(&[])?;
         in_vain(&scene, family, &mut diagnosis)?;
         let findings = scene.end(diagnosis)?;
-        findings.only("netfilter_rule", "certain|derived", &["policy", &server.to_string()]).map(drop)
+        findings.only("netfilter_rule", "certain|derived", &["guard", &server.to_string()]).map(drop)
     })
 }

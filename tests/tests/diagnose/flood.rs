@@ -22,7 +22,7 @@ const STRANGERS: u64 = 200_000;
 fn flood(scene: &Scene) -> Result<()> {
     let (lab, server) = (&scene.lab, PODS[1].v4);
     // Answers go back to the internet, where nobody has these addresses.
-    ip(&lab.cloud, "route add 198.18.0.0/15 via 10.99.10.2\n")?;
+    ip(&lab.cloud, "route add 198.18.0.0/15 via 203.0.113.2\n")?;
     nft(
         &lab.node,
         "table ip few { chain p { type filter hook prerouting priority -300; ip saddr 198.18.0.0/15 notrack; }; }",

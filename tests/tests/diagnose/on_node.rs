@@ -17,7 +17,7 @@ fn dropped_by(family: Family, chain: &str, cause: &str, words: &[&str]) -> Resul
     let scene = Scene::new()?;
     let server = SERVERS[0].port(family, PORT);
     let _server = Tcp::listen(&scene.lab.internet, server)?;
-    nft(&scene.lab.node, &format!("table inet policy {{ {chain} }}"))?;
+    nft(&scene.lab.node, &format!("table inet guard {{ {chain}; }}"))?;
     let mut diagnosis = scene.diagnose(&[])?;
     unanswered(&scene.lab.pods[0], &[server], 3)?;
     diagnosis.sees_many(family, "dropped", "tcp", PORT, 3)?;
@@ -32,7 +32,7 @@ fn dropped_by(family: Family, chain: &str, cause: &str, words: &[&str]) -> Resul
 fn by_a_rule() -> Result<()> {
     in_both(|family| {
         let chain = "chain f { type filter hook forward priority 0; tcp dport 5432 drop; }";
-        let finding = dropped_by(family, chain, "netfilter_rule", &["5432", "policy"])?;
+        let finding = dropped_by(family, chain, "netfilter_rule", &["5432", "guard"])?;
         ensure!(finding.text(key::RULE_TEXT) == "tcp dport 5432 drop", "{finding}");
         Ok(())
     })
@@ -50,7 +50,7 @@ fn by_a_policy_as_no_rule_lets_it_pass() -> Result<()> {
                 meta l4proto { udp, icmp, icmpv6 } accept
                 ip saddr @labelled accept
             }";
-        dropped_by(family, chain, "netfilter_policy", &["5432", "policy"]).map(drop)
+        dropped_by(family, chain, "netfilter_policy", &["5432", "guard"]).map(drop)
     })
 }
 
@@ -58,7 +58,7 @@ fn by_a_policy_as_no_rule_lets_it_pass() -> Result<()> {
 fn the_answer_by_a_rule() -> Result<()> {
     in_both(|family| {
         let chain = "chain f { type filter hook forward priority 0; tcp sport 5432 drop; }";
-        let finding = dropped_by(family, chain, "netfilter_rule", &["5432", "policy"])?;
+        let finding = dropped_by(family, chain, "netfilter_rule", &["5432", "guard"])?;
         ensure!(finding.text(key::RULE_TEXT) == "tcp sport 5432 drop", "{finding}");
         Ok(())
     })

@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use anyhow::{Result, ensure};
 use socket2::{Domain, Socket, Type};
 use tracer_tests::cloud::{PODS, VIP};
-use tracer_tests::event::Event;
+use tracer_tests::event::{Event, key};
 use tracer_tests::firewall::nft;
 use tracer_tests::program::Program;
 use tracer_tests::topology::ip;
 use tracer_tests::traffic::server::Tcp;
 use tracer_tests::traffic::talk::{Fate, Talk};
-use tracer_tests::{Family, NetNs};
+use tracer_tests::{Family, Findings, NetNs};
 
 use crate::scene::{Scene, attempts, in_both, unanswered};
 
@@ -28,13 +28,17 @@ fn short_queue(pod: &NetNs, at: SocketAddr) -> Result<Socket> {
     })
 }
 
-/// Attempts from outside that the first pod does not answer.
+/// Attempts from outside that the first pod does not answer, and no packet is dropped.
 fn silent(scene: &Scene, family: Family, confidence: &str, words: &[&str]) -> Result<Event> {
+    let findings = ended(scene, family, "no_answer")?;
+    findings.only("no_answer", confidence, &[&["8080", "v1"], words].concat()).cloned()
+}
+
+fn ended(scene: &Scene, family: Family, outcome: &str) -> Result<Findings> {
     let mut diagnosis = scene.diagnose(&[])?;
     unanswered(&scene.lab.internet, &[PODS[0].port(family, PORT)], 3)?;
-    diagnosis.sees_many(family, "no_answer", "tcp", PORT, 3)?;
-    let findings = scene.end(diagnosis)?;
-    findings.only("no_answer", confidence, &[&["8080", "v1"], words].concat()).cloned()
+    diagnosis.sees_many(family, outcome, "tcp", PORT, 3)?;
+    scene.end(diagnosis)
 }
 
 #[test]
@@ -68,7 +72,10 @@ fn nobody_listens_and_its_firewall_keeps_the_refusal_back() -> Result<()> {
             &scene.lab.pods[0],
             "table inet t { chain o { type filter hook output priority 0; tcp flags rst drop; }; }",
         )?;
-        silent(&scene, family, "derived", &["nobody", "listens"]).map(drop)
+        let findings = ended(&scene, family, "dropped")?;
+        let finding = findings.only("netfilter_rule", "certain|derived", &["8080", "inet t/o"])?;
+        ensure!(finding.text(key::RULE_TEXT) == "tcp flags rst drop", "{finding}");
+        Ok(())
     })
 }
 
@@ -81,8 +88,10 @@ fn its_firewall_drops_what_comes() -> Result<()> {
             &scene.lab.pods[0],
             "table inet t { chain i { type filter hook input priority 0; tcp dport 8080 drop; }; }",
         )?;
-        // Somebody listens and has room: nothing on the node says more.
-        silent(&scene, family, "inferred", &[]).map(drop)
+        let findings = ended(&scene, family, "dropped")?;
+        let finding = findings.only("netfilter_rule", "certain|derived", &["8080", "inet t/i"])?;
+        ensure!(finding.text(key::RULE_TEXT) == "tcp dport 8080 drop", "{finding}");
+        Ok(())
     })
 }
 
@@ -98,11 +107,11 @@ fn it_has_lost_its_address() -> Result<()> {
         let mut diagnosis = scene.diagnose(&[])?;
         ip(pod, &format!("address del {address}/{length} dev eth0\n"))?;
         unanswered(&scene.lab.internet, &[PODS[0].port(family, PORT)], 3)?;
-        diagnosis.sees_many(family, "no_answer", "tcp", PORT, 3)?;
+        diagnosis.sees_many(family, "dropped", "tcp", PORT, 3)?;
         // The others talk from the second pod only: this one can't.
         let findings = diagnosis.end()?;
-        let words = ["8080", "v1", "does not have", &address.to_string()];
-        findings.only("no_answer", "derived", &words).map(drop)
+        let words = ["8080", "not an address", &address.to_string()];
+        findings.only("no_route", "certain|derived", &words).map(drop)
     })
 }
 
@@ -117,6 +126,6 @@ fn a_service_leads_to_a_port_that_nobody_has() -> Result<()> {
         ensure!(fates.iter().all(|fate| matches!(fate, Fate::Refused(_))), "{fates:?}");
         diagnosis.sees_many(family, "rejected", "tcp", 80, 4)?;
         let findings = scene.end(diagnosis)?;
-        findings.only("no_socket", "derived|certain", &["80", "8888", "v1"]).map(drop)
+        findings.only("no_socket", "derived|certain", &["80", "8888", &VIP.ip(family).to_string()]).map(drop)
     })
 }

@@ -215,10 +215,19 @@ impl Book {
         let tuple = Tuple { protocol: crate::decode::protocol::TCP, client: resent.local, server: resent.remote };
         let story = match self.groups.find(tuple) {
             Some(id) => self.large_lost_of_known(id, resent)?,
-            None => large_lost_of_unknown(resent),
+            None if self.is_watched(resent.netns) => large_lost_of_unknown(resent),
+            None => return None,
         };
         self.census.add_large_lost(&story);
         Some(story)
+    }
+
+    /// Whether a namespace has a device that is watched, or is a pod behind one: the kernel tells of all sockets there are.
+    fn is_watched(&self, netns: u32) -> bool {
+        let is_behind = |point: &Point| {
+            point.role == Role::Pod && point.leads_to.as_ref().is_some_and(|behind| behind.inode == netns)
+        };
+        self.points.iter().any(|point| point.netns.inode == netns || is_behind(point))
     }
 
     fn large_lost_of_known(&mut self, id: GroupId, resent: &Resent) -> Option<Story> {
