@@ -1,7 +1,5 @@
 //! Frames that are cut short or lie: no wrong entry, no refusal, and the packet goes on as it came.
 
-
-
 use anyhow::Result;
 use tracer_common::{AttemptCounter, PORT_DNS, PORT_GENEVE, PORT_OPENVPN, PORT_REQUEST, PORT_VXLAN};
 use tracer_tests::traffic::frame;

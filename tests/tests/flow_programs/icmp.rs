@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use anyhow::Result;
 use tracer_common::{EGRESS, INGRESS, PORT_DNS};
-use tracer_tests::topology::{SERVER, ROUTER_1};
+use tracer_tests::topology::{ROUTER_1, SERVER};
 use tracer_tests::traffic::frame;
 use tracer_tests::{Family, eventually};
 
@@ -67,7 +67,12 @@ fn an_error_about_an_answer_finds_the_client() -> Result<()> {
     let lab = Lab::new(&[(53, PORT_DNS)])?;
     let (client, server) = ends(Family::V4);
     // The peer opens to a high port of ours, which answers from there.
-    lab.send_in(&frame_into(&packet(server, client, frame::TCP, &frame::tcp(server, client, (900, 9000), frame::SYN))))?;
+    lab.send_in(&frame_into(&packet(
+        server,
+        client,
+        frame::TCP,
+        &frame::tcp(server, client, (900, 9000), frame::SYN),
+    )))?;
     let flags = frame::SYN | frame::ACK;
     let answer = packet(client, server, frame::TCP, &frame::tcp(client, server, (9000, 900), flags));
     lab.send_in(&frame_into(&error(Family::V4, (3, 10), 0, &answer)))?;

@@ -8,12 +8,13 @@ use aya::maps::{Array, HashMap, Map, MapData, PerCpuArray};
 use aya::programs::tc::qdisc_add_clsact;
 use aya::programs::{ProgramError, RawTracePoint, SchedClassifier, TcAttachType};
 use tracer_common::{
-    Attempt, AttemptCounter, AttemptKey, AttemptState, Plain, Query, QueryKey, Retransmit, RetransmitKey, port_place, read_plain,
+    Attempt, AttemptCounter, AttemptKey, AttemptState, Plain, Query, QueryKey, Retransmit, RetransmitKey, port_place,
+    read_plain,
 };
 use tracer_tests::topology::{self, C0_MAC, CLIENT, NEIGHBOUR, Pair};
+use tracer_tests::traffic::Mac;
 use tracer_tests::traffic::frame::{self, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ipv4, Ipv6};
 use tracer_tests::traffic::raw::Interface;
-use tracer_tests::traffic::Mac;
 use tracer_tests::{Family, NetNs, kernel};
 use whydrop::load::{self, Kernel, Plan, Programs, Sizes};
 use whydrop::settings::KernelFilter;

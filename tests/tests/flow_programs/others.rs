@@ -98,7 +98,10 @@ fn the_programs_are_small_and_load_alone() -> Result<()> {
         let id = watched.program(name)?.info()?.id();
         let info = loaded_programs().filter_map(Result::ok).find(|info| info.id() == id).context("it is gone")?;
         let (translated, verified) = (info.size_translated().unwrap_or(0) / 8, info.verified_instruction_count());
-        println!("{name}: {translated} instructions, {verified:?} verified, bytes of machine code: {:?}", info.size_jitted());
+        println!(
+            "{name}: {translated} instructions, {verified:?} verified, bytes of machine code: {:?}",
+            info.size_jitted()
+        );
         assert!(verified.is_none_or(|verified| verified < 60_000), "{name}: {verified:?}");
     }
     watched.attach_retransmit()

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use tracer_common::{AttemptCounter, EGRESS, INGRESS, TUNNEL_NONE};
-use tracer_tests::traffic::{frame, tcp};
 use tracer_tests::topology::NEIGHBOUR;
+use tracer_tests::traffic::{frame, tcp};
 use tracer_tests::{Family, eventually};
 
 use crate::lab::{Lab, ends, frame_into, frame_out, packet, words};

@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 
 use anyhow::{Result, ensure};
 use tracer_common::{
-    AttemptCounter, AttemptKey, PORT_DNS, PORT_GENEVE, PORT_VXLAN, TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_NONE, TUNNEL_VXLAN,
+    AttemptCounter, AttemptKey, PORT_DNS, PORT_GENEVE, PORT_VXLAN, TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_NONE,
+    TUNNEL_VXLAN,
 };
 use tracer_tests::topology::{C0_MAC, SERVER};
 use tracer_tests::traffic::frame::{self, Segment};
