@@ -15,8 +15,8 @@ use aya::programs::{SchedClassifier, TcAttachType, TestRun, TestRunOptions};
 use serde::Serialize;
 use tracer_tests::Family;
 use tracer_tests::topology::{self, CLIENT, NEIGHBOUR, Pair};
-use tracer_tests::traffic::frame::{self, Ipv4, Segment};
 use tracer_tests::traffic::flood;
+use tracer_tests::traffic::frame::{self, Ipv4, Segment};
 use tracer_tests::traffic::raw::Interface;
 use whydrop::load::{self, FlowMaps, Kernel, Plan, Sizes};
 use whydrop::settings::KernelFilter;
@@ -148,18 +148,18 @@ pub(crate) struct Flow {
 
 impl Flow {
     /// What ours add to such a packet, as times what an empty program adds. The program's own time is what tells them apart: it is
-    /// measured best alone.
+    /// measured best alone. `None` where noise hid the empty one.
     pub(crate) fn to_empty(&self, sent: &str) -> Option<f64> {
         let case = self.cases.iter().find(|case| case.sent == sent)?;
-        Some(1.0 + case.alone? / case.empty.median.max(1.0))
+(case.empty.median >= 1.0).then_some(1.0 + case.alone? / case.empty.median)
     }
 }
 
 pub(crate) fn measure(bench: &Bench<'_>) -> Result<Option<Flow>> {
-    if !bench.wants("flow") {
+    if !bench.wants("tc-programs") {
         return Ok(None);
     }
-    eprintln!("flow");
+    eprintln!("tc-programs");
     let pair = topology::pair()?;
     let mut programs = Programs::load(bench)?;
     let cases = Sent::ALL.into_iter().map(|sent| case(bench, &pair, &mut programs, sent)).collect::<Result<_>>()?;
@@ -169,7 +169,7 @@ pub(crate) fn measure(bench: &Bench<'_>) -> Result<Option<Flow>> {
 }
 
 fn case(bench: &Bench<'_>, pair: &Pair, programs: &mut Programs, sent: Sent) -> Result<Case> {
-    eprintln!("flow/{}", sent.name());
+    eprintln!("tc-programs/{}", sent.name());
     let frames = if bench.quick { 200_000 } else { 1_000_000 };
     let (mut without, mut empty, mut ours) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..bench.rounds {

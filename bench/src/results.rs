@@ -7,9 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::flow::Flow;
 use crate::lossless::Step;
 use crate::netfilter::Netfilter;
-use crate::flow::Flow;
 use crate::node::Node;
 use crate::overhead::Cost;
 use crate::program::Program;

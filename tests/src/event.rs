@@ -147,6 +147,13 @@ impl Event {
         self.at(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
+    /// Fails unless the text, or one of the texts, at `key` contains `part`.
+    pub fn says(&self, key: &str, part: &str) -> Result<()> {
+        let is_said = self.text(key).contains(part) || self.texts(key).iter().any(|text| text.contains(part));
+        ensure!(is_said, "no {part:?} at {key} of {self}");
+        Ok(())
+    }
+
     pub fn number(&self, key: &str) -> Result<u64> {
         self.at(key).and_then(Value::as_u64).with_context(|| format!("no number at {key} in {self}"))
     }

@@ -13,8 +13,7 @@ use crate::traffic::Flow;
 
 /// Reasons that share their place with a more frequent one, which stands for the place where the kernel tells none; what
 /// it was is in the explanation.
-const SHARED_PLACES: [(&str, &str); 6] = [
-    ("NOT_SPECIFIED", "IP_INNOROUTES"),
+const SHARED_PLACES: [(&str, &str); 5] = [
     ("IP_LOCAL_SOURCE", "IP_RPFILTER"),
     ("IP_LOCALNET", "IP_RPFILTER"),
     ("IP_INVALID_SOURCE", "IP_RPFILTER"),
@@ -78,6 +77,15 @@ impl Expect {
         let shared = SHARED_PLACES.iter().filter(|(reason, _)| reasons.contains(reason)).map(|(_, frequent)| frequent);
         let derived = reasons.iter().chain(shared).map(|reason| Value::from(*reason)).chain([Value::Null]);
         self.with(key::REASON, "UNKNOWN").with_any(key::DERIVED, derived)
+    }
+
+    /// Where the kernel tells no reason this one may be derived too: it shares the place of the drop. For reasons that
+    /// share one place only, and have others.
+    #[must_use]
+    pub fn or_derived(mut self, reason: &str) -> Self {
+        let derived = self.wanted.iter_mut().filter(|(key, _)| *key == key::DERIVED);
+        derived.for_each(|(_, values)| values.push(reason.into()));
+        self
     }
 
     /// One more key that must have exactly this value.

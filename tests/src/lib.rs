@@ -6,12 +6,14 @@
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod cpu;
 pub mod diagnosis;
 pub mod event;
 pub mod expect;
 pub mod family;
 pub mod firewall;
 pub mod kernel;
+pub mod neighbour;
 pub mod netns;
 pub mod netstat;
 pub mod program;
@@ -23,6 +25,7 @@ pub mod sysctl;
 pub mod topology;
 pub mod tracer;
 pub mod traffic;
+pub mod tun;
 
 pub use cloud::Cloud;
 pub use diagnosis::{Diagnosis, Findings};

@@ -113,8 +113,9 @@ pub(crate) fn host(role: &str) -> Result<NetNs> {
 }
 
 /// A veth pair between two namespaces, both ends down. Their indices differ: with equal ones the kernel may take a
-/// second to notice the carrier (`linkwatch_urgent_event`, net/core/link_watch.c, 6.18). A neighbour is asked for every 50 ms instead of every second:
-/// the first question often comes before the other end is ready, and three without an answer are a failure.
+/// second to notice the carrier (`linkwatch_urgent_event`, net/core/link_watch.c, 6.18). A neighbour is asked for every 50 ms
+/// instead of every second, and a hundred times instead of three: the first question often comes before the other end is
+/// ready, and on a loaded machine so do some more.
 pub(crate) fn wire(left: (&NetNs, &str, Mac), right: (&NetNs, &str, Mac)) -> Result<()> {
     let end = |(namespace, name, mac): (&NetNs, &str, Mac)| {
         let index = u32::from(mac[4]) * 10 + u32::from(mac[5]);
@@ -123,8 +124,10 @@ pub(crate) fn wire(left: (&NetNs, &str, Mac), right: (&NetNs, &str, Mac)) -> Res
     };
     left.0.exec(&format!("ip link add {} type veth peer {}", end(left), end(right)))?;
     for (namespace, name, _) in [left, right] {
-        let patience = ["ipv4", "ipv6"].map(|family| format!("net/{family}/neigh/{name}/retrans_time_ms"));
-        sysctl::set_all(namespace, &patience.each_ref().map(|sysctl| (sysctl.as_str(), "50")))?;
+        for (setting, value) in [("retrans_time_ms", "50"), ("mcast_solicit", "100")] {
+            let both = ["ipv4", "ipv6"].map(|family| format!("net/{family}/neigh/{name}/{setting}"));
+            sysctl::set_all(namespace, &both.each_ref().map(|sysctl| (sysctl.as_str(), value)))?;
+        }
     }
     Ok(())
 }

@@ -3,13 +3,12 @@
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use socket2::{Domain, Socket, Type};
-use tracer_tests::event::{Event, Report, key};
+use tracer_tests::event::{Report, key};
 use tracer_tests::firewall::nft;
+use tracer_tests::program::Program;
 use tracer_tests::topology::{self, NEIGHBOUR, Pair};
 use tracer_tests::traffic::{tcp, udp};
 use tracer_tests::{Expect, Family, NetNs, Tracer, eventually, netstat, patience, remedy, sysctl, tracer, within};
@@ -19,37 +18,25 @@ const OVERFLOWS: &str = "TcpExtListenOverflows";
 const DROPS: &str = "TcpExtListenDrops";
 
 /// A listener whose program never accepts; closed when dropped.
-struct Listener(Child);
-
-impl Listener {
-    fn new(namespace: &NetNs, to: SocketAddr, backlog: i32) -> Result<Self> {
-        namespace.run(|| {
-            let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
-            socket.set_reuse_address(true)?;
-            socket.bind(&to.into())?;
-            socket.listen(backlog)?;
-            // Handed over as standard input, so that nobody else inherits it.
-            let socket = Stdio::from(OwnedFd::from(socket));
-            Ok(Self(Command::new("sleep").arg("1000").stdin(socket).stdout(Stdio::null()).spawn()?))
-        })
-    }
-
-    /// As a summary names it.
-    fn named(&self, to: SocketAddr) -> String {
-        format!("tcp {to} (sleep[{}])", self.0.id())
-    }
+fn listen(namespace: &NetNs, to: SocketAddr, backlog: i32) -> Result<Program> {
+    let socket = namespace.run(|| {
+        let socket = Socket::new(Domain::for_address(to), Type::STREAM, None)?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&to.into())?;
+        socket.listen(backlog)?;
+        Ok(socket)
+    })?;
+    Program::holding(namespace, socket)
 }
 
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ended = self.0.kill();
-        let _reaped = self.0.wait();
-    }
+/// The listener as a summary names it.
+fn named(program: &Program, to: SocketAddr) -> String {
+    format!("tcp {to} ({})", program.label())
 }
 
 /// A listener with a backlog of 0 and a connection that waits in its queue, which is all that it holds.
-fn full(lab: &Pair, to: SocketAddr) -> Result<(Listener, TcpStream)> {
-    let listener = Listener::new(&lab.server, to, 0)?;
+fn full(lab: &Pair, to: SocketAddr) -> Result<(Program, TcpStream)> {
+    let listener = listen(&lab.server, to, 0)?;
     let waiting = lab.client.run(|| Ok(TcpStream::connect_timeout(&to, patience())?))?;
     // Its last ACK may still be on the way.
     let queue = || lab.server.exec(&format!("ss -Hltn 'sport = :{PORT}'"));
@@ -71,12 +58,6 @@ fn meanwhile<T>(namespace: &NetNs, group: &str, name: &str, run: impl FnOnce() -
 
 fn any_counter(namespace: &NetNs) -> Result<Expect> {
     Expect::any().with(key::KIND, "counter").netns(namespace)
-}
-
-fn ensure_said(event: &Event, key: &str, part: &str) -> Result<()> {
-    let said = event.at(key).map(ToString::to_string).unwrap_or_default();
-    ensure!(said.contains(part), "no {part:?} in {said}");
-    Ok(())
 }
 
 /// What a run says while `attempts` go to a listener.
@@ -108,13 +89,13 @@ fn a_full_accept_queue_is_told_with_its_listener() -> Result<()> {
         report.ensure_silent(&Expect::any().with(key::KIND, "drop").with(key::DESTINATION_PORT, PORT))?;
         assert_eq!(
             event.text(key::SUMMARY),
-            format!("the accept queue of {} is full: its backlog is 0", listener.named(to))
+            format!("the accept queue of {} is full: its backlog is 0", named(&listener, to))
         );
-        ensure_said(&event, key::EVIDENCE, "1 connection waits to be accepted")?;
-        ensure_said(&event, key::REMEDY, "larger backlog")?;
+        event.says(key::EVIDENCE, "1 connection waits to be accepted")?;
+        event.says(key::REMEDY, "larger backlog")?;
         remedy::apply(&event, "ss -ltnp", &lab.server)?;
         drop((listener, waiting));
-        let _ample = Listener::new(&lab.server, to, 64)?;
+        let _ample = listen(&lab.server, to, 64)?;
         let (report, delta) = meanwhile(&lab.server, "TcpExt", "ListenDrops", || watch_attempts(&lab, to, 5))?;
         assert_eq!(delta, 0, "the remedy helps");
         report.ensure_silent(&any_counter(&lab.server)?)?;
@@ -142,7 +123,7 @@ fn a_full_syn_queue_is_told_with_the_limit_that_it_was() -> Result<()> {
         let _few = sysctl::set(&lab.server, "net/ipv4/tcp_max_syn_backlog", &most.to_string())?;
         half_open(&lab)?;
         let to = NEIGHBOUR.port(family, PORT);
-        let listener = Listener::new(&lab.server, to, backlog)?;
+        let listener = listen(&lab.server, to, backlog)?;
         let run = || watch_attempts(&lab, to, 8);
         let (report, delta) = meanwhile(&lab.server, "TcpExt", "ListenDrops", run)?;
         let told = Expect::counter(DROPS).netns(&lab.server)?.cause("listen_overflow").sure(sure);
@@ -150,8 +131,8 @@ fn a_full_syn_queue_is_told_with_the_limit_that_it_was() -> Result<()> {
         assert!(delta >= 4, "{delta} of 8 attempts were refused");
         report.ensure_silent(&Expect::counter(OVERFLOWS))?;
         let event = report.matching(&told).next().context("no event")?;
-        for part in [says, &listener.named(to)] {
-            ensure_said(event, key::SUMMARY, part)?;
+        for part in [says, &named(&listener, to)] {
+            event.says(key::SUMMARY, part)?;
         }
         assert_eq!((event.text(key::SYSCTL_NAME), event.text(key::SYSCTL_VALUE)), ("net.ipv4.tcp_syncookies", "0"));
         remedy::apply(event, "tcp_syncookies=1", &lab.server)?;
@@ -168,14 +149,14 @@ fn a_backlog_that_the_system_limits_names_the_setting() -> Result<()> {
     let _few = sysctl::set(&lab.server, "net/core/somaxconn", "0")?;
     let to = NEIGHBOUR.port(Family::V4, PORT);
     // The program asks for 64, and gets 0.
-    let listener = Listener::new(&lab.server, to, 64)?;
+    let listener = listen(&lab.server, to, 64)?;
     let waiting = lab.client.run(|| Ok(TcpStream::connect_timeout(&to, patience())?))?;
     let report = watch_attempts(&lab, to, 3)?;
     let event = report.matching(&Expect::counter(OVERFLOWS)).next().context("no event")?.clone();
     assert_eq!((event.text(key::SYSCTL_NAME), event.text(key::SYSCTL_VALUE)), ("net.core.somaxconn", "0"));
     remedy::apply(&event, "net.core.somaxconn", &lab.server)?;
     drop((listener, waiting));
-    let _again = Listener::new(&lab.server, to, 64)?;
+    let _again = listen(&lab.server, to, 64)?;
     watch_attempts(&lab, to, 5)?.ensure_silent(&any_counter(&lab.server)?)
 }
 
@@ -337,7 +318,7 @@ fn text_has_a_line_and_the_explanation_at_the_end() -> Result<()> {
         tracer::command(["watch", "--netns", &inode, "--", "nsenter", &net, "timeout", "0.2", "bash", "-c", &script])?;
     let said = String::from_utf8(command.output()?.stdout)?;
     let line = said.lines().find(|line| line.contains(OVERFLOWS)).with_context(|| said.clone())?;
-    for part in ["+1", "counter", lab.server.name(), &listener.named(to)] {
+    for part in ["+1", "counter", lab.server.name(), &named(&listener, to)] {
         ensure!(line.contains(part), "no {part} in {line}");
     }
     ensure!(said.contains("(1×, certain)") && said.contains("  seen:  TcpExtListenOverflows rose from"), "{said}");

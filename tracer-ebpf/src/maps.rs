@@ -6,8 +6,8 @@ use aya_ebpf::macros::map;
 use aya_ebpf::maps::lpm_trie::LpmTrie;
 use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, PerCpuHashMap, RingBuf};
 use tracer_common::{
-    Attempt, AttemptKey, AttemptState, Control, CpuState, FilterKey, FlowKey, MAX_FILTER_VALUES, MAX_SUBNETS, PORT_WORDS,
-    Query, QueryKey, Retransmit, RetransmitKey, Tally, TotalKey,
+    Attempt, AttemptKey, AttemptState, Control, CpuState, FilterKey, FlowKey, MAX_FILTER_VALUES, MAX_SUBNETS,
+    PORT_WORDS, Query, QueryKey, Retransmit, RetransmitKey, Tally, TotalKey,
 };
 
 use crate::flow::Scratch;

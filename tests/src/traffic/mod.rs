@@ -41,7 +41,7 @@ impl Flow {
 }
 
 /// The address this namespace would send from. Asks the routing table by a socket that sends nothing.
-pub(crate) fn source_for(to: IpAddr) -> Result<IpAddr> {
+pub fn source_for(to: IpAddr) -> Result<IpAddr> {
     let unspecified: IpAddr = Family::of(to).pick([0; 4].into(), [0; 16].into());
     let socket = UdpSocket::bind((unspecified, 0))?;
     socket.connect((to, 9)).with_context(|| format!("no route to {to}"))?;

@@ -35,12 +35,23 @@ pub fn send(to: SocketAddr, count: u64, size: usize) -> Result<Sent> {
     Ok(sent)
 }
 
+/// Who sent the next datagram. A receive with a time limit ends early when the process is stopped and continued, or frozen
+/// and thawed, without any handler of a signal (signal(7)).
+pub fn receive(socket: &UdpSocket) -> io::Result<SocketAddr> {
+    loop {
+        match socket.recv_from(&mut [0; 64]) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            received => return received.map(|(_, source)| source),
+        }
+    }
+}
+
 /// Sends one datagram and returns when the other end has it: the control that a story needs.
 pub fn deliver(from: &NetNs, into: &NetNs, to: SocketAddr) -> Result<Flow> {
     let receiver = into.run(|| UdpSocket::bind(to).with_context(|| format!("cannot bind {to}")))?;
     receiver.set_read_timeout(Some(patience()))?;
     let flow = from.run(|| Ok(send(to, 1, 16)?.flow))?;
-    let (_, source) = receiver.recv_from(&mut [0; 64]).with_context(|| format!("{flow:?} did not arrive"))?;
+    let source = receive(&receiver).with_context(|| format!("{flow:?} did not arrive"))?;
     ensure!(source.port() == flow.source.port(), "a datagram from {source} instead of {flow:?}");
     Ok(flow)
 }

@@ -8,7 +8,7 @@ use tracer_tests::event::key;
 use tracer_tests::topology::{self, CLIENT, NEIGHBOUR};
 use tracer_tests::traffic::frame::{self, Ipv4, Ipv6, MORE_FRAGMENTS, UDP};
 use tracer_tests::traffic::raw::Interface;
-use tracer_tests::{Expect, Family, Story, Tracer, sysctl};
+use tracer_tests::{Expect, Family, Story, Tracer, cpu, sysctl};
 
 use crate::frames::{ends, ethernet4, ethernet6, flow};
 
@@ -46,11 +46,12 @@ fn the_rest_never_comes() -> Result<()> {
     let part6 = frame::fragment6(UDP, 0, true, 5, &first_part(Family::V6));
     let packet6 = Ipv6::new(CLIENT.v6, NEIGHBOUR.v6, frame::FRAGMENT_HEADER).build(&part6);
     let mut story = Story::of(&lab.server)?;
-    lab.client.run(|| {
+    let halves = || {
         let mut wire = Interface::sender("c0")?;
         wire.send(&fragment4(9, MORE_FRAGMENTS))?;
         wire.send(&ethernet6(&packet6))
-    })?;
+    };
+    let ((), _busy) = cpu::busy_after(|| lab.client.run(halves))?;
     for family in Family::BOTH {
         let wanted = Expect::finest(&["FRAG_REASM_TIMEOUT", "NOT_SPECIFIED"])?.interface("s0").netns(&lab.server)?;
         let wanted = wanted.addresses(&flow("udp", family, (1234, 9)));

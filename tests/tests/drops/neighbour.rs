@@ -6,7 +6,7 @@ use anyhow::Result;
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, SERVER};
 use tracer_tests::traffic::udp;
-use tracer_tests::{Dual, Expect, Family, NetNs, Story, sysctl};
+use tracer_tests::{Dual, Expect, Family, NetNs, Story, neighbour, sysctl};
 
 const SILENT_BESIDE_CLIENT: Dual =
     Dual { v4: Ipv4Addr::new(10, 99, 1, 99), v6: Ipv6Addr::new(0xfd99, 1, 0, 0, 0, 0, 0, 0x99) };
@@ -19,7 +19,8 @@ fn fails(watched: fn(&topology::Router) -> &NetNs, interface: &str, silent: Dual
     let watched = watched(&lab);
     let mut story = Story::of(watched)?;
     for family in Family::BOTH {
-        let sent = lab.client.run(|| udp::send(silent.port(family, 53), 1, 20))?;
+        let one = || lab.client.run(|| udp::send(silent.port(family, 53), 1, 20));
+        let sent = neighbour::unanswered(watched, interface, silent.ip(family), one)?;
         // IPv6 gives the packet back to be answered with ICMPv6, and has no reason for it.
         let reason = family.pick("NEIGH_FAILED", "NOT_SPECIFIED");
         let wanted =

@@ -27,7 +27,9 @@ fn refuses(commands: &str, to: Dual, named: Named) -> Result<()> {
     for family in Family::BOTH {
         let sent = lab.client.run(|| udp::send(to.port(family, 81), 1, 20))?;
         let (reason, symbol, causes) = family.pick(named[0], named[1]);
-        let wanted = Expect::drop(reason).with_any(key::CAUSE, causes.iter().copied()).problem();
+        // `ip_error` has one place for all routes that refuse.
+        let wanted = Expect::drop(reason).or_derived("IP_INNOROUTES");
+        let wanted = wanted.with_any(key::CAUSE, causes.iter().copied()).problem();
         let wanted = wanted.hook("route").interface("r1").netns(&lab.router)?;
         // 6.1 does not inline the function behind it.
         story.names(wanted.flow(&sent.flow).freed_in(&[symbol, "ip6_pkt_drop"]), 1)?;

@@ -1,23 +1,14 @@
 //! A device does not take a packet: the setting of the port, the network number or the program is named, and what is
 //! proposed helps.
 
-use std::ffi::c_short;
-use std::fs::File;
-use std::os::fd::AsRawFd;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use tracer_tests::event::key;
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, Bridge, CLIENT, NEIGHBOUR, Pair};
 use tracer_tests::traffic::udp;
-use tracer_tests::{Expect, Family, NetNs, Story, remedy, require, sysctl};
+use tracer_tests::{Expect, Family, NetNs, Story, remedy, require, sysctl, tun};
 
-use crate::qdisc::{runs, says};
-
-/// `_IOW('T', 202, int)` of include/uapi/linux/if_tun.h.
-const TUNSETIFF: libc::c_ulong = 0x4004_54ca;
-const IFF_TUN: c_short = 1;
-const IFF_NO_PI: c_short = 0x1000;
+use crate::qdisc::runs;
 
 /// What a bridge was told, and what whydrop says about it.
 struct Setting<'a> {
@@ -37,8 +28,8 @@ fn keeps(setting: &Setting<'_>) -> Result<()> {
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, 81), 1, 20))?;
         let wanted = Expect::finest(setting.reasons)?.cause("device").problem().hook("device").interface("r1");
         let event = story.names(wanted.netns(&lab.bridge)?.flow(&sent.flow).sure("derived"), 1)?;
-        says(&event, key::SUMMARY, setting.says);
-        says(&event, key::EVIDENCE, "port r1 of br0: state ");
+        event.says(key::SUMMARY, setting.says)?;
+        event.says(key::EVIDENCE, "port r1 of br0: state ")?;
         remedy::apply(&event, setting.remedy, &lab.bridge)?;
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
         story.end()?;
@@ -111,32 +102,13 @@ fn hairpin_is_off() -> Result<()> {
         let sent = lab.client.run(|| udp::send(to(81)?, 1, 20))?;
         let wanted = Expect::drop("NOT_SPECIFIED").cause("device").problem().interface("r1").netns(&lab.bridge)?;
         let event = story.names(wanted.flow(&sent.flow).sure("derived"), 1)?;
-        says(&event, key::SUMMARY, "02:00:00:00:00:31 is behind bridge port r1, where it came in, and hairpin is off");
+        event.says(key::SUMMARY, "02:00:00:00:00:31 is behind bridge port r1, where it came in, and hairpin is off")?;
         remedy::apply(&event, "bridge link set dev r1 hairpin on", &lab.bridge)?;
         story.control(lab.client.run(|| udp::send(to(82)?, 1, 20))?.flow);
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
         story.end()?;
     }
     Ok(())
-}
-
-/// `struct ifreq` as far as this request reads it.
-#[repr(C)]
-struct Request {
-    name: [u8; 16],
-    flags: c_short,
-    rest: [u8; 22],
-}
-
-/// Opens the tun device `tun0` of this thread's namespace.
-fn open() -> Result<File> {
-    let file = File::options().read(true).write(true).open("/dev/net/tun").context("/dev/net/tun")?;
-    let mut request = Request { name: [0; 16], flags: IFF_TUN | IFF_NO_PI, rest: [0; 22] };
-    request.name[..4].copy_from_slice(b"tun0");
-    // SAFETY: the kernel reads and writes one `ifreq` (40 bytes), which outlives the call.
-    let result = unsafe { libc::ioctl(file.as_raw_fd(), TUNSETIFF, &raw mut request) };
-    ensure!(result == 0, std::io::Error::last_os_error());
-    Ok(file)
 }
 
 /// Addresses of both families on `tun0`, which is silent until spoken to.
@@ -159,7 +131,7 @@ fn a_program_does_not_read() -> Result<()> {
     let comm = std::fs::read_to_string("/proc/self/comm")?;
     for family in Family::BOTH {
         let namespace = NetNs::new("t")?;
-        let _unread = namespace.run(open)?;
+        let _unread = namespace.run(tun::open)?;
         let _silent = sysctl::set(&namespace, "net/ipv6/conf/tun0/mldv1_unsolicited_report_interval", "1")?;
         tunnel(&namespace, 2)?;
         let mut story = Story::of(&namespace)?;
@@ -168,8 +140,8 @@ fn a_program_does_not_read() -> Result<()> {
         let wanted = wanted.interface("tun0").netns(&namespace)?.flow(&sent.flow).sure("derived");
         let report = story.names(wanted, 6)?;
         let pid = std::process::id();
-        says(&report, key::SUMMARY, "the queue of tun0 (txqueuelen 2 packets) is full: ");
-        says(&report, key::SUMMARY, &format!("{} (pid {pid}) does not read fast enough", comm.trim_end()));
+        report.says(key::SUMMARY, "the queue of tun0 (txqueuelen 2 packets) is full: ")?;
+        report.says(key::SUMMARY, &format!("{} (pid {pid}) does not read fast enough", comm.trim_end()))?;
         remedy::apply(&report, "ip link set dev tun0 txqueuelen 1000", &namespace)?;
         story.control(namespace.run(|| udp::send(behind_the_tunnel(family, 54), 8, 20))?.flow);
         story.end()?;
@@ -188,10 +160,10 @@ fn no_program_has_the_tunnel_open() -> Result<()> {
         let sent = namespace.run(|| udp::send(behind_the_tunnel(family, 53), 2, 20))?;
         let wanted = Expect::drop("QDISC_DROP").cause("device").problem().interface("tun0").netns(&namespace)?;
         let event = story.names(wanted.flow(&sent.flow).sure("derived"), 2)?;
-        says(&event, key::SUMMARY, "tun0 has no carrier: no program ");
-        says(&event, key::SUMMARY, "has the tun device open");
-        says(&event, key::REMEDY, "start the program that serves tun0");
-        let _opened = namespace.run(open)?;
+        event.says(key::SUMMARY, "tun0 has no carrier: no program ")?;
+        event.says(key::SUMMARY, "has the tun device open")?;
+        event.says(key::REMEDY, "start the program that serves tun0")?;
+        let _opened = namespace.run(tun::open)?;
         runs(&namespace, "tun0")?;
         story.control(namespace.run(|| udp::send(behind_the_tunnel(family, 54), 2, 20))?.flow);
         story.end()?;
@@ -226,8 +198,8 @@ fn a_network_that_no_device_has() -> Result<()> {
         let wanted = Expect::finest(&["VXLAN_VNI_NOT_FOUND", "NOT_SPECIFIED"])?.cause("device").problem();
         let wanted = wanted.netns(&lab.server)?.with(key::DESTINATION_PORT, 4789).sure("derived");
         let event = story.names(wanted.interface("s0"), 1)?;
-        says(&event, key::SUMMARY, "no vxlan device has VNI 77 (vx1 has 1)");
-        says(&event, key::EVIDENCE, &format!("vx1 is a vxlan device with VNI 1, port 4789, local {there}, up"));
+        event.says(key::SUMMARY, "no vxlan device has VNI 77 (vx1 has 1)")?;
+        event.says(key::EVIDENCE, &format!("vx1 is a vxlan device with VNI 1, port 4789, local {there}, up"))?;
         remedy::apply(&event, "type vxlan id 77", &lab.server)?;
         lab.server.exec("ip link set vxlan77 address 02:77:00:00:09:08 && ip address add 10.244.7.2/24 dev vxlan77")?;
         story.control(udp::deliver(&lab.client, &lab.server, ([10, 244, 7, 2], CONTROL_PORT).into())?);
@@ -253,8 +225,8 @@ fn a_destination_whose_node_is_not_known() -> Result<()> {
         let sent = lab.client.run(|| udp::send(([10, 244, 7, 2], 81).into(), 1, 20))?;
         let wanted = Expect::finest(&["NO_TX_TARGET", "NOT_SPECIFIED"])?.cause("device").interface("vx1");
         let event = story.names(wanted.netns(&lab.client)?.flow(&sent.flow).sure("derived"), 1)?;
-        says(&event, key::SUMMARY, "vx1 (VNI 1) does not know the node of 02:77:00:00:09:02");
-        says(&event, key::REMEDY, "bridge fdb append 02:77:00:00:09:02 dev vx1 dst NODE");
+        event.says(key::SUMMARY, "vx1 (VNI 1) does not know the node of 02:77:00:00:09:02")?;
+        event.says(key::REMEDY, "bridge fdb append 02:77:00:00:09:02 dev vx1 dst NODE")?;
         lab.client.exec(&format!("bridge fdb append 02:77:00:00:09:02 dev vx1 dst {there}"))?;
         story.control(udp::deliver(&lab.client, &lab.server, ([10, 244, 7, 2], CONTROL_PORT).into())?);
         story.end()?;
@@ -279,7 +251,7 @@ fn a_frame_with_our_own_address() -> Result<()> {
     lab.client.run(|| udp::send(([10, 244, 7, 2], 81).into(), 1, 20))?;
     let wanted = Expect::finest(&["LOCAL_MAC", "NOT_SPECIFIED"])?.cause("device").freed_in(&["vxlan_rcv"]);
     let event = story.names(wanted.netns(&lab.server)?.with(key::SEVERITY, "problem").sure("derived"), 1)?;
-    says(&event, key::SUMMARY, "vx1's own address 02:77:00:00:09:02 as its source");
+    event.says(key::SUMMARY, "vx1's own address 02:77:00:00:09:02 as its source")?;
     lab.client.exec("ip link set vx1 address 02:77:00:00:09:01")?;
     lab.client.exec("ip neighbour replace 10.244.7.2 lladdr 02:77:00:00:09:02 dev vx1 nud permanent")?;
     story.control(udp::deliver(&lab.client, &lab.server, ([10, 244, 7, 2], CONTROL_PORT).into())?);

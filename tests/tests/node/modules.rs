@@ -9,7 +9,7 @@ use tracer_tests::topology::{self, CLIENT, NEIGHBOUR, Pair};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, Story, kernel, remedy, require};
 
-use crate::qdisc::{dropped, says};
+use crate::qdisc::dropped;
 
 const PORT: u16 = 9999;
 
@@ -38,8 +38,8 @@ fn filter_drops(
             let wanted = wanted.with_any(key::CONFIDENCE, sure.iter().copied()).flow(&sent.flow);
             let event = story.names(wanted, 3)?;
             let named = format!("the tc filter protocol {} action drop", shown(family));
-            says(&event, key::SUMMARY, &format!("{named} at {interface} {direction} dropped it"));
-            says(&event, key::EVIDENCE, "the action drop of this filter has dropped ");
+            event.says(key::SUMMARY, &format!("{named} at {interface} {direction} dropped it"))?;
+            event.says(key::EVIDENCE, "the action drop of this filter has dropped ")?;
             ensure!(event.at(key::PROGRAM_ID).is_none(), "a filter without a program: {event}");
             remedy::apply(&event, "tc -s filter show", namespace)?;
             remedy::apply(&event, "tc filter del", namespace)?;
@@ -105,8 +105,8 @@ fn packets_that_netem_loses() -> Result<()> {
         let mut story = Story::of(&lab.client)?;
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, PORT), 3, 1000))?;
         let event = story.names(wanted(&lab)?.flow(&sent.flow), 3)?;
-        says(&event, key::SUMMARY, "the netem qdisc 8001: of c0 drops 100% of the packets on purpose");
-        says(&event, key::EVIDENCE, "qdisc netem 8001: root");
+        event.says(key::SUMMARY, "the netem qdisc 8001: of c0 drops 100% of the packets on purpose")?;
+        event.says(key::EVIDENCE, "qdisc netem 8001: root")?;
         remedy::apply(&event, "tc qdisc del dev c0 root", &lab.client)?;
         story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);
         story.end()?;
@@ -128,8 +128,8 @@ fn a_fair_queue_that_is_full() -> Result<()> {
         let sent = lab.client.run(|| udp::send(NEIGHBOUR.port(family, PORT), 8, 1000))?;
         let drops = dropped(&lab.client, "c0", "fq_codel")?;
         let event = story.names(wanted(&lab)?.flow(&sent.flow), drops)?;
-        says(&event, key::SUMMARY, "the fq_codel qdisc 8002: of c0 (limit 1 packet");
-        says(&event, key::EVIDENCE, "it hangs below qdisc tbf 1: root");
+        event.says(key::SUMMARY, "the fq_codel qdisc 8002: of c0 (limit 1 packet")?;
+        event.says(key::EVIDENCE, "it hangs below qdisc tbf 1: root")?;
         remedy::apply(&event, "tc qdisc change dev c0", &lab.client)?;
         let before = dropped(&lab.client, "c0", "fq_codel")?;
         lab.client.run(|| udp::send(NEIGHBOUR.port(family, PORT), 8, 1000))?;
@@ -159,7 +159,7 @@ fn a_bridge_that_keeps_vlans_apart() -> Result<()> {
             let wanted = Expect::one_of(&["NOT_SPECIFIED", "NO_TX_TARGET"]).cause("device").problem();
             let wanted = wanted.interface("r1").netns(&lab.bridge)?;
             let event = story.names(wanted.flow(&sent.flow), 1)?;
-            says(&event, key::UNDECIDED, "br0 keeps VLANs apart");
+            event.says(key::UNDECIDED, "br0 keeps VLANs apart")?;
             remedy::apply(&event, "bridge vlan show", &lab.bridge)?;
             lab.bridge.exec(&format!("bridge vlan add vid 1 dev {refused_by} pvid untagged"))?;
             story.control(udp::deliver(&lab.client, &lab.server, NEIGHBOUR.port(family, CONTROL_PORT))?);

@@ -170,7 +170,7 @@ fn the_other_end_is_down() -> Result<()> {
         }
         ip(&lab.server, &format!("address replace {to}/{} dev s9 {}", length.0, length.1))?;
         // That the carrier is back is noticed late as well.
-        lab.client.exec("timeout 20 sh -c 'until ip link show dev c9 | grep -q \"state UP\"; do :; done'")?;
+        crate::qdisc::runs(&lab.client, "c9")?;
         story.control(udp::deliver(&lab.client, &lab.server, (to, CONTROL_PORT).into())?);
     }
     story.end().map(drop)

@@ -5,14 +5,13 @@ mod hops;
 mod text;
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use tracer_tests::event::{Event, key};
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, C0_MAC, CLIENT, R1_MAC, Router, S0_MAC, SERVER};
 use tracer_tests::traffic::{frame, raw, udp};
-use tracer_tests::{Dual, Expect, Family, Story, remedy, sysctl};
+use tracer_tests::{Dual, Expect, Family, Story, eventually, remedy, sysctl};
 
 /// Behind the router, but nowhere.
 const NOWHERE: Dual = Dual { v4: Ipv4Addr::new(10, 99, 3, 5), v6: Ipv6Addr::new(0xfd99, 3, 0, 0, 0, 0, 0, 5) };
@@ -58,7 +57,7 @@ impl Obstacle {
             None => wanted,
         };
         let event = story.names(wanted, 1)?;
-        says(&event, &filled(self.says, family))?;
+        event.says(key::SUMMARY, &filled(self.says, family))?;
         ensure!(event.at(key::UNDECIDED).is_none(), "something is open: {event}");
         Ok(event)
     }
@@ -69,16 +68,6 @@ fn filled(text: &str, family: Family) -> String {
         .replace("SERVER", &SERVER.ip(family).to_string())
         .replace("CLIENT", &CLIENT.ip(family).to_string())
         .replace("NET", family.pick("10.99.2.0/24", "fd99:2::/64"))
-}
-
-fn says(event: &Event, part: &str) -> Result<()> {
-    ensure!(event.text(key::SUMMARY).contains(part), "{part} is not said: {event}");
-    Ok(())
-}
-
-fn proves(event: &Event, part: &str) -> Result<()> {
-    ensure!(event.texts(key::EVIDENCE).iter().any(|fact| fact.contains(part)), "no fact has {part}: {event}");
-    Ok(())
 }
 
 #[test]
@@ -122,7 +111,10 @@ fn a_prohibiting_route_of_a_routing_program_has_an_owner() -> Result<()> {
     let mut story = Story::of(&lab.router)?;
     let event = obstacle.named(&lab, &mut story, Family::V4)?;
     ensure!(event.text(key::OWNER) == "bird", "no owner: {event}");
-    proves(&event, "without it, `10.99.2.0/24 dev r2 proto kernel scope link src 10.99.2.1` (table main) leads there")?;
+    event.says(
+        key::EVIDENCE,
+        "without it, `10.99.2.0/24 dev r2 proto kernel scope link src 10.99.2.1` (table main) leads there",
+    )?;
     story.end()?;
     obstacle.tell()
 }
@@ -199,7 +191,7 @@ fn a_rule_that_does_not_hold_is_told_with_the_mark() -> Result<()> {
         let event = story.names(Expect::drop("IP_INNOROUTES").cause("no_route").flow(&sent.flow), 1)?;
         let rule =
             "leads there, but the ip rule `9: from all fwmark 0x1/0xff lookup 100` does not hold for this packet";
-        proves(&event, &format!("{rule} (mark 0x0)"))?;
+        event.says(key::EVIDENCE, &format!("{rule} (mark 0x0)"))?;
     }
     story.end().map(drop)
 }
@@ -215,7 +207,7 @@ fn no_route_at_all() -> Result<()> {
         let event = story.names(wanted, 1)?;
         let tables = family
             .pick("the tables main, default (ip rules 32766, 32767) have none", "table main (ip rule 32766) has none");
-        says(&event, &format!("no route leads to {}: {tables}", SERVER.ip(family)))?;
+        event.says(key::SUMMARY, &format!("no route leads to {}: {tables}", SERVER.ip(family)))?;
         let told = event.texts(key::REMEDY).concat();
         ensure!(told.contains(&filled("add a route to SERVER", family)), "what to add is not told: {event}");
         lab.router.exec(&filled("IP route add NET dev r2", family))?;
@@ -231,8 +223,8 @@ fn class_e_is_reserved() -> Result<()> {
     let to = SocketAddr::from(([240, 0, 0, 1], 81));
     let sent = lab.client.run(|| udp::send(to, 1, 20))?;
     let event = story.names(Expect::drop("IP_INNOROUTES").cause("no_route").flow(&sent.flow), 1)?;
-    says(&event, "no route leads to 240.0.0.1")?;
-    proves(&event, "240.0.0.0/4 is reserved")?;
+    event.says(key::SUMMARY, "no route leads to 240.0.0.1")?;
+    event.says(key::EVIDENCE, "240.0.0.0/4 is reserved")?;
     story.end().map(drop)
 }
 
@@ -248,7 +240,7 @@ fn nothing_is_forwarded() -> Result<()> {
         let wanted = Expect::drop("IP_INADDRERRORS").cause("no_route").sure("derived").problem().interface("r1");
         let wanted = wanted.with(key::SYSCTL_NAME, shown.as_str()).with(key::SYSCTL_VALUE, "0");
         let event = story.names(wanted.netns(&lab.router)?.flow(&sent.flow), 1)?;
-        says(&event, &format!("{shown}=0"))?;
+        event.says(key::SUMMARY, &format!("{shown}=0"))?;
         remedy::apply(&event, &format!("sysctl -w {shown}=1"), &lab.router)?;
         story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(family, CONTROL_PORT))?);
     }
@@ -264,7 +256,7 @@ fn one_interface_forwards_nothing() -> Result<()> {
     let wanted = Expect::drop("IP_INADDRERRORS").cause("no_route").sure("derived").flow(&sent.flow);
     let wanted = wanted.with(key::SYSCTL_NAME, "net.ipv4.conf.r1.forwarding").with(key::SYSCTL_EFFECTIVE, "0");
     let event = story.names(wanted, 1)?;
-    says(&event, "net.ipv4.conf.r1.forwarding=0: r1 does not forward packets")?;
+    event.says(key::SUMMARY, "net.ipv4.conf.r1.forwarding=0: r1 does not forward packets")?;
     remedy::apply(&event, "sysctl -w net.ipv4.conf.r1.forwarding=1", &lab.router)?;
     story.control(udp::deliver(&lab.client, &lab.server, SERVER.port(Family::V4, CONTROL_PORT))?);
     story.end().map(drop)
@@ -281,7 +273,7 @@ fn a_source_that_stays_on_its_link() -> Result<()> {
     lab.client.run(|| raw::Interface::sender("c0")?.send(&bytes))?;
     let wanted = Expect::drop("IP_INADDRERRORS").cause("no_route").sure("derived").with(key::SOURCE, "fe80::c");
     let event = story.names(wanted, 1)?;
-    says(&event, "its source fe80::c is only good on its own link")?;
+    event.says(key::SUMMARY, "its source fe80::c is only good on its own link")?;
     story.end().map(drop)
 }
 
@@ -297,20 +289,16 @@ fn an_address_was_removed_while_packets_still_come() -> Result<()> {
         let sent = lab.client.run(|| udp::send(extra.port(family, 81), 1, 20))?;
         let wanted = Expect::drop("IP_INADDRERRORS").cause("no_route").sure("derived").problem().flow(&sent.flow);
         let event = story.names(wanted, 1)?;
-        says(&event, &format!("{address} is not an address of this namespace (any more)"))?;
+        event.says(key::SUMMARY, &format!("{address} is not an address of this namespace (any more)"))?;
         let add = family.pick("ip addr add 10.99.1.4/24 dev s0", "ip -6 addr add fd99:1::4/64 dev s0");
         remedy::apply(&event, add, &lab.server)?;
         // An address of IPv6 can be bound a moment after it is there.
-        let deadline = Instant::now() + PATIENCE;
-        while !lab.server.exec("ip -6 addr show dev s0 tentative")?.trim().is_empty() {
-            ensure!(Instant::now() < deadline, "{address} stays tentative");
-        }
+        let tentative = || lab.server.exec("ip -6 addr show dev s0 tentative");
+        eventually("the address can be bound", || Ok(tentative()?.trim().is_empty()))?;
         story.control(udp::deliver(&lab.client, &lab.server, extra.port(family, CONTROL_PORT))?);
     }
     story.end().map(drop)
 }
-
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[test]
 fn routes_that_have_changed_since_are_not_blamed() -> Result<()> {
@@ -334,16 +322,14 @@ fn a_route_whose_link_has_no_carrier_is_not_used() -> Result<()> {
     let names = Family::BOTH.map(|family| format!("net/{}/conf/r2/ignore_routes_with_linkdown", family.name()));
     let _ignored = [sysctl::set(&lab.router, &names[0], "1")?, sysctl::set(&lab.router, &names[1], "1")?];
     lab.server.exec("ip link set s0 down")?;
-    let deadline = Instant::now() + PATIENCE;
     for family in Family::BOTH {
-        while !lab.router.exec(&filled("IP route show NET", family))?.contains("dead linkdown") {
-            ensure!(Instant::now() < deadline, "the carrier is still there");
-        }
+        let shown = || lab.router.exec(&filled("IP route show NET", family));
+        eventually("the carrier is gone", || Ok(shown()?.contains("dead linkdown")))?;
         let sent = lab.client.run(|| udp::send(SERVER.port(family, 81), 1, 20))?;
         let shown = family.pick(&names[0], &names[1]).replace('/', ".");
         let wanted = Expect::drop("IP_INNOROUTES").cause("no_route").sure("derived").flow(&sent.flow);
         let event = story.names(wanted.with(key::SYSCTL_NAME, shown).with(key::SYSCTL_VALUE, "1"), 1)?;
-        says(&event, "is not used while r2 has no carrier")?;
+        event.says(key::SUMMARY, "is not used while r2 has no carrier")?;
     }
     story.end().map(drop)
 }
@@ -358,7 +344,7 @@ fn more_routes_than_are_read_leave_the_kernels_own_answer() -> Result<()> {
     let mut story = Story::of(&lab.router)?;
     let sent = lab.client.run(|| udp::send(SERVER.port(Family::V6, 81), 1, 20))?;
     let event = story.names(Expect::any().with(key::KIND, "drop").cause("route_reject").flow(&sent.flow), 1)?;
-    proves(&event, "asked for its route now, the kernel answers: a blackhole (EINVAL)")?;
+    event.says(key::EVIDENCE, "asked for its route now, the kernel answers: a blackhole (EINVAL)")?;
     ensure!(event.text(key::UNDECIDED).contains("has more than 65536 entries"), "it is not told: {event}");
     story.end().map(drop)
 }

@@ -10,7 +10,8 @@ use aya_ebpf::helpers::generated;
 use tracer_common::{AttemptCounter, FAMILY_IPV4, FAMILY_IPV6, TUNNEL_NONE};
 
 use super::packet::{
-    ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, Scratch, TCP, UDP,
+    ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, Scratch, TCP,
+    UDP,
 };
 use super::{Context, dns, entry, icmp, tcp, tunnel, udp};
 use crate::maps::SCRATCH;
@@ -26,7 +27,8 @@ pub fn load<T: Copy>(context: Context, at: u32) -> Option<T> {
     let mut value = MaybeUninit::<T>::uninit();
     // SAFETY: the helper writes the whole value, of which any bytes are one, or says that it did not.
     unsafe {
-        let result = generated::bpf_skb_load_bytes(context.cast(), at, value.as_mut_ptr().cast(), size_of::<T>() as u32);
+        let result =
+            generated::bpf_skb_load_bytes(context.cast(), at, value.as_mut_ptr().cast(), size_of::<T>() as u32);
         if result == 0 { Some(value.assume_init()) } else { None }
     }
 }

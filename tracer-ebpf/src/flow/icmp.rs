@@ -2,10 +2,10 @@
 
 use tracer_common::{AttemptCounter, FAMILY_IPV4, PORT_NONE};
 
+use super::Context;
 use super::copied::{self, load};
 use super::entry::{self, Part};
 use super::packet::{ETH_P_IP, ETH_P_IPV6, Packet, Scratch, TCP, UDP, class};
-use super::Context;
 
 /// Header, bytes; the quoted packet follows.
 const HEADER: u32 = 8;

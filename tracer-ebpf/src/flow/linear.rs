@@ -7,11 +7,11 @@ use core::ptr::read_volatile;
 
 use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, PORT_DNS, PORT_NONE, PORT_REQUEST, PORT_VXLAN};
 
-use super::packet::{
-    ACK, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIN, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, RST, SYN,
-    TCP, UDP, class,
-};
 use super::entry::Part;
+use super::packet::{
+    ACK, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIN, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, RST,
+    SYN, TCP, UDP, class,
+};
 use super::{Context, icmp, tunnel, udp};
 use crate::packet::MAPPED;
 
@@ -170,15 +170,20 @@ fn ipv4_packet(linear: Linear, at: usize, length: u32, direction: u32) -> Seen {
     if end > length {
         return Seen::Further;
     }
-    transport(linear, at + 20, end, Packet {
-        source: [0, 0, MAPPED, linear.at(at + 12)],
-        destination: [0, 0, MAPPED, linear.at(at + 16)],
-        protocol,
-        family: FAMILY_IPV4,
-        ttl: linear.at(at + 8),
-        direction,
-        ..Packet::EMPTY
-    })
+    transport(
+        linear,
+        at + 20,
+        end,
+        Packet {
+            source: [0, 0, MAPPED, linear.at(at + 12)],
+            destination: [0, 0, MAPPED, linear.at(at + 16)],
+            protocol,
+            family: FAMILY_IPV4,
+            ttl: linear.at(at + 8),
+            direction,
+            ..Packet::EMPTY
+        },
+    )
 }
 
 #[inline(always)]
@@ -188,15 +193,20 @@ fn ipv6_packet(linear: Linear, at: usize, length: u32, direction: u32) -> Seen {
         return Seen::Further;
     }
     let address = |at| [linear.at(at), linear.at(at + 4), linear.at(at + 8), linear.at(at + 12)];
-    transport(linear, at + 40, end, Packet {
-        source: address(at + 8),
-        destination: address(at + 24),
-        protocol: linear.at(at + 6),
-        family: FAMILY_IPV6,
-        ttl: linear.at(at + 7),
-        direction,
-        ..Packet::EMPTY
-    })
+    transport(
+        linear,
+        at + 40,
+        end,
+        Packet {
+            source: address(at + 8),
+            destination: address(at + 24),
+            protocol: linear.at(at + 6),
+            family: FAMILY_IPV6,
+            ttl: linear.at(at + 7),
+            direction,
+            ..Packet::EMPTY
+        },
+    )
 }
 
 #[inline(always)]

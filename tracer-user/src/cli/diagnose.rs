@@ -59,8 +59,8 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
         let signals = pipeline::Signals::new().context("can't handle signals")?;
         let (namespaces, expectations) = asked_for(&args)?;
         let total = args.command.is_empty().then_some(args.time);
-        // Not only the drops of these namespaces: what a pod sends may be dropped in the host's.
-        let (kernel, programs, only) = load(args.btf.as_deref(), &FilterArgs::default(), false, true)?;
+        let filter = FilterArgs { netns: watched(&args.netns), ..FilterArgs::default() };
+        let (kernel, programs, only) = load(args.btf.as_deref(), &filter, false, true)?;
         let plan = flow::Plan {
             udp_ports: expectations.iter().filter_map(Expectation::udp_port).collect(),
             namespaces,
@@ -103,6 +103,14 @@ fn asked_for(args: &DiagnoseArgs) -> anyhow::Result<(Vec<Netns>, Vec<Expectation
         diagnose::resolve(&mut expectations, &from);
     }
     Ok((namespaces, expectations))
+}
+
+/// The namespaces whose drops are looked at: also the host's, as what a pod sends may be dropped there; not all, as a flood in one
+/// would take the place of what is asked for.
+fn watched(chosen: &[String]) -> Vec<String> {
+    const HOST: &str = "host";
+    let is_there = !chosen.is_empty() && settings::netns(Some(HOST)).is_ok();
+    chosen.iter().cloned().chain(is_there.then(|| HOST.to_owned())).collect()
 }
 
 /// The way to standard output; progress is shown where somebody sees it, and no command writes between.

@@ -20,6 +20,8 @@ pub struct Expectation {
     /// As it was typed.
     pub text: String,
     pub expected: Expected,
+    /// Whether other namespaces of this machine are outside too: so it is where namespaces were chosen.
+    pub others_are_outside: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl FromStr for Expectation {
             "out" => Expected::Out { protocol, host, port },
             _ => return Err(syntax()),
         };
-        Ok(Self { text: text.to_owned(), expected })
+        Ok(Self { text: text.to_owned(), expected, others_are_outside: false })
     }
 }
 
@@ -136,7 +138,11 @@ impl Expectation {
 
     /// Whether attempts to talk to this service are what is expected. What came in by an uplink is from outside.
     pub(super) fn takes(&self, service: &Service) -> bool {
-        let from_outside = matches!(service.way, Way::In | Way::Through);
+        let from_outside = match service.way {
+            Way::In | Way::Through => true,
+            Way::Local => self.others_are_outside,
+            Way::Out => false,
+        };
         let is_way = if self.is_in() { from_outside } else { service.way != Way::In };
         is_way && self.is_for(service.protocol, service.server)
     }
@@ -219,6 +225,8 @@ mod tests {
         let taken =
             |text: &str| [Way::In, Way::Out, Way::Through, Way::Local].map(|way| parsed(text).takes(&service(way)));
         assert_eq!(taken("in:tcp:80"), [true, false, true, false]);
+        let chosen = Expectation { others_are_outside: true, ..parsed("in:tcp:80") };
+        assert!(chosen.takes(&service(Way::Local)) && !chosen.takes(&service(Way::Out)));
         assert_eq!(taken("out:tcp:80"), [false, true, true, true]);
         assert_eq!(taken("out:udp:80"), [false; 4]);
         assert_eq!(taken("out:tcp:10.0.0.2:80"), [false; 4]);

@@ -11,6 +11,7 @@ use super::Expectation;
 use super::finding::Scored;
 use super::group::Group;
 use super::harm::{Background, Judge};
+use super::text::counted_as;
 
 /// Above all that is merely ranked by whom it hits.
 const SCORE: u64 = 256;
@@ -64,13 +65,13 @@ pub(super) fn answer(expectation: &Expectation, told: &[&Group], judge: &Judge<'
         };
     }
     if tally.established == 0 && tally.pending < all {
-        let summary = format!("{} attempts for {expectation} were seen, and none was answered", thousands(all));
+        let summary = format!("{} for {expectation}, and none was answered", counted_as(all, "attempt"));
         let mut said = Explanation::new(Cause::NoAnswer, Confidence::Inferred, summary);
         said.evidence.push(fates(&tally));
         said.unknown = Some("why: no event says more of them".to_owned());
         return missing(format!("{expectation} is tried, and never answered"), said);
     }
-    Answer::Met(format!("{}: {} attempts, {}", expectation.text, thousands(all), fates(&tally)))
+    Answer::Met(format!("{}: {}, {}", expectation.text, counted_as(all, "attempt"), fates(&tally)))
 }
 
 /// `12 answered, 1 refused`.
@@ -106,7 +107,7 @@ fn nobody_came(expectation: &Expectation, run: &Run) -> Explanation {
     let mut said = Explanation::new(Cause::Upstream, Confidence::Inferred, summary);
     let port = expectation.port();
     said.evidence = vec![
-        format!("{} interfaces that lead out were watched for {}", thousands(run.interfaces), run.took),
+        format!("{} watched for {}", counted_as(run.interfaces, "interface"), run.took),
         format!("none of them saw a packet from outside for {expectation}, and no drop of one was seen"),
     ];
     said.remedy = vec![format!(
@@ -179,7 +180,7 @@ fn nobody_went(expectation: &Expectation, background: &Background, run: &Run) ->
     let summary = format!("nobody here tried {expectation}, or it was stopped before it reached an interface");
     let mut said = Explanation::new(Cause::Unknown, Confidence::Inferred, summary);
     said.evidence = vec![
-        format!("{} interfaces were watched for {}", thousands(run.interfaces), run.took),
+        format!("{} watched for {}", counted_as(run.interfaces, "interface"), run.took),
         format!("none of them saw a packet for {expectation}, and no drop of one was seen"),
     ];
     if let Some(host) = expectation.host().filter(|host| host.name.parse::<std::net::IpAddr>().is_err()) {

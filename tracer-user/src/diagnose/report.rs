@@ -57,7 +57,10 @@ pub struct Diagnosis {
 
 impl Diagnosis {
     /// `inner` gets all lines and the findings.
-    pub fn new(inner: Box<dyn Render>, settings: Settings) -> Self {
+    pub fn new(inner: Box<dyn Render>, mut settings: Settings) -> Self {
+        for expectation in &mut settings.expectations {
+            expectation.others_are_outside = !settings.scope.is_empty();
+        }
         let gathered = Gathered::new(settings.scope.clone());
         let (census, started, health) = (Census::default(), Instant::now(), Arc::default());
         Self { inner, settings, gathered, census, started, health }

@@ -48,10 +48,14 @@ impl<W: Write> Text<W> {
         if self.findings == 0 {
             writeln!(self.out, "{}", self.style.bold(nothing_wrong(seen)))?;
         }
-        for met in take(&mut self.met) {
-            writeln!(self.out, "as expected: {}", printable(&met))?;
+        let met = take(&mut self.met);
+        for met in &met {
+            writeln!(self.out, "as expected: {}", printable(met))?;
         }
-        writeln!(self.out, "\nseen on {} in {}:", printable(&self.host), seconds(self.started.elapsed()))?;
+        if self.findings == 0 || !met.is_empty() {
+            writeln!(self.out)?;
+        }
+        writeln!(self.out, "seen on {} in {}:", printable(&self.host), seconds(self.started.elapsed()))?;
         for line in seen_lines(stats, self.counted, self.left_out) {
             writeln!(self.out, "  {line}")?;
         }
@@ -76,7 +80,13 @@ const fn nothing_wrong(is_anything_seen: bool) -> &'static str {
 fn is_anything_seen(stats: &Stats) -> bool {
     let attempts = stats.attempts.unwrap_or_default();
     let decided = attempts.established + attempts.rejected + attempts.dropped + attempts.no_answer;
-    decided + attempts.pending + attempts.queries + stats.packets > 0
+    // Not drops: they may be of other namespaces, and show nothing that works.
+    decided + attempts.pending + attempts.queries > 0
+}
+
+/// `1 attempt`, `1,200 attempts`.
+pub(super) fn counted_as(count: u64, what: &str) -> String {
+    format!("{} {what}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
 /// What was seen, a line each.
@@ -85,8 +95,8 @@ fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
     if let Some(attempts) = stats.attempts {
         let failed = attempts.rejected + attempts.dropped + attempts.no_answer;
         lines.push(format!(
-            "{} attempts to talk: {} answered, {} refused, {} dropped here, {} never answered, {} not decided yet",
-            thousands(attempts.established + failed + attempts.pending),
+            "{} to talk: {} answered, {} refused, {} dropped here, {} never answered, {} not decided yet",
+            counted_as(attempts.established + failed + attempts.pending, "attempt"),
             thousands(attempts.established),
             thousands(attempts.rejected),
             thousands(attempts.dropped),
@@ -95,7 +105,7 @@ fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
         ));
         let (queries, failed) = (thousands(attempts.queries), thousands(attempts.failed_queries));
         lines.push(format!("{queries} DNS queries, {failed} of them without a good answer"));
-        lines.push(format!("{} interfaces", thousands(attempts.interfaces)));
+        lines.push(counted_as(attempts.interfaces, "interface"));
         if attempts.not_followed > 0 {
             lines
                 .push(format!("{} attempts were too many at once, and not followed", thousands(attempts.not_followed)));

@@ -101,14 +101,22 @@ fn helper(context: &Context, helper: &str, errno: Errno) -> Refusal {
 }
 
 pub(super) fn tcx(context: &Context) -> Finding {
-    match trial::attach_tcx() {
+    attaches(context, trial::attach_tcx(), "6.6")
+}
+
+pub(super) fn clsact(context: &Context) -> Finding {
+    attaches(context, trial::attach_clsact(), "4.5")
+}
+
+fn attaches(context: &Context, tried: Result<(), TcxError>, since: &str) -> Finding {
+    match tried {
         Ok(()) => Finding::ok("attached in a throw-away namespace"),
         Err(TcxError::Namespace(errno)) => Finding::degraded(
             format!("not tried: no network namespace can be made to try it in ({errno})"),
             fix::capability(context, "CAP_SYS_ADMIN"),
         ),
         Err(TcxError::Load(errno) | TcxError::Link(errno)) => {
-            refused(context, errno, Capability::NET_ADMIN, "6.6").degraded()
+            refused(context, errno, Capability::NET_ADMIN, since).degraded()
         }
     }
 }
@@ -185,8 +193,9 @@ mod tests {
             let finding = check(&context);
             assert_eq!(finding.status, super::super::Status::Ok, "{finding:?}");
         }
-        let tcx = tcx(&context);
-        let too_old = tcx.detail.contains("does not have it");
-        assert!(too_old || tcx.status == super::super::Status::Ok, "{tcx:?}");
+        for finding in [tcx(&context), clsact(&context)] {
+            let absent = finding.detail.contains("does not have it");
+            assert!(absent || finding.status == super::super::Status::Ok, "{finding:?}");
+        }
     }
 }

@@ -105,6 +105,12 @@ pub static CHECKS: &[Check] = &[
         run: bpf::tcx,
     },
     Check {
+        name: "clsact",
+        group: Group::Kernel,
+        effect: "where tcx is refused, connection attempts are not seen",
+        run: bpf::clsact,
+    },
+    Check {
         name: "memlock",
         group: Group::Kernel,
         effect: "the kernel refuses the tables that drops are counted in",

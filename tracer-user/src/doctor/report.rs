@@ -169,7 +169,7 @@ mod tests {
         let rows = vec![
             row(0, Finding::ok("found")),
             row(1, Finding::missing("CAP_BPF is not held", sudo)),
-            row(11, Finding::degraded("not held", fewer)),
+            row(12, Finding::degraded("not held", fewer)),
         ];
         let expected = "\
 whydrop 0.1.0 on node-7, kernel 6.18.44

@@ -8,6 +8,7 @@ use std::ffi::CStr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::thread;
 
+use crate::flow;
 use crate::host::error::Errno;
 
 /// `BPF_MAP_TYPE_PERCPU_HASH`.
@@ -251,6 +252,15 @@ pub(super) fn attach_tcx() -> Result<(), TcxError> {
         let link = LinkCreate { program: number(&program), target: 1, attach_type: TCX_INGRESS, flags: 0 };
         // SAFETY: no address among the attributes; the result is a descriptor.
         unsafe { bpf_fd(LINK_CREATE, link) }.map(drop).map_err(TcxError::Link)
+    })
+    .map_err(TcxError::Namespace)?
+}
+
+/// The same with filters of clsact, in both directions.
+pub(super) fn attach_clsact() -> Result<(), TcxError> {
+    in_new_netns(|| {
+        let program = load(NOTHING, SCHED_CLS, 0, 0).map_err(TcxError::Load)?;
+        flow::try_clsact(number(&program), 1).map_err(TcxError::Link)
     })
     .map_err(TcxError::Namespace)?
 }

@@ -1,11 +1,11 @@
 //! From stories and queries to `flow` and `dns` events, and from a `drop` event to the attempts that it is a packet of.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::decode::protocol;
 use crate::event::{
-    Conntrack, ConntrackEnd, Direction, Dns, Drop, Endpoint, Explanation, Flow, Interface, Netns, QueryOutcome, Seen,
-    SeenPacket, Severity, Translated,
+    Conntrack, ConntrackEnd, Direction, Dns, Drop, Endpoint, Explanation, Flow, Interface, Netns, Packet, QueryOutcome,
+    Seen, SeenPacket, Severity, Translated,
 };
 use crate::flow::{DropSeen, Pair, Story, Tuple, dns};
 use crate::host::{self, Clock};
@@ -56,23 +56,15 @@ pub fn dns(query: &dns::Query, clock: &Clock, explanation: Option<Explanation>) 
 }
 
 /// The attempts that a dropped packet may be of: as it was at the drop, and before translation; as a packet of the client, and
-/// as one of the server. A port is 0 where it is not known: the client's also where the line stands for several packets, which
-/// need not be of one connection.
-pub fn drops_of_attempts(drop: &Drop, time: u64) -> Vec<(Tuple, DropSeen)> {
-    let Some(protocol) = number(&drop.packet.protocol).filter(|_| drop.severity != Severity::Noise) else {
-        return Vec::new();
-    };
-    let packet = Tuple { protocol, client: address(&drop.packet.source), server: address(&drop.packet.destination) };
-    let mut tuples = Vec::with_capacity(6);
-    if is_known(packet.client) && is_known(packet.server) {
-        tuples.extend([(packet, false), (packet.reversed(), true)]);
-        // Of a flow that was only counted one port is known: the service's.
-        tuples.retain(|(tuple, _)| tuple.server.port() != 0);
-    }
-    if let Some(original) = drop.conntrack.as_ref().and_then(|conntrack| original(conntrack, packet)) {
-        tuples.push(original);
-    }
-    if drop.count > 1 {
+/// as one of the server. A port is 0 where it is not known: the client's also where the line comes from the counts or stands
+/// for several packets, which need not be of one connection. `time` is `CLOCK_MONOTONIC`, ns; none for the counts.
+pub fn drops_of_attempts(drop: &Drop, time: Option<u64>) -> Vec<(Tuple, DropSeen)> {
+    let Some(packet) = ends(&drop.packet).filter(|_| drop.severity != Severity::Noise) else { return Vec::new() };
+    let mut tuples = vec![(packet, false), (packet.reversed(), true)];
+    tuples.extend(drop.conntrack.as_ref().and_then(|conntrack| original(conntrack, packet)));
+    // Of a flow that was only counted one port is known: the service's.
+    tuples.retain(|(tuple, _)| tuple.server.port() != 0);
+    if drop.count > 1 || time.is_none() {
         let any_port = |(tuple, is_answer): &(Tuple, bool)| {
             let client = SocketAddr::new(tuple.client.ip(), 0);
             (Tuple { client, ..*tuple }, *is_answer)
@@ -80,6 +72,7 @@ pub fn drops_of_attempts(drop: &Drop, time: u64) -> Vec<(Tuple, DropSeen)> {
         let more: Vec<_> = tuples.iter().map(any_port).collect();
         tuples.extend(more);
     }
+    let time = time.unwrap_or(0);
     let mut seen: Vec<(Tuple, DropSeen)> = Vec::with_capacity(tuples.len());
     for (tuple, is_answer) in tuples {
         if seen.iter().any(|(other, drop)| *other == tuple && drop.is_answer == is_answer) {
@@ -109,17 +102,17 @@ fn original(conntrack: &Conntrack, packet: Tuple) -> Option<(Tuple, bool)> {
     Some((tuple, is_servers && !is_clients))
 }
 
+/// Both ends of a packet as if its sender had begun; a port is 0 where it is not known. `None` if there is no attempt that it
+/// could be of.
+pub fn ends(packet: &Packet) -> Option<Tuple> {
+    let end = |end: &Endpoint| Some(SocketAddr::new(end.address?, end.port.unwrap_or(0)));
+    let protocol = number(&packet.protocol)?;
+    Some(Tuple { protocol, client: end(&packet.source)?, server: end(&packet.destination)? })
+}
+
 /// The protocols that attempts are watched of.
 fn number(name: &str) -> Option<u8> {
     [protocol::TCP, protocol::UDP].into_iter().find(|number| protocol::name(*number) == name)
-}
-
-fn address(end: &Endpoint) -> SocketAddr {
-    SocketAddr::new(end.address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)), end.port.unwrap_or(0))
-}
-
-fn is_known(end: SocketAddr) -> bool {
-    !end.ip().is_unspecified()
 }
 
 /// What the devices saw, in the order of time.
@@ -170,3 +163,6 @@ fn netns(netns: &host::Netns) -> Netns {
 fn end(address: SocketAddr) -> Endpoint {
     Endpoint { address: Some(address.ip()), port: Some(address.port()), unknown_why: None }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use crate::event::{Hook, Interface, Location, Netns, Process, Reason, Socket};
 use crate::host::{self, Symbols, Unknown};
 use crate::node::socket::Owner;
 
-pub use attempt::{dns, drops_of_attempts, flow};
+pub use attempt::{dns, drops_of_attempts, ends, flow};
 pub use conntrack::conntrack;
 pub use observation::observation;
 pub use packet::packet;

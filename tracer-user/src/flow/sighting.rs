@@ -13,6 +13,7 @@ pub struct Tuple {
 
 impl Tuple {
     /// The same with the ends exchanged.
+    #[must_use]
     pub const fn reversed(self) -> Self {
         Self { protocol: self.protocol, client: self.server, server: self.client }
     }

@@ -66,6 +66,7 @@ pub struct Maps {
     pub flows_even: MapData,
     pub flows_odd: MapData,
     pub other_flows: MapData,
+    pub filter: MapData,
     pub events: RingBuf<MapData>,
 }
 
@@ -96,6 +97,7 @@ pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, Loa
         flows_even: take(&mut object, "FLOWS_EVEN")?,
         flows_odd: take(&mut object, "FLOWS_ODD")?,
         other_flows: take(&mut object, "OTHER_FLOWS")?,
+        filter: take(&mut object, "FILTER")?,
         events: RingBuf::try_from(take_map(&mut object, "EVENTS")?)
             .map_err(|error| LoadError::Map { map: "EVENTS", error })?,
     };
@@ -171,7 +173,11 @@ fn take_map(object: &mut Ebpf, name: &'static str) -> Result<Map, LoadError> {
 
 fn take(object: &mut Ebpf, name: &'static str) -> Result<MapData, LoadError> {
     match take_map(object, name)? {
-        Map::Array(data) | Map::PerCpuArray(data) | Map::PerCpuHashMap(data) | Map::LruHashMap(data) => Ok(data),
+        Map::Array(data)
+        | Map::PerCpuArray(data)
+        | Map::HashMap(data)
+        | Map::PerCpuHashMap(data)
+        | Map::LruHashMap(data) => Ok(data),
         _ => Err(LoadError::NoMap(name)),
     }
 }

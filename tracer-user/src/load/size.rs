@@ -15,6 +15,8 @@ const FLOWS_BUDGET_BESIDE_ATTEMPTS: u64 = 10 << 20;
 const ATTEMPTS: u32 = 16_384;
 const QUERIES: u32 = 4096;
 const RETRANSMITS: u32 = 4096;
+/// Pods of a node, with those that come and go.
+const MAX_NAMESPACES: u32 = 4096;
 
 /// Bytes for "other flows".
 const OTHER_BUDGET: u64 = 4 << 20;
@@ -54,6 +56,8 @@ pub struct Sizes {
     pub attempts: u32,
     pub queries: u32,
     pub retransmits: u32,
+    /// Room in the filter for namespaces that come up later.
+    later_namespaces: u32,
     cpus: u32,
 }
 
@@ -67,6 +71,7 @@ impl Sizes {
             attempts: if_flows(ATTEMPTS),
             queries: if_flows(QUERIES),
             retransmits: if_flows(RETRANSMITS),
+            later_namespaces: if flows { MAX_NAMESPACES } else { 0 },
             flow_entries: power_of_two_below(budget / 2 / entry, 16_384),
             other_entries: power_of_two_below(OTHER_BUDGET / entry, 4096),
             ring_bytes: if every { EVERY_RING_BYTES } else { RING_BYTES },
@@ -98,7 +103,7 @@ impl Sizes {
             ("ATTEMPTS", self.attempts),
             ("QUERIES", self.queries),
             ("RETRANSMITS", self.retransmits),
-            ("FILTER", filter.keys().count().max(1) as u32),
+            ("FILTER", filter.keys().count().max(1) as u32 + self.later_namespaces),
             ("SUBNETS", filter.subnets().len().max(1) as u32),
         ]
     }

@@ -2,6 +2,7 @@
 //!
 //! Rule: as for drops, a story waits for the answer to its question for at most [`answers::PATIENCE`], and none is lost by it.
 
+use std::collections::HashSet;
 use std::mem::take;
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,10 @@ use aya::Ebpf;
 use tokio::time::timeout_at;
 
 use crate::enrich;
-use crate::event::{AttemptTotals, Drop, Header};
+use crate::event::{AttemptTotals, Drop, Header, Packet};
 use crate::explain;
 use crate::flow::dns::Choice;
-use crate::flow::{self, Batch, FlowHandle, Kept, Story};
+use crate::flow::{self, Batch, FlowHandle, Kept, Role, Story};
 use crate::host::clock::monotonic;
 use crate::inquiry::Case;
 use crate::load::FlowMaps;
@@ -35,6 +36,7 @@ pub(super) struct Attempts {
     queries: Choice,
     kept: Kept,
     interfaces: u64,
+    scope: Option<Scope>,
     waiting: Vec<Waiting>,
 }
 
@@ -44,8 +46,34 @@ struct Waiting {
     story: Story,
 }
 
+/// Where drops are of interest, beside the host's namespace: in the namespaces that were asked for and in those that their
+/// devices lead to. What lies behind an uplink is beyond the node, also where it is on the same machine.
+struct Scope {
+    netns: HashSet<u32>,
+    /// Not passed on to the kernel's filter so far.
+    new: Vec<u32>,
+}
+
+impl Scope {
+    /// `None`: everywhere.
+    fn new(plan: &flow::Plan) -> Option<Self> {
+        let asked: HashSet<u32> = plan.namespaces.iter().map(|netns| netns.inode).collect();
+        (!asked.is_empty()).then_some(Self { netns: asked, new: Vec::new() })
+    }
+
+    fn add(&mut self, batch: &Batch) {
+        let inside = batch.points.iter().filter(|point| point.role == Role::Pod);
+        for netns in inside.filter_map(|point| Some(point.leads_to.as_ref()?.inode)) {
+            if self.netns.insert(netns) {
+                self.new.push(netns);
+            }
+        }
+    }
+}
+
 impl Attempts {
-    pub(super) fn new(handle: FlowHandle, first: &Batch, queries: Choice) -> Self {
+    pub(super) fn new(handle: FlowHandle, first: &Batch, plan: &flow::Plan) -> Self {
+        let queries = plan.queries;
         let mut attempts = Self {
             handle,
             book: flow::Book::default(),
@@ -53,6 +81,7 @@ impl Attempts {
             queries,
             kept: Kept::default(),
             interfaces: 0,
+            scope: Scope::new(plan),
             waiting: Vec::new(),
         };
         attempts.add(first);
@@ -63,26 +92,52 @@ impl Attempts {
         self.book.add(batch);
         self.dns.add(batch);
         self.kept = batch.kept;
+        if let Some(scope) = &mut self.scope {
+            scope.add(batch);
+        }
         self.interfaces = batch.points.len() as u64;
+    }
+
+    /// Whether what happens in a namespace is of this node, as far as the run looks at it.
+    pub(super) fn concerns(&self, netns: u32, host: Option<u32>) -> bool {
+        self.scope.as_ref().is_none_or(|scope| netns == 0 || Some(netns) == host || scope.netns.contains(&netns))
     }
 
     /// For `stats`.
     pub(super) fn totals(&self) -> AttemptTotals {
         let (queries, failed_queries) = self.dns.totals();
-        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed);
-        AttemptTotals { queries, failed_queries, interfaces, not_followed, ..self.book.totals() }
+        let totals = self.book.totals();
+        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed + totals.not_followed);
+        AttemptTotals { queries, failed_queries, interfaces, not_followed, ..totals }
     }
 
-    /// Takes a drop that had its line: a packet of an attempt, perhaps.
-    pub(super) fn dropped(&mut self, drop: &Drop, time: u64) {
+    /// Takes a drop that is described, whether it has a line or is hidden: a packet of an attempt, perhaps. It has no time if it
+    /// comes from the counts.
+    pub(super) fn dropped(&mut self, drop: &Drop, time: Option<u64>) {
         for (tuple, seen) in enrich::drops_of_attempts(drop, time) {
             self.book.dropped(&tuple, seen.clone());
             self.dns.dropped(&tuple, seen);
         }
     }
+
+    /// Whether an attempt that is not decided has this packet.
+    pub(super) fn is_about(&self, packet: &Packet) -> bool {
+        enrich::ends(packet).is_some_and(|tuple| self.book.is_open(tuple))
+    }
 }
 
 impl Stages {
+    /// Namespaces whose drops are of interest by now.
+    pub(super) fn new_namespaces(&mut self) -> Vec<u32> {
+        let scope = self.attempts.as_mut().and_then(|attempts| attempts.scope.as_mut());
+        scope.map(|scope| take(&mut scope.new)).unwrap_or_default()
+    }
+
+    /// Whether what happens in a namespace is to be told.
+    pub(super) fn concerns(&self, netns: u32) -> bool {
+        self.attempts.as_ref().is_none_or(|attempts| attempts.concerns(netns, self.describer.host_netns()))
+    }
+
     /// The next reading; pending for ever where no attempts are watched.
     pub(super) async fn next_batch(attempts: &mut Option<Attempts>) -> Batch {
         match attempts {
@@ -101,19 +156,21 @@ impl Stages {
     ) -> Result<(), PipelineError> {
         let mut handle = flow::spawn(self.describer.subscribe(), object, maps, plan.clone())?;
         let first = handle.wait_for_start(START);
+        if let Some(why) = first.refused {
+            return Err(PipelineError::Attempts(why));
+        }
         header.coverage.extend(first.coverage.iter().cloned());
-        self.attempts = Some(Attempts::new(handle, &first, plan.queries));
+        self.attempts = Some(Attempts::new(handle, &first, plan));
         Ok(())
     }
 
-    /// Takes the last reading and tells the rest.
-    pub(super) async fn last_attempts(&mut self, patience: Duration) -> Result<(), PipelineError> {
-        let Some(attempts) = &mut self.attempts else { return Ok(()) };
+    /// Takes the last reading.
+    pub(super) async fn last_attempts(&mut self, patience: Duration) {
+        let Some(attempts) = &mut self.attempts else { return };
         let deadline = tokio::time::Instant::now() + patience;
         while let Ok(Some(batch)) = timeout_at(deadline, attempts.handle.rest()).await {
             attempts.add(&batch);
         }
-        self.print_attempts(true)
     }
 
     /// Asks for the last reading.

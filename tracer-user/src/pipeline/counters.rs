@@ -54,7 +54,7 @@ impl Stages {
             let places = places(&rise);
             let shown = self.shown(&totals, rise.netns.inode, places);
             let shown = self.counters.take_off(&mut rise, shown);
-            if rise.delta == 0 {
+            if rise.delta == 0 || !self.concerns(rise.netns.inode) {
                 continue;
             }
             let entry = rise.netns.entry_command();

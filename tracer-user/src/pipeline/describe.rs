@@ -108,6 +108,11 @@ impl Describer {
         &self.clock
     }
 
+    /// The host's network namespace, once it is known.
+    pub(super) fn host_netns(&self) -> Option<u32> {
+        self.facts.host().map(|host| host.inode)
+    }
+
     /// What is known of the host, as it is renewed.
     pub(super) fn subscribe(&self) -> tokio::sync::watch::Receiver<Arc<host::Facts>> {
         self.host.subscribe()

@@ -29,6 +29,8 @@ pub enum PipelineError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Host(#[from] HostError),
+    #[error("can't watch attempts to talk: {0}")]
+    Attempts(String),
     #[error("can't write the output")]
     Sink(#[source] io::Error),
     #[error("can't run {command:?}: {error}")]

@@ -24,7 +24,7 @@ use tokio::task::yield_now;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until, timeout_at};
 
 use crate::counter::Scope;
-use crate::flow;
+use crate::flow::{self, Batch};
 use crate::host::Netns;
 use crate::inquiry::{Case, QUEUE};
 use crate::load::{Kernel, Programs};
@@ -134,7 +134,7 @@ pub async fn run(
             () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => break End::Asked,
             _ = tick.tick() => line.tick()?,
             (case, finding) = line.stages.describer.answers.next() => line.answered(case, finding)?,
-            batch = Stages::next_batch(&mut line.stages.attempts) => line.stages.add_batch(&batch)?,
+            batch = Stages::next_batch(&mut line.stages.attempts) => line.add_batch(&batch)?,
             rise = line.stages.describer.counters.next() => line.stages.counters.add([rise]),
             _ = poll.tick() => {}
             () = line.source.filling() => {}
@@ -172,8 +172,10 @@ impl Pipeline {
             }
             _ => Some(object),
         };
-        stages.sink.header(&header).map_err(PipelineError::Sink)?;
-        Ok(Self { source, stages, _object: object })
+        let mut line = Self { source, stages, _object: object };
+        line.widen_filter()?;
+        line.stages.sink.header(&header).map_err(PipelineError::Sink)?;
+        Ok(line)
     }
 
     /// Passes on the events that are there.
@@ -193,6 +195,17 @@ impl Pipeline {
             self.stages.answered(case, finding)?;
         }
         Ok(())
+    }
+
+    /// Takes a reading of attempts; drops of namespaces that it is the first to show are looked at from now on.
+    fn add_batch(&mut self, batch: &Batch) -> Result<(), PipelineError> {
+        self.stages.add_batch(batch)?;
+        self.widen_filter()
+    }
+
+    fn widen_filter(&mut self) -> Result<(), PipelineError> {
+        let new = self.stages.new_namespaces();
+        new.into_iter().try_for_each(|netns| self.source.also_from(netns)).map_err(Into::into)
     }
 
     /// Turns to the other flow map, and passes on what was counted in the old one.
@@ -229,20 +242,28 @@ impl Pipeline {
         self.drain()?;
         let rises = self.stages.describer.counters.rest(LAST_LOOK).await;
         self.stages.counters.add(rises);
-        self.stages.last_attempts(LAST_LOOK).await?;
-        let deadline = Instant::now() + answers::PATIENCE;
-        while self.stages.has_waiting() || self.stages.has_waiting_attempts() {
-            match timeout_at(deadline, self.stages.describer.answers.next()).await {
-                Ok((case, finding)) => self.stages.answered(case, finding)?,
-                Err(_) => {
-                    self.stages.print_waiting(Duration::ZERO)?;
-                    self.stages.tell_waiting(Duration::ZERO)?;
-                }
-            }
-        }
+        self.stages.last_attempts(LAST_LOOK).await;
+        // The drops first: what became of an attempt may be one of them.
+        self.rest(Stages::has_waiting).await?;
+        self.stages.print_attempts(true)?;
+        self.rest(|stages| stages.has_waiting() || stages.has_waiting_attempts()).await?;
         self.stages.print_counters()?;
         self.stages.tell_census()?;
         self.stats(true)
+    }
+
+    /// Waits for the answers to what is still asked, for a bounded time.
+    async fn rest(&mut self, is_waiting: fn(&Stages) -> bool) -> Result<(), PipelineError> {
+        let deadline = Instant::now() + answers::PATIENCE;
+        while is_waiting(&self.stages) {
+            if let Ok((case, finding)) = timeout_at(deadline, self.stages.describer.answers.next()).await {
+                self.stages.answered(case, finding)?;
+            } else {
+                self.stages.print_waiting(Duration::ZERO)?;
+                self.stages.tell_waiting(Duration::ZERO)?;
+            }
+        }
+        Ok(())
     }
 
     fn stats(&mut self, last: bool) -> Result<(), PipelineError> {

@@ -6,6 +6,7 @@ use tracer_common::{FlowKey, Tally};
 
 use crate::aggregate::{Due, Flow, Flows, Mode, Totals};
 use crate::decode::{self, Dropped};
+use crate::enrich;
 use crate::event::Severity;
 use crate::inquiry::Case;
 use crate::sink::{self, Sink};
@@ -115,7 +116,11 @@ impl Stages {
     /// Prints what has not to wait for an answer. `packet` is the line's own; the flow's last one otherwise.
     fn print_now(&mut self, due: &Due, packet: Option<&Dropped>, place: Place) -> Result<(), PipelineError> {
         let packets = due.since_last.packets;
-        let is_full = place == Place::Wanted && self.lines_this_tick >= self.lines_a_tick;
+        if !self.concerns(due.key.netns) {
+            self.hidden += packets;
+            return Ok(());
+        }
+        let is_full = place == Place::Wanted && self.lines_this_tick >= self.lines_a_tick && !self.is_of_attempt(due);
         if is_full || self.is_done() {
             self.not_shown += packets;
             return Ok(());
@@ -130,17 +135,26 @@ impl Stages {
             self.lines_this_tick += u64::from(place == Place::Wanted);
             return Ok(());
         };
+        if let Some(attempts) = &mut self.attempts {
+            attempts.dropped(drop, due.time);
+        }
         if drop.severity != Severity::Problem && !self.all {
             self.hidden += packets;
             return Ok(());
-        }
-        if let Some(attempts) = &mut self.attempts {
-            attempts.dropped(drop, due.time.unwrap_or(0));
         }
         self.sink.line(&sink::Line { key: &due.key, drop, total }).map_err(PipelineError::Sink)?;
         self.lines_this_tick += u64::from(place == Place::Wanted);
         self.lines_left = self.lines_left.map(|left| left.saturating_sub(1));
         Ok(())
+    }
+
+    /// Whether a line beyond the limit is looked into all the same, for an attempt waits for what became of its packets. There are
+    /// no more of these than of the others.
+    fn is_of_attempt(&mut self, due: &Due) -> bool {
+        let Some(attempts) = &self.attempts else { return false };
+        let sample = self.flows.get_mut(&due.key).and_then(|flow| flow.parts().0);
+        self.lines_this_tick < self.lines_a_tick.saturating_mul(2)
+            && attempts.is_about(&enrich::packet(&due.key, sample))
     }
 
     /// Takes an answer: prints the lines that waited for it, or has the flow's next line say it.

@@ -12,7 +12,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use aya::maps::{Array, Map, MapData, RingBuf};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tracer_common::{Counter, CpuState, FlowKey, Tally, TotalKey, read_plain};
+use tracer_common::{BY_NETNS, Counter, CpuState, FilterKey, FlowKey, Plain, Tally, TotalKey, read_plain};
 
 use batch::{After, Batch};
 pub use error::SourceError;
@@ -28,6 +28,7 @@ pub struct Source {
     cpu_state: aya::maps::PerCpuArray<MapData, [u8; size_of::<CpuState>()]>,
     flows: [MapData; 2],
     other_flows: MapData,
+    filter: aya::maps::HashMap<MapData, [u8; size_of::<FilterKey>()], u8>,
     events: AsyncFd<RingBuf<MapData>>,
     batch: Batch,
     generation: u64,
@@ -72,6 +73,7 @@ impl Source {
             cpu_state: Map::PerCpuArray(maps.cpu_state).try_into()?,
             flows: [maps.flows_even, maps.flows_odd],
             other_flows: maps.other_flows,
+            filter: Map::HashMap(maps.filter).try_into()?,
             events,
             batch: Batch::new(aya::util::nr_cpus().map_err(|(_, error)| SourceError::Cpus(error))?),
             generation: 2,
@@ -80,6 +82,17 @@ impl Source {
         };
         source.control.set(0, source.generation, 0)?;
         Ok(source)
+    }
+
+    /// Lets the filter also pass what is dropped in this namespace, if it asks for namespaces.
+    ///
+    /// # Errors
+    /// [`SourceError`] if the kernel takes no more.
+    pub fn also_from(&mut self, netns: u32) -> Result<(), SourceError> {
+        let key = FilterKey::number(BY_NETNS, netns);
+        // It has that many bytes.
+        let Ok(key) = <[u8; size_of::<FilterKey>()]>::try_from(key.as_bytes()) else { return Ok(()) };
+        Ok(self.filter.insert(key, 1, 0)?)
     }
 
     /// Waits until the kernel wakes the reader, which it does when the ring buffer fills up.

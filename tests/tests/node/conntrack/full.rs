@@ -9,10 +9,9 @@ use tracer_tests::event::key;
 use tracer_tests::firewall::{Backend, Chain, nft};
 use tracer_tests::topology::{self, SERVER};
 use tracer_tests::traffic::udp;
-use tracer_tests::{Expect, Family, NetNs, Tracer, remedy};
+use tracer_tests::{Expect, Family, NetNs, Tracer, remedy, require};
 
 use super::fill::{Udp, fill};
-use super::says;
 
 /// A machine that allows more can't be filled in a test.
 const MOST: u64 = 600_000;
@@ -52,8 +51,7 @@ fn a_full_table_names_who_fills_it_and_makes_room() -> Result<()> {
     let lab = topology::router()?;
     let max = number(&lab.router, "max")?;
     if max > MOST {
-        eprintln!("skipped: this machine allows {max} connections, too many to make in a test");
-        return Ok(());
+        return require::skip(&format!("this machine allows {max} connections, too many to make in a test"));
     }
     let chain = |backend, family, table, chain| Chain { namespace: &lab.router, backend, family, table, chain };
     let _tracked = Family::BOTH
@@ -77,8 +75,9 @@ fn a_full_table_names_who_fills_it_and_makes_room() -> Result<()> {
         ensure!(told.at("/explanation/rule").is_none(), "a rule is blamed: {told}");
         let summary = format!("{max} of {max} entries (nf_conntrack_max), most of them from {GREEDY}");
         ensure!(told.text(key::SUMMARY).ends_with(&summary), "{told}");
-        ensure!(says(&told, &format!("entries are from {GREEDY}")), "{told}");
-        ensure!(says(&told, "of the first ") && says(&told, "nf_conntrack_udp_timeout"), "{told}");
+        told.says(key::EVIDENCE, &format!("entries are from {GREEDY}"))?;
+        told.says(key::EVIDENCE, "of the first ")?;
+        told.says(key::EVIDENCE, "nf_conntrack_udp_timeout")?;
         // Enough of them to speak for all, and no more than are looked at.
         let seen = told
             .texts(key::EVIDENCE)

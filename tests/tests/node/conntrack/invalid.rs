@@ -12,7 +12,7 @@ use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, tcp};
 use tracer_tests::{Event, Expect, Family, Story, patience, remedy, sysctl};
 
-use super::{arrives, ends, says, segment, send};
+use super::{arrives, ends, segment, send};
 
 const RST: u8 = 4;
 const PORT: u16 = 8080;
@@ -56,7 +56,7 @@ fn a_connection_that_is_taken_up_in_its_middle() -> Result<()> {
             let event = story.names(wanted(&lab, &stray(4001)?)?, 1)?;
             setting(&event, "tcp_loose")?;
             ensure!(event.text(key::SUMMARY).contains("INVALID: it is no SYN"), "{event}");
-            ensure!(says(&event, "statistic invalid rose by 1 since the look before the drop"), "{event}");
+            event.says(key::EVIDENCE, "statistic invalid rose by 1 since the look before the drop")?;
             remedy::apply(&event, "tcp_loose=1", &lab.router)?;
             let mut wire = lab.server.run(|| Interface::listener("s0"))?;
             let passes = Segment { ports: (4002, PORT), flags: ACK, data: b"through", ..Segment::default() };

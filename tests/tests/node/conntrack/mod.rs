@@ -11,12 +11,7 @@ use anyhow::Result;
 use tracer_tests::topology::{C0_MAC, CLIENT, R1_MAC, Router, SERVER};
 use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, frame};
-use tracer_tests::{Event, Family, patience};
-
-/// Whether one of the evidence's sentences has this in it.
-fn says(event: &Event, part: &str) -> bool {
-    event.texts(tracer_tests::event::key::EVIDENCE).iter().any(|fact| fact.contains(part))
-}
+use tracer_tests::{Family, patience};
 
 /// Sends a transport packet of the client to the server by hand.
 fn send(lab: &Router, family: Family, protocol: u8, bytes: &[u8]) -> Result<()> {

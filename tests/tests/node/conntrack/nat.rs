@@ -8,7 +8,7 @@ use tracer_tests::traffic::raw::Interface;
 use tracer_tests::traffic::{Flow, udp};
 use tracer_tests::{Event, Expect, Family, Story, Tracer, remedy};
 
-use super::{arrives, says};
+use super::arrives;
 
 const PORT: u16 = 9999;
 
@@ -28,9 +28,9 @@ fn third(lab: &Router, story: &mut Story, family: Family) -> Result<Event> {
     let place = format!("{} towards udp {}", ports(family), SERVER.port(family, PORT));
     let summary = format!("all 2 ports of {place} are in use, so {} can't be translated", CLIENT.ip(family));
     ensure!(event.text(key::SUMMARY) == summary, "{event}");
-    ensure!(says(&event, &format!("2 of 2 ports of {place} are in use")), "{event}");
-    ensure!(says(&event, &format!("{} has 2 of them", CLIENT.ip(family))), "{event}");
-    ensure!(says(&event, "insert_failed rose by 1 since the look before the drop"), "{event}");
+    event.says(key::EVIDENCE, &format!("2 of 2 ports of {place} are in use"))?;
+    event.says(key::EVIDENCE, &format!("{} has 2 of them", CLIENT.ip(family)))?;
+    event.says(key::EVIDENCE, "insert_failed rose by 1 since the look before the drop")?;
     Ok(event)
 }
 
@@ -61,7 +61,8 @@ fn the_rule_its_ports_and_who_has_them_are_told() -> Result<()> {
             let snat = chain(family, "nat").append(&rule)?;
             let event = third(&lab, &mut story, family)?;
             let place = format!("{} nat/POSTROUTING rule 1 translates it", backend.program(family));
-            ensure!(says(&event, &place) && says(&event, "--to-source"), "{event}");
+            event.says(key::EVIDENCE, &place)?;
+            event.says(key::EVIDENCE, "--to-source")?;
             ensure!(event.texts(key::REMEDY).iter().any(|remedy| remedy.contains("more ports")), "{event}");
             // More ports.
             drop(snat);
@@ -97,9 +98,9 @@ fn a_large_range_is_counted_from_the_list() -> Result<()> {
         let event = tracer.wait_for(&wanted)?;
         let ports = ports(family).replace("40001", &last.to_string());
         let place = format!("of {PORTS} ports of {ports} towards udp {}", SERVER.port(family, PORT));
-        ensure!(says(&event, &place), "{event}");
+        event.says(key::EVIDENCE, &place)?;
         let all = format!("{} has ", CLIENT.ip(family));
-        ensure!(says(&event, &all), "nobody has them: {event}");
+        event.says(key::EVIDENCE, &all)?;
     }
     tracer.stop()?.ensure_clean()
 }
@@ -115,8 +116,8 @@ fn entries_that_are_deleted_give_their_ports_back() -> Result<()> {
     let mut story = Story::of(&lab.router)?;
     for family in Family::BOTH {
         let event = third(&lab, &mut story, family)?;
-        ensure!(says(&event, "nftables inet t/n rule 1 (handle 2) translates it"), "{event}");
-        ensure!(says(&event, "masquerade to :40000-40001"), "{event}");
+        event.says(key::EVIDENCE, "nftables inet t/n rule 1 (handle 2) translates it")?;
+        event.says(key::EVIDENCE, "masquerade to :40000-40001")?;
         remedy::apply(&event, "conntrack -L", &lab.router)?;
         remedy::apply(&event, "conntrack -D", &lab.router)?;
         story.control(passes(&lab, family)?);

@@ -7,7 +7,7 @@ use tracer_tests::event::key;
 use tracer_tests::sysctl;
 use tracer_tests::topology::{self, CLIENT, NEIGHBOUR};
 
-use super::{Case, Datagram, ELSEWHERE, has};
+use super::{Case, Datagram, ELSEWHERE};
 
 #[test]
 fn an_address_of_this_machine_as_source() -> Result<()> {
@@ -105,8 +105,8 @@ fn sources_that_nobody_can_answer() -> Result<()> {
             remedy: None,
         };
         let event = case.tell()?;
-        has(&event, key::REMEDY, &format!("tcpdump -nevi s0 host {source}"))?;
-        has(&event, key::REMEDY, "02:77:00:00:01:02 (10.99.1.2)")?;
+        event.says(key::REMEDY, &format!("tcpdump -nevi s0 host {source}"))?;
+        event.says(key::REMEDY, "02:77:00:00:01:02 (10.99.1.2)")?;
     }
     Ok(())
 }

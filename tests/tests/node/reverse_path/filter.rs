@@ -7,7 +7,7 @@ use tracer_tests::topology::{self, NEIGHBOUR, SERVER};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, Story, kernel, sysctl};
 
-use super::{Case, Datagram, ELSEWHERE, R2, RPFILTER, SPOOFED, STRICT_R1, has};
+use super::{Case, Datagram, ELSEWHERE, RPFILTER, SPOOFED, STRICT_R1};
 
 #[test]
 fn strict_for_all_interfaces() -> Result<()> {
@@ -15,19 +15,14 @@ fn strict_for_all_interfaces() -> Result<()> {
     let _strict = sysctl::set(&lab.router, "net/ipv4/conf/all/rp_filter", "1")?;
     let _own = sysctl::set(&lab.router, "net/ipv4/conf/r1/rp_filter", "0")?;
     let case = |remedy| Case {
-        datagram: Datagram::through(&lab, SPOOFED),
-        at: (&lab.router, "r1"),
-        server: &lab.server,
-        reasons: RPFILTER,
-        summary: STRICT_R1,
         setting: Some(("net.ipv4.conf.all.rp_filter", "1", "1")),
-        route: Some((R2, "main")),
         remedy: Some(remedy),
+        ..Case::at_router(&lab, SPOOFED)
     };
     // The device's own value alone: 2 beats the 1 of all.
     let event = case("net.ipv4.conf.r1.rp_filter=2").tell()?;
-    has(&event, key::EVIDENCE, "net.ipv4.conf.all.rp_filter is 1 and net.ipv4.conf.r1.rp_filter is 0")?;
-    has(&event, key::EVIDENCE, "its frame was sent by 02:77:00:00:01:02 (10.99.1.2)")?;
+    event.says(key::EVIDENCE, "net.ipv4.conf.all.rp_filter is 1 and net.ipv4.conf.r1.rp_filter is 0")?;
+    event.says(key::EVIDENCE, "its frame was sent by 02:77:00:00:01:02 (10.99.1.2)")?;
 
     let _strict_again = sysctl::set(&lab.router, "net/ipv4/conf/r1/rp_filter", "0")?;
     case("ip route add 10.99.2.77 via 10.99.1.2 dev r1").tell().map(drop)
@@ -39,18 +34,13 @@ fn a_node_of_cilium_wants_no_filter() -> Result<()> {
     lab.router.exec("ip link add cilium_host type veth peer name cilium_net")?;
     let _strict = sysctl::set(&lab.router, "net/ipv4/conf/all/rp_filter", "1")?;
     let case = Case {
-        datagram: Datagram::through(&lab, SPOOFED),
-        at: (&lab.router, "r1"),
-        server: &lab.server,
-        reasons: RPFILTER,
-        summary: STRICT_R1,
         setting: Some(("net.ipv4.conf.all.rp_filter", "1", "1")),
-        route: Some((R2, "main")),
         remedy: Some("sysctl -w net.ipv4.conf.all.rp_filter=0"),
+        ..Case::at_router(&lab, SPOOFED)
     };
     let event = case.tell()?;
-    has(&event, key::EVIDENCE, "Cilium runs here (cilium_host)")?;
-    has(&event, key::REMEDY, "/etc/sysctl.d/99-zzz-override_cilium.conf")?;
+    event.says(key::EVIDENCE, "Cilium runs here (cilium_host)")?;
+    event.says(key::REMEDY, "/etc/sysctl.d/99-zzz-override_cilium.conf")?;
     ensure!(event.at(key::OWNER).is_none(), "nobody is known to have done it: {event}");
     Ok(())
 }
@@ -82,14 +72,11 @@ fn loose_without_any_route() -> Result<()> {
     let lab = topology::router()?;
     let _loose = sysctl::set(&lab.router, "net/ipv4/conf/all/rp_filter", "2")?;
     let case = Case {
-        datagram: Datagram::through(&lab, ELSEWHERE),
-        at: (&lab.router, "r1"),
-        server: &lab.server,
-        reasons: RPFILTER,
         summary: "rp_filter=2 (loose) on r1 refuses the source 10.77.0.9: no route leads back to it",
         setting: Some(("net.ipv4.conf.all.rp_filter", "2", "2")),
         route: None,
         remedy: Some("net.ipv4.conf.all.rp_filter=0"),
+        ..Case::at_router(&lab, ELSEWHERE)
     };
     let event = case.tell()?;
     ensure!(event.texts(key::REMEDY).iter().all(|remedy| !remedy.contains("rp_filter=2")), "{event}");
@@ -102,15 +89,11 @@ fn loose_on_an_interface_without_address() -> Result<()> {
     let _loose = sysctl::set(&lab.router, "net/ipv4/conf/r1/rp_filter", "2")?;
     lab.router.exec("ip addr flush dev r1")?;
     let case = Case {
-        datagram: Datagram::through(&lab, SPOOFED),
-        at: (&lab.router, "r1"),
-        server: &lab.server,
-        reasons: RPFILTER,
         summary: "rp_filter=2 (loose) on r1 refuses the source 10.99.2.77: r1 has no address, so that only a route back \
                   by r1 counts (10.99.2.0/24 dev r2 proto kernel scope link src 10.99.2.1)",
         setting: Some(("net.ipv4.conf.r1.rp_filter", "2", "2")),
-        route: Some((R2, "main")),
         remedy: Some("net.ipv4.conf.r1.rp_filter=0"),
+        ..Case::at_router(&lab, SPOOFED)
     };
     case.tell().map(drop)
 }

@@ -93,7 +93,21 @@ struct Case<'a> {
     remedy: Option<&'a str>,
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    /// A source that the filter of the router refuses at `r1`, where only `r2` leads back.
+    fn at_router(lab: &'a Router, source: Ipv4Addr) -> Self {
+        Self {
+            datagram: Datagram::through(lab, source),
+            at: (&lab.router, "r1"),
+            server: &lab.server,
+            reasons: RPFILTER,
+            summary: STRICT_R1,
+            setting: None,
+            route: Some((R2, "main")),
+            remedy: None,
+        }
+    }
+
     fn tell(self) -> Result<Event> {
         let (namespace, interface) = self.at;
         let mut story = Story::of(namespace)?;
@@ -128,8 +142,3 @@ const RPFILTER: &[&str] = &["IP_RPFILTER"];
 const R2: &str = "10.99.2.0/24 dev r2 proto kernel scope link src 10.99.2.1";
 const STRICT_R1: &str = "rp_filter=1 (strict) on r1 refuses the source 10.99.2.77: the route back leaves by r2 \
                          (10.99.2.0/24 dev r2 proto kernel scope link src 10.99.2.1)";
-
-fn has(event: &Event, key: &str, part: &str) -> Result<()> {
-    ensure!(event.texts(key).iter().any(|text| text.contains(part)), "no {part} in {:?} of {event}", event.texts(key));
-    Ok(())
-}

@@ -4,9 +4,9 @@ use anyhow::Result;
 use tracer_tests::event::key;
 use tracer_tests::firewall::nft;
 use tracer_tests::sysctl;
-use tracer_tests::topology::{self};
+use tracer_tests::topology;
 
-use super::{Case, Datagram, ELSEWHERE, RPFILTER, has};
+use super::{Case, ELSEWHERE};
 
 #[test]
 fn the_route_back_stands_in_another_table() -> Result<()> {
@@ -21,18 +21,15 @@ fn the_route_back_stands_in_another_table() -> Result<()> {
     ] {
         lab.router.exec(&format!("ip rule add priority 77 {rule} lookup 100"))?;
         let case = Case {
-            datagram: Datagram::through(&lab, ELSEWHERE),
-            at: (&lab.router, "r1"),
-            server: &lab.server,
-            reasons: RPFILTER,
             summary: "rp_filter=1 (strict) on r1 refuses the source 10.77.0.9: the route back leaves by r2 \
                       (10.77.0.0/16 via 10.99.2.2 dev r2)",
             setting: Some(("net.ipv4.conf.all.rp_filter", "1", "1")),
             route: Some(("10.77.0.0/16 via 10.99.2.2 dev r2", "100")),
             remedy: Some("ip route add 10.77.0.9 via 10.99.1.2 dev r1 table 100"),
+            ..Case::at_router(&lab, ELSEWHERE)
         };
         let event = case.tell()?;
-        has(&event, key::EVIDENCE, &format!("the rule of the routing policy that led there is {text}"))?;
+        event.says(key::EVIDENCE, &format!("the rule of the routing policy that led there is {text}"))?;
         lab.router.exec("ip rule del priority 77 && ip route del 10.77.0.9 table 100")?;
     }
     Ok(())
@@ -50,19 +47,16 @@ fn a_rule_for_marks_that_the_check_does_not_see() -> Result<()> {
         "table ip m { chain p { type filter hook prerouting priority -150; udp dport 5001 mark set 5; }; }",
     )?;
     let case = Case {
-        datagram: Datagram::through(&lab, ELSEWHERE),
-        at: (&lab.router, "r1"),
-        server: &lab.server,
-        reasons: RPFILTER,
         summary: "rp_filter=1 (strict) on r1 refuses the source 10.77.0.9: the route back leaves by r2 (10.77.0.0/16 via \
                   10.99.2.2 dev r2)",
         setting: Some(("net.ipv4.conf.r1.rp_filter", "1", "1")),
         route: Some(("10.77.0.0/16 via 10.99.2.2 dev r2", "main")),
         remedy: Some("net.ipv4.conf.r1.src_valid_mark=1"),
+        ..Case::at_router(&lab, ELSEWHERE)
     };
     let event = case.tell()?;
-    has(&event, key::EVIDENCE, "the way back was looked up without the packet's mark 0x5")?;
-    has(&event, key::EVIDENCE, "with the mark the route back is 10.77.0.0/16 via 10.99.1.2 dev r1 (table 100)")
+    event.says(key::EVIDENCE, "the way back was looked up without the packet's mark 0x5")?;
+    event.says(key::EVIDENCE, "with the mark the route back is 10.77.0.0/16 via 10.99.1.2 dev r1 (table 100)")
 }
 
 #[test]
@@ -78,16 +72,13 @@ fn a_mark_that_leads_the_way_back_elsewhere() -> Result<()> {
         "table ip m { chain p { type filter hook prerouting priority -150; udp dport 5001 mark set 5; }; }",
     )?;
     let case = Case {
-        datagram: Datagram::through(&lab, ELSEWHERE),
-        at: (&lab.router, "r1"),
-        server: &lab.server,
-        reasons: RPFILTER,
         summary: "rp_filter=1 (strict) on r1 refuses the source 10.77.0.9: the route back leaves by r2 (10.77.0.0/16 via \
                   10.99.2.2 dev r2)",
         setting: Some(("net.ipv4.conf.r1.rp_filter", "1", "1")),
         route: Some(("10.77.0.0/16 via 10.99.2.2 dev r2", "100")),
         remedy: Some("ip route add 10.77.0.9 via 10.99.1.2 dev r1 table 100"),
+        ..Case::at_router(&lab, ELSEWHERE)
     };
     let event = case.tell()?;
-    has(&event, key::EVIDENCE, "that led there is 77: from all fwmark 0x5/0xff lookup 100")
+    event.says(key::EVIDENCE, "that led there is 77: from all fwmark 0x5/0xff lookup 100")
 }

@@ -6,7 +6,7 @@ use tracer_tests::firewall::{Backend, Chain, nft};
 use tracer_tests::topology::{self, Router, SERVER};
 use tracer_tests::{Expect, Family, Story, remedy};
 
-use super::{Datagram, R2, R2_V6, SPOOFED, SPOOFED6, has};
+use super::{Datagram, R2, R2_V6, SPOOFED, SPOOFED6};
 
 /// A rule of netfilter refuses the spoofed source; `removal` is the part of a remedy that takes it away.
 fn refused_by_rule(lab: &Router, family: Family, removal: &str) -> Result<()> {
@@ -17,9 +17,9 @@ fn refused_by_rule(lab: &Router, family: Family, removal: &str) -> Result<()> {
     let wanted = Expect::drop("NETFILTER_DROP").cause("netfilter_rule").hook("prerouting").interface("r1").flow(&flow);
     let (text, ip) = (family.pick(R2, R2_V6), family.pick("ip", "ip -6"));
     let event = story.names(wanted.with(key::ROUTE_TEXT, text).with(key::ROUTE_TABLE, "main"), 1)?;
-    has(&event, key::EVIDENCE, &format!("the route back to {source} is {text} (table main)"))?;
-    has(&event, key::EVIDENCE, "the rule wants the way back to leave by r1, where the packet came in")?;
-    has(&event, key::REMEDY, &format!("{ip} route get {source}"))?;
+    event.says(key::EVIDENCE, &format!("the route back to {source} is {text} (table main)"))?;
+    event.says(key::EVIDENCE, "the rule wants the way back to leave by r1, where the packet came in")?;
+    event.says(key::REMEDY, &format!("{ip} route get {source}"))?;
     remedy::apply(&event, removal, &lab.router)?;
     datagram.arrives(&lab.server)?;
     story.end().map(drop)

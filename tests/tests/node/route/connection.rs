@@ -1,15 +1,12 @@
 //! A live connection of a local program that cannot send any more.
 
 use std::io::{Read as _, Write as _};
-use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tracer_tests::event::key;
 use tracer_tests::topology::{self, ROUTER_1, SERVER};
 use tracer_tests::traffic::tcp;
-use tracer_tests::{Expect, Family, Tracer};
-
-use super::says;
+use tracer_tests::{Expect, Family, Tracer, patience};
 
 /// A live connection loses its route, or its address: it is told, and goes on when it has it again.
 fn lost(family: Family, lose: &str, find: &str, part: &str) -> Result<()> {
@@ -20,9 +17,9 @@ fn lost(family: Family, lose: &str, find: &str, part: &str) -> Result<()> {
     connection.client.write_all(b"lost")?;
     let wanted = Expect::any().with(key::KIND, "drop").cause("no_route").sure("derived").problem();
     let event = tracer.wait_for(&wanted.netns(&lab.client)?.flow(&connection.flow))?;
-    says(&event, part)?;
+    event.says(key::SUMMARY, part)?;
     lab.client.exec(find)?;
-    connection.server.set_read_timeout(Some(Duration::from_secs(20)))?;
+    connection.server.set_read_timeout(Some(patience()))?;
     let mut got = [0; 4];
     connection.server.read_exact(&mut got).context("the connection did not go on")?;
     ensure!(&got == b"lost", "{got:?} arrived");

@@ -9,9 +9,9 @@ use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, SERVER};
 use tracer_tests::traffic::echo::{self, Options};
 use tracer_tests::traffic::udp;
-use tracer_tests::{Dual, Expect, Family, Story, remedy, sysctl};
+use tracer_tests::{Dual, Expect, Family, Story, patience, remedy, sysctl};
 
-use super::{NOWHERE, PATIENCE, proves, says};
+use super::NOWHERE;
 
 #[test]
 fn a_hop_limit_is_used_up_on_the_way() -> Result<()> {
@@ -27,9 +27,9 @@ fn a_hop_limit_is_used_up_on_the_way() -> Result<()> {
         let wanted = Expect::drop("IP_INHDR").cause("ttl").problem().flow(&request.flow);
         let event = story.names(wanted.with(key::ROUTE_TEXT, route).with(key::ROUTE_TABLE, "main"), 1)?;
         ensure!(!event.text(key::SUMMARY).contains("loop"), "a loop without evidence: {event}");
-        proves(&event, &format!("its destination {} (02:77:00:00:02:02) by r2", SERVER.ip(family)))?;
+        event.says(key::EVIDENCE, &format!("its destination {} (02:77:00:00:02:02) by r2", SERVER.ip(family)))?;
         ensure!(event.texts(key::REMEDY).concat().contains("=64"), "no larger limit is told: {event}");
-        let again = lab.client.run(|| echo::request(SERVER.ip(family), Options::default())?.answered(PATIENCE))?;
+        let again = lab.client.run(|| echo::request(SERVER.ip(family), Options::default())?.answered(patience()))?;
         ensure!(again, "no answer with the limit that was told");
     }
     story.end().map(drop)
@@ -61,8 +61,8 @@ fn two_routers_send_it_to_each_other() -> Result<()> {
         let route =
             family.pick("10.99.3.5 via 10.99.2.2 dev r2", "fd99:3::5 via fd99:2::2 dev r2 metric 1024 pref medium");
         let event = story.names(wanted.with(key::ROUTE_TEXT, route).with(key::ROUTE_TABLE, "main"), 1)?;
-        says(&event, &format!("routing loop: the route `{route}`"))?;
-        proves(&event, "it came from 02:77:00:00:02:02")?;
+        event.says(key::SUMMARY, &format!("routing loop: the route `{route}`"))?;
+        event.says(key::EVIDENCE, "it came from 02:77:00:00:02:02")?;
         remedy::apply(&event, family.pick("ip route del 10.99.3.5 via", "ip -6 route del fd99:3::5 via"), &lab.router)?;
         story.control(udp::deliver(&lab.client, &host, NOWHERE.port(family, CONTROL_PORT))?);
     }

@@ -12,7 +12,7 @@ use tracer_tests::traffic::frame::{self, ACK, ETHERTYPE_IPV4, ETHERTYPE_IPV6, Ip
 use tracer_tests::traffic::raw::Interface;
 use tracer_tests::{Dual, Expect, Family, Story, patience, remedy, sysctl};
 
-use super::{advises, any, proves, says};
+use super::{any, is_said};
 
 /// Nobody's address: a real client would answer what it did not ask for with resets.
 const NOBODY: Dual = Dual { v4: Ipv4Addr::new(10, 99, 1, 50), v6: Ipv6Addr::new(0xfd99, 1, 0, 0, 0, 0, 0, 0x50) };
@@ -105,12 +105,12 @@ fn a_full_accept_queue_whose_backlog_the_setting_cuts() -> Result<()> {
         let event = story.names(overflow(&lab, &flow)?, 1)?;
         story.names(overflow(&lab, &again)?, 1)?;
         let label = format!("tcp {} ({})", SocketAddr::new(any(family), LISTENER), program.label());
-        says(&event, &format!("the accept queue of {label} is full: 3 connections wait, the backlog is 2"));
-        proves(&event, "net.core.somaxconn is 2");
-        proves(&event, &format!("is held by {}", program.label()));
+        is_said(&event, &format!("the accept queue of {label} is full: 3 connections wait, the backlog is 2"));
+        event.says(key::EVIDENCE, "net.core.somaxconn is 2")?;
+        event.says(key::EVIDENCE, &format!("is held by {}", program.label()))?;
         assert_eq!(event.text(key::SYSCTL_NAME), "net.core.somaxconn");
         assert_eq!((event.number(key::PROCESS_PID)?, event.text(key::PROCESS_COMM)), (program.pid().into(), COMM));
-        advises(&event, &format!("restart {}", program.label()));
+        event.says(key::REMEDY, &format!("restart {}", program.label()))?;
         remedy::apply(&event, "sysctl -w net.core.somaxconn=4096", &lab.server)?;
         // As a restarted program would: the backlog is set when it listens.
         listener.listen(100)?;
@@ -139,8 +139,8 @@ fn a_full_accept_queue_whose_backlog_is_the_programs() -> Result<()> {
         story.names(overflow(&lab, &again)?, 1)?;
         let raise =
             format!("raise the backlog that {} passes to listen(), 2 now (net.core.somaxconn allows ", program.label());
-        advises(&event, &raise);
-        proves(&event, "3 connections wait to be accepted, its backlog is 2");
+        event.says(key::REMEDY, &raise)?;
+        event.says(key::EVIDENCE, "3 connections wait to be accepted, its backlog is 2")?;
         listener.listen(100)?;
         let theirs = client.open(4001)?;
         story.control(client.complete(4001, theirs)?);

@@ -11,7 +11,7 @@ use tracer_tests::topology::{self, SERVER};
 use tracer_tests::traffic::udp;
 use tracer_tests::{Expect, Family, Story};
 
-use super::{advises, any, proves};
+use super::any;
 
 #[test]
 fn a_full_receive_buffer_and_whose_it_is() -> Result<()> {
@@ -39,14 +39,17 @@ fn a_full_receive_buffer_and_whose_it_is() -> Result<()> {
         let summary = event.text(key::SUMMARY);
         let expected = format!("the receive buffer of udp {local} ({}) is full: ", program.label());
         ensure!(summary.starts_with(&expected) && summary.ends_with(&format!(" of {limit} bytes")), "{event}");
-        proves(&event, &format!("udp {local} is held by {}", program.label()));
+        event.says(key::EVIDENCE, &format!("udp {local} is held by {}", program.label()))?;
         assert_eq!((event.number(key::PROCESS_PID)?, event.text(key::PROCESS_COMM)), (program.pid().into(), COMM));
-        advises(&event, &format!("top -b -n 1 -H -p {}", program.pid()));
-        advises(&event, &format!("raise the SO_RCVBUF that {} sets, {} bytes now", program.label(), limit / 2));
+        event.says(key::REMEDY, &format!("top -b -n 1 -H -p {}", program.pid()))?;
+        event.says(
+            key::REMEDY,
+            &format!("raise the SO_RCVBUF that {} sets, {} bytes now", program.label(), limit / 2),
+        )?;
         // The count of drops has been read by now, so that of the next flow is seen to move it.
         let again = lab.client.run(|| udp::send(to, 1, 400))?;
         let sure = story.names(wanted.flow(&again.flow).sure(super::agreed()), 1)?;
-        proves(&sure, "its count of drops rose from");
+        sure.says(key::EVIDENCE, "its count of drops rose from")?;
         // The program reads, and the buffer is large enough.
         assert_eq!(kept(), fits);
         SockRef::from(&lazy).set_recv_buffer_size(100_000)?;
@@ -75,11 +78,11 @@ fn the_program_is_stopped() -> Result<()> {
         let wanted = Expect::drop("SOCKET_RCVBUFF").cause("socket_buffer").problem().flow(&sent.flow);
         let event = story.tracer().wait_for(&wanted)?;
         ensure!(event.text(key::SUMMARY).ends_with(": its program is stopped"), "{event}");
-        proves(
-            &event,
+        event.says(
+            key::EVIDENCE,
             &format!("{} is stopped (by SIGSTOP, job control or a debugger) and reads nothing", program.label()),
-        );
-        advises(&event, &format!("kill -CONT {}", program.pid()));
+        )?;
+        event.says(key::REMEDY, &format!("kill -CONT {}", program.pid()))?;
         program.signal(libc::SIGCONT)?;
         story.end()?;
     }

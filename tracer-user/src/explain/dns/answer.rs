@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::{asked, dig, duration, place, resolver, resolver_of, search_evidence, search_remedy, subject};
+use super::{asked, dig, duration, netns, place, resolver, resolver_of, search_evidence, search_remedy, subject};
 use crate::event::{Cause, Confidence, Explanation};
 use crate::flow::dns::{Query, REFUSED, SERVFAIL, TcpFailure, rcode_name};
 use crate::flow::{Rejection, Role};
@@ -134,6 +134,11 @@ pub(super) fn rejected(query: &Query) -> Explanation {
         explanation.evidence.push(format!("an ICMP error (type {kind} code {code}) of {from} quotes the query"));
     }
     explanation.remedy = [dig(query, ""), remedy].into_iter().filter(|step| !step.is_empty()).collect();
+    if let Some(drop) = query.drops.iter().find(|drop| !drop.is_answer) {
+        // The resolver is on this node: its drop knows more.
+        explanation.evidence.push(format!("it was dropped in {}: {}", netns(drop), drop.explanation.summary));
+        explanation.remedy.extend(drop.explanation.remedy.iter().cloned());
+    }
     explanation
 }
 

@@ -81,11 +81,8 @@ fn dropped(query: &Query) -> Explanation {
     let what = if drop.is_answer { "the answer to" } else { "the query for" };
     let mut explanation = drop.explanation.clone();
     explanation.summary = format!("{what} {} was dropped here: {}", subject(query), drop.explanation.summary);
-    let packets = query.drops.iter().map(|drop| drop.count).sum();
-    let mut evidence = vec![
-        asked(query),
-        format!("{} of its packets dropped in {}", count(packets, "drop line counts", "drop lines count"), netns(drop)),
-    ];
+    let packets: u64 = query.drops.iter().map(|drop| drop.count).sum();
+    let mut evidence = vec![asked(query), format!("packets of it that were dropped in {}: {packets}", netns(drop))];
     evidence.append(&mut explanation.evidence);
     explanation.evidence = evidence;
     explanation
@@ -118,10 +115,6 @@ fn resolver_of(query: &Query) -> String {
 /// `eth0 in host`.
 fn place(at: &Point) -> String {
     format!("{} in {}", at.name, at.netns.name)
-}
-
-fn count(number: u64, one: &str, more: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { more })
 }
 
 fn times(number: u32) -> String {
@@ -167,8 +160,11 @@ fn dig(query: &Query, more: &str) -> String {
     command(query, &format!("dig{more} @{}{port} {} {kind}", server.ip(), quoted(name)))
 }
 
-/// `1.5 s`, `130 ms`.
+/// `1.5 s`, `130 ms`, `85 µs`.
 fn duration(ns: u64) -> String {
-    let ms = ns / 1_000_000;
-    if ms >= 1000 { format!("{}.{} s", ms / 1000, ms % 1000 / 100) } else { format!("{ms} ms") }
+    match ns / 1000 {
+        us @ 0..1000 => format!("{us} µs"),
+        us @ 1000..1_000_000 => format!("{} ms", us / 1000),
+        us => format!("{}.{} s", us / 1_000_000, us % 1_000_000 / 100_000),
+    }
 }

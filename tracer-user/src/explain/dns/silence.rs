@@ -2,8 +2,8 @@
 
 use super::{asked, command, dig, place, resolver_of, subject, times};
 use crate::event::{Cause, Confidence, Explanation};
-use crate::flow::Lost;
 use crate::flow::dns::{NODE_LOCAL, Query};
+use crate::flow::{Lost, Point};
 
 /// Where it went missing, as far as this node tells.
 pub(super) fn explain(query: &Query) -> Explanation {
@@ -19,31 +19,8 @@ pub(super) fn explain(query: &Query) -> Explanation {
         return explanation;
     }
     match &query.lost {
-        Some(Lost::AfterNode { at }) => {
-            explanation.summary = format!(
-                "the query for {} left {} {} and {who} did not answer",
-                subject(query),
-                place(at),
-                times(query.attempts)
-            );
-            explanation.evidence.push(format!("no answer came back by {}", place(at)));
-            explanation.remedy.push(format!(
-                "is {} there and does its program run; do security groups and firewalls on the way let udp port {} through, both ways",
-                query.tuple.server.ip(),
-                query.tuple.server.port()
-            ));
-        }
-        Some(Lost::InPod { at }) => {
-            let pod = at.leads_to.as_ref().map_or_else(|| at.name.clone(), |netns| netns.name.to_string());
-            explanation.summary =
-                format!("the query for {} was handed to {pod} and {who} did not answer", subject(query));
-            explanation.confidence = Confidence::Derived;
-            explanation.evidence.push(format!("it left by {}, which leads to {pod}, and nothing came back", place(at)));
-            if let Some(entry) = at.leads_to.as_ref().and_then(|netns| netns.entry_command()) {
-                explanation.remedy.push(format!("{entry} ss -lunp '( sport = :{} )'", port_there(query)));
-            }
-            explanation.remedy.push("kubectl logs of the resolver's pod, and its CPU limit (throttling)".to_owned());
-        }
+        Some(Lost::AfterNode { at }) => after_node(query, &who, at, &mut explanation),
+        Some(Lost::InPod { at }) => in_pod(query, &who, at, &mut explanation),
         Some(Lost::InNetns { at }) => {
             explanation.summary = format!("{who} in {} did not answer {}", at.netns.name, subject(query));
             explanation.evidence.push(format!("it came in by {}, and no answer left", place(at)));
@@ -69,11 +46,36 @@ pub(super) fn explain(query: &Query) -> Explanation {
         }
         // The last two are of connections only.
         Some(Lost::Unconfirmed { .. } | Lost::LargeSegments { .. }) | None => {
-            explanation.summary = format!("{who} did not answer {}", subject(query))
+            explanation.summary = format!("{who} did not answer {}", subject(query));
         }
     }
     sibling(query, &mut explanation);
     explanation
+}
+
+/// It left, and what lies there is not seen.
+fn after_node(query: &Query, who: &str, at: &Point, explanation: &mut Explanation) {
+    let (place, server) = (place(at), query.tuple.server);
+    explanation.summary =
+        format!("the query for {} left {place} {} and {who} did not answer", subject(query), times(query.attempts));
+    explanation.evidence.push(format!("no answer came back by {place}"));
+    explanation.remedy.push(format!(
+        "is {} there and does its program run; do security groups and firewalls on the way let udp port {} through, both ways",
+        server.ip(),
+        server.port()
+    ));
+}
+
+/// A pod of this node has it.
+fn in_pod(query: &Query, who: &str, at: &Point, explanation: &mut Explanation) {
+    let pod = at.leads_to.as_ref().map_or_else(|| at.name.clone(), |netns| netns.name.to_string());
+    explanation.summary = format!("the query for {} was handed to {pod} and {who} did not answer", subject(query));
+    explanation.confidence = Confidence::Derived;
+    explanation.evidence.push(format!("it left by {}, which leads to {pod}, and nothing came back", place(at)));
+    if let Some(entry) = at.leads_to.as_ref().and_then(|netns| netns.entry_command()) {
+        explanation.remedy.push(format!("{entry} ss -lunp '( sport = :{} )'", port_there(query)));
+    }
+    explanation.remedy.push("the log of the resolver there, and the CPU limit of its pod (throttling)".to_owned());
 }
 
 /// The resolver's port after translation.

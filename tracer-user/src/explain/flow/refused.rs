@@ -177,7 +177,7 @@ fn icmp(story: &Story, from: IpAddr, (kind, code): (u8, u8), by: &By<'_>, silenc
     let mtu = error.map_or(0, |error| error.mtu);
     let (opens, goal) = (words::opens(story), words::goal(story));
     let (is_here, place) = match by {
-        By::Outside(at) => (false, format!(", which came in by {}", words::device(at))),
+        By::Outside(at) => (false, format!(" (it came in by {})", words::device(at))),
         By::Pod(at) => {
             let behind = at.leads_to.as_ref().map_or_else(|| "a pod".to_owned(), |netns| words::namespace(netns));
             (true, format!(" of {behind}, behind {}", words::device(at)))
@@ -191,7 +191,7 @@ fn icmp(story: &Story, from: IpAddr, (kind, code): (u8, u8), by: &By<'_>, silenc
     };
     let were = if story.attempts <= 1 { "was" } else { "were" };
     let who = if told.is_firewall && !is_here { format!("a firewall at {from} refuses it") } else { told.who(from) };
-    let summary = format!("{opens} to {goal} {were} answered by {from}{place} with ICMP \"{says}\": {who}");
+    let summary = format!("{opens} to {goal} {were} answered with ICMP \"{says}\" by {from}{place}: {who}");
     let cause = if is_here || matches!(told.cause, Cause::Mtu | Cause::Ttl) { told.cause } else { Cause::Upstream };
     let mut explanation = Explanation::new(cause, Confidence::Derived, summary);
     let name = if from.is_ipv6() { "ICMPv6" } else { "ICMP" };

@@ -66,7 +66,7 @@ pub(super) fn explain(story: &Story, at: &Arc<Point>, silence: Option<&Silence>)
     }
     if at.role == Role::Uplink {
         explanation.cause = Cause::Upstream;
-        explanation.summary += ": it does not reach the client, or the client's ACK does not come back";
+        explanation.summary += ": they do not reach the client, or its ACK does not come back";
     }
     words::doubt(&mut explanation, "which of the two is lost: an ACK is not looked at; the capture shows it");
     explanation

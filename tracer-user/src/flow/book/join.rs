@@ -105,7 +105,7 @@ impl Group {
     /// As [`place::tuples`]; also where the devices are not known.
     pub(super) fn ends(&self) -> Option<(Tuple, Option<Tuple>)> {
         let own: Vec<Sighting> = self.seen.iter().map(Seen::own).collect();
-        place::tuples(own.iter())
+        place::tuples(&own)
     }
 
     pub(super) fn last(&self) -> u64 {
@@ -148,7 +148,7 @@ impl Group {
 /// All attempts.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    groups: HashMap<GroupId, Group>,
+    all: HashMap<GroupId, Group>,
     by_tuple: HashMap<Tuple, GroupId>,
     next: GroupId,
     open: usize,
@@ -167,7 +167,7 @@ pub(super) enum Joined {
 impl Groups {
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.groups.len()
+        self.all.len()
     }
 
     pub(super) fn open(&self) -> usize {
@@ -187,7 +187,7 @@ impl Groups {
             (None, None) if self.open >= MOST_OPEN => return Joined::Refused,
             (None, None) => (self.begin(), Joined::New),
         };
-        let Some(group) = self.groups.get_mut(&id) else { return joined };
+        let Some(group) = self.all.get_mut(&id) else { return joined };
         if group.asks_again(sighting) {
             group.begin_again(sighting.last);
             self.open += 1;
@@ -205,7 +205,7 @@ impl Groups {
     /// The attempt that a sighting with this tuple is of; a decided one only if it had begun by then.
     fn current(&self, tuple: &Tuple, sighting: &Sighting) -> Option<GroupId> {
         let id = *self.by_tuple.get(tuple)?;
-        let group = self.groups.get(&id)?;
+        let group = self.all.get(&id)?;
         let is_of_it = group.decided.is_none_or(|decided| sighting.id.first <= decided.time || group.has(&sighting.id));
         is_of_it.then_some(id)
     }
@@ -213,23 +213,23 @@ impl Groups {
     fn begin(&mut self) -> GroupId {
         self.next += 1;
         self.open += 1;
-        self.groups.insert(self.next, Group::default());
+        self.all.insert(self.next, Group::default());
         self.next
     }
 
     /// Makes one of two; what is decided stays so.
     fn merge(&mut self, one: GroupId, other: GroupId) -> GroupId {
-        let is_decided = |id: &GroupId| self.groups.get(id).is_some_and(|group| group.decided.is_some());
+        let is_decided = |id: &GroupId| self.all.get(id).is_some_and(|group| group.decided.is_some());
         let (kept, gone) = match (is_decided(&one), is_decided(&other)) {
             (true, false) => (one, other),
             (false, true) => (other, one),
             _ => (one.min(other), one.max(other)),
         };
-        let Some(gone) = self.groups.remove(&gone) else { return kept };
+        let Some(gone) = self.all.remove(&gone) else { return kept };
         if gone.decided.is_none() {
             self.open -= 1;
         }
-        let Some(group) = self.groups.get_mut(&kept) else { return kept };
+        let Some(group) = self.all.get_mut(&kept) else { return kept };
         let room = MOST_SIGHTINGS.saturating_sub(group.seen.len());
         group.seen.extend(gone.seen.into_iter().take(room));
         for tuple in gone.tuples {
@@ -245,17 +245,17 @@ impl Groups {
     pub(super) fn due(&self, moment: Moment) -> Vec<GroupId> {
         let has_waited = |group: &Group| group.sleeps_until <= moment.read || moment.is_end;
         let is_due = |group: &Group| group.is_changed || (group.decided.is_none() && has_waited(group));
-        let mut due: Vec<GroupId> = self.groups.iter().filter(|(_, group)| is_due(group)).map(|(id, _)| *id).collect();
+        let mut due: Vec<GroupId> = self.all.iter().filter(|(_, group)| is_due(group)).map(|(id, _)| *id).collect();
         due.sort_unstable();
         due
     }
 
     pub(super) fn get(&self, id: GroupId) -> Option<&Group> {
-        self.groups.get(&id)
+        self.all.get(&id)
     }
 
     pub(super) fn get_mut(&mut self, id: GroupId) -> Option<&mut Group> {
-        self.groups.get_mut(&id)
+        self.all.get_mut(&id)
     }
 
     /// The attempt with this tuple, whichever side began it.
@@ -264,7 +264,7 @@ impl Groups {
     }
 
     pub(super) fn decide(&mut self, id: GroupId, outcome: Outcome, time: u64) {
-        let Some(group) = self.groups.get_mut(&id) else { return };
+        let Some(group) = self.all.get_mut(&id) else { return };
         group.is_changed = false;
         let is_large_told = group.decided.is_some_and(|decided| decided.is_large_told);
         if group.decided.replace(Decided { outcome, time, is_large_told }).is_none() {
@@ -275,7 +275,7 @@ impl Groups {
 
     /// Forgets an attempt.
     pub(super) fn remove(&mut self, id: GroupId) {
-        let Some(group) = self.groups.remove(&id) else { return };
+        let Some(group) = self.all.remove(&id) else { return };
         self.open -= usize::from(group.decided.is_none());
         for tuple in &group.tuples {
             if self.by_tuple.get(tuple) == Some(&id) {
@@ -288,7 +288,7 @@ impl Groups {
     pub(super) fn forget(&mut self, read: u64) {
         let mut too_many = self.decided.len().saturating_sub(MOST_DECIDED);
         for id in std::mem::take(&mut self.decided) {
-            let Some(group) = self.groups.get(&id) else { continue };
+            let Some(group) = self.all.get(&id) else { continue };
             // It begins again: it comes back here when it is decided.
             if group.decided.is_none() {
                 continue;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use crate::event::{AttemptTotals, Outcome};
 
-use super::{Batch, Census, DropSeen, Lost, Point, Points, Rejection, Resent, Role, Story, Tuple, Way};
+use super::{Batch, Census, DropSeen, Lost, Point, Points, Rejection, Resent, Role, Sighting, Story, Tuple, Way};
 use decide::{Answering, Known, Moment, Verdict};
 use drops::Drops;
 use join::{Decided, Group, GroupId, Groups, Joined};
@@ -54,7 +54,9 @@ impl Book {
                 self.census.others += 1;
             }
         }
-        batch.resent.iter().for_each(|resent| self.resent.add(resent));
+        for resent in &batch.resent {
+            self.resent.add(resent);
+        }
     }
 
     /// Takes a drop of a packet between these two ends. The client's port is 0 where it is not known; then it may be of any
@@ -82,6 +84,12 @@ impl Book {
         }
         self.is_ended |= is_end;
         self.limit(stories)
+    }
+
+    /// Whether an attempt with these ends, whichever side began it, is not decided yet.
+    pub fn is_open(&self, tuple: Tuple) -> bool {
+        let group = self.groups.find(tuple).and_then(|id| self.groups.get(id));
+        group.is_some_and(|group| group.decided.is_none())
     }
 
     pub fn totals(&self) -> AttemptTotals {
@@ -167,8 +175,8 @@ impl Book {
     /// Tells what is known of an attempt.
     fn story(&self, id: GroupId, placed: &[Placed], verdict: Verdict, drops: Vec<DropSeen>) -> Option<Story> {
         let group = self.groups.get(id)?;
-        let (tuple, translated) =
-            place::tuples(placed.iter().map(|(_, sighting)| sighting)).or_else(|| group.ends())?;
+        let sightings: Vec<Sighting> = placed.iter().map(|(_, sighting)| *sighting).collect();
+        let (tuple, translated) = place::tuples(&sightings).or_else(|| group.ends())?;
         let (outcome, rejection, lost) = match verdict {
             Verdict::Is { outcome, rejection, lost } => (outcome, rejection, lost),
             Verdict::Wait | Verdict::NoAttempt => (Outcome::NoAnswer, None, None),

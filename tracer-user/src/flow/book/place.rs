@@ -93,13 +93,13 @@ fn is_outer(point: &Point) -> bool {
 }
 
 /// The tuple as the client has it, and as it was last seen, if that is another.
-pub(super) fn tuples<'a>(sightings: impl Iterator<Item = &'a Sighting> + Clone) -> Option<(Tuple, Option<Tuple>)> {
-    let openers = || sightings.clone().filter(|sighting| sighting.opened.any());
-    let first = openers().min_by_key(|sighting| sighting.id.first).or_else(|| sightings.clone().next())?;
+pub(super) fn tuples(sightings: &[Sighting]) -> Option<(Tuple, Option<Tuple>)> {
+    let openers = || sightings.iter().filter(|sighting| sighting.opened.any());
+    let first = openers().min_by_key(|sighting| sighting.id.first).or(sightings.first())?;
     let mut client = first.id.tuple;
     // Bounded: one translation a sighting, and a circle ends too.
-    for _ in sightings.clone() {
-        let original = sightings.clone().filter(|sighting| sighting.id.tuple == client).find_map(|one| one.original);
+    for _ in sightings {
+        let original = sightings.iter().filter(|sighting| sighting.id.tuple == client).find_map(|one| one.original);
         match original {
             Some(original) if original != client => client = original,
             _ => break,

@@ -35,6 +35,8 @@ struct History {
     resent: Resent,
     /// The last time before that of `resent`, and the one before it; known where each came with a reading of its own.
     before: [Option<u64>; 2],
+    /// When data was first sent again; the kernel's entry begins with the handshake.
+    data: Option<u64>,
     is_changed: bool,
     is_told: bool,
 }
@@ -49,10 +51,11 @@ impl AllResent {
         if self.0.len() >= MOST_CONNECTIONS && !self.0.contains_key(&key) {
             return;
         }
-        let new = History { resent: *resent, before: [None; 2], is_changed: true, is_told: false };
+        let data = (resent.handshakes == 0 || resent.segments == 1).then(|| first_data(resent));
+        let new = History { resent: *resent, before: [None; 2], data, is_changed: true, is_told: false };
         let history = self.0.entry(key).or_insert(new);
         let had = history.resent;
-        if had.first != resent.first {
+        if had.first != resent.first || (had.segments == 0 && resent.segments > 0) {
             *history = new;
         } else if resent.segments == had.segments + 1 {
             history.before = [Some(had.last), history.before[0]];
@@ -96,16 +99,20 @@ impl AllResent {
     }
 }
 
+fn first_data(resent: &Resent) -> u64 {
+    if resent.segments == 1 { resent.last } else { resent.first }
+}
+
 fn is_stuck(history: &History) -> bool {
     let resent = &history.resent;
     let is_large =
         resent.large >= LEAST_LARGE && (resent.segments - resent.large.min(resent.segments)) * SMALL <= resent.segments;
-    let [Some(second), Some(third)] = history.before else { return false };
+    let ([Some(second), Some(third)], Some(first)) = (history.before, history.data) else { return false };
     let (wait, earlier) = (resent.last.saturating_sub(second), second.saturating_sub(third));
     let is_doubled = earlier > 0 && TWICE.contains(&(wait.saturating_mul(10) / earlier.max(1)));
     // If the waits before the last two doubled as well, they add up to between half of the shorter one (there was one) and all
     // of it; a tail loss probe adds a little.
-    let before = third.saturating_sub(resent.first);
+    let before = third.saturating_sub(first);
     let is_steady = before >= earlier * 2 / 5 && before <= earlier + earlier / 2;
     is_large && SENDING.contains(&resent.state) && wait >= LONGEST_WAIT && is_doubled && is_steady
 }
@@ -169,6 +176,16 @@ mod tests {
     #[test]
     fn small_segments_that_are_lost_too_are_another_case() {
         assert_eq!(read(&[200, 620, 1450, 3100, 6400], 2), []);
+    }
+
+    #[test]
+    fn a_handshake_that_was_sent_again_before_does_not_count() {
+        let mut all = AllResent::default();
+        let times = [3200, 3620, 4450, 6100];
+        let after_handshake = |end: usize| Resent { first: 1000 * MS, handshakes: 1, ..resent(&times[..end], 0) };
+        all.add(&Resent { last: 1000 * MS, segments: 0, large: 0, ..after_handshake(1) });
+        (1..=4).for_each(|end| all.add(&after_handshake(end)));
+        assert_eq!(all.stuck().len(), 1);
     }
 
     #[test]

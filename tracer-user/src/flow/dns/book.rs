@@ -70,10 +70,10 @@ impl Book {
             if seen.answers.any() && self.answering.len() < MOST {
                 self.answering.insert((seen.netns, seen.ifindex));
             }
-            if let Some(at) = batch.points.get(seen.netns, seen.ifindex) {
-                if let Some(transaction) = self.transaction(seen) {
-                    transaction.add(at, seen);
-                }
+            if let Some(at) = batch.points.get(seen.netns, seen.ifindex)
+                && let Some(transaction) = self.transaction(seen)
+            {
+                transaction.add(at, seen);
             }
         }
     }
@@ -166,6 +166,7 @@ impl Book {
                 }
             } else if let Some(rejection) = self.beside.rejection(&transaction.tuples, query.first) {
                 query.rejection = Some(rejection);
+                query.drops = self.beside.drops(&transaction.tuples, query.first);
                 query.outcome = QueryOutcome::Rejected;
             } else {
                 continue;

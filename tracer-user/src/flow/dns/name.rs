@@ -17,6 +17,7 @@ pub struct Question {
 
 impl Question {
     /// The same however it is spelled: some clients mix the case of letters at random against forged answers.
+    #[must_use]
     pub fn folded(&self) -> Self {
         Self { name: self.name.to_ascii_lowercase(), kind: self.kind.clone() }
     }
@@ -53,7 +54,9 @@ pub fn decode(wire: &[u8]) -> Option<Question> {
             name.push('.');
         }
         let here = behind.get(..usize::from(length)).unwrap_or(behind);
-        here.iter().for_each(|&byte| push(&mut name, byte));
+        for &byte in here {
+            push(&mut name, byte);
+        }
         let Some(next) = behind.get(usize::from(length)..) else { break false };
         rest = next;
     };

@@ -16,7 +16,7 @@ use crate::host::{Netns, enter};
 const LINKS: u32 = 1;
 const ROUTES: [u32; 2] = [7, 11];
 /// Bytes that wait: thousands of events; when there are more, all is looked at anew.
-const BUFFER: usize = 1 << 20;
+const BUFFER: libc::c_int = 1 << 20;
 /// Datagrams taken at once.
 const MOST: usize = 4096;
 
@@ -47,7 +47,7 @@ impl Events {
         let socket = enter::visit(netns, || {
             let mut socket = Socket::new(libc::NETLINK_ROUTE as isize).map_err(failed)?;
             socket.bind_auto().map_err(failed)?;
-            if let Err(error) = socket.set_rx_buf_sz(BUFFER as libc::c_int) {
+            if let Err(error) = socket.set_rx_buf_sz(BUFFER) {
                 tracing::debug!("the buffer for events of interfaces stays small: {error}");
             }
             socket.add_membership(LINKS).map_err(failed)?;

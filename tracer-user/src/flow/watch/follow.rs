@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use super::attach::{Attached, Programs, Refused};
 use super::events::Events;
-use super::look;
 use super::notes::{Map, Notes};
 use super::select::{Selection, Wanted, select};
+use super::{hidden, look};
 use crate::flow::Point;
 use crate::host::{Facts, HostError, Netns, NetnsName, enter, interface};
 
@@ -86,6 +86,8 @@ pub(super) struct Watched {
     verify: bool,
     /// There is more to attach to than was done at once.
     is_behind: bool,
+    /// It was not looked at yet.
+    is_new: bool,
 }
 
 impl Watched {
@@ -101,6 +103,7 @@ impl Watched {
             not_before: now,
             verify: false,
             is_behind: false,
+            is_new: true,
         })
     }
 
@@ -218,7 +221,8 @@ impl Watched {
             device.attached.detach(&self.netns);
             with.map.leaves(self.netns.inode, index, now);
         }
-        if std::mem::take(&mut self.verify) {
+        let verify = std::mem::take(&mut self.verify);
+        if verify {
             self.drop_detached();
         }
         for (index, device) in &mut self.devices {
@@ -227,7 +231,18 @@ impl Watched {
             }
         }
         self.attach(wanted.into_values().collect(), with);
+        if verify || std::mem::take(&mut self.is_new) {
+            self.note_hidden(with.notes);
+        }
         self.tell(with);
+    }
+
+    fn note_hidden(&self, notes: &mut Notes) {
+        let (devices, is_host) = (&self.devices, self.netns.name == NetnsName::Host);
+        let look = || Ok(hidden::of(devices.values().map(|device| &device.wanted), is_host));
+        for sentence in enter::visit(&self.netns, look).unwrap_or_default() {
+            notes.add(self.named(sentence));
+        }
     }
 
     /// Forgets devices where our programs are not attached any more: somebody detached them, or the device is another one.

@@ -57,6 +57,8 @@ pub struct Batch {
     pub kept: Kept,
     /// Devices that could not be attached to and what is hidden otherwise, a sentence each; told once.
     pub coverage: Vec<String>,
+    /// Why nothing can be watched at all; then there is nothing else here.
+    pub refused: Option<String>,
 }
 
 /// The way to the thread, which ends and detaches everything when this is dropped.

@@ -9,6 +9,7 @@ mod convert;
 mod events;
 mod follow;
 mod handle;
+mod hidden;
 mod look;
 mod notes;
 mod ports;
@@ -16,4 +17,5 @@ mod read;
 mod select;
 mod worker;
 
+pub(crate) use attach::try_clsact;
 pub use handle::{Batch, FlowHandle, Kept, Plan, spawn, spawn_with_filters};

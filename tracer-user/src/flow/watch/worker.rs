@@ -55,6 +55,12 @@ impl Line {
         self.publish.send(batch).map_err(|_| Ended)
     }
 
+    /// Nothing can be watched, and why.
+    fn refuse(&self, why: String) {
+        // Nobody may listen any more.
+        let _said = self.send(Batch { refused: Some(why), ..Batch::default() });
+    }
+
     fn say(&self, sentence: String) {
         // Nobody may listen any more.
         let _said = self.send(Batch { coverage: vec![sentence], ..Batch::default() });
@@ -76,7 +82,7 @@ pub(super) fn run(
     let mut notes = Notes::default();
     let (programs, reader) = match prepare(&mut object, maps, plan, mode, &mut notes) {
         Ok(prepared) => prepared,
-        Err(why) => return line.say(format!("attempts are not seen: {why}")),
+        Err(why) => return line.refuse(why),
     };
     let now = Instant::now();
     let mut worker = Worker {

@@ -155,6 +155,8 @@ pub(super) fn at(scene: &mut Scene<'_>, memory: &mut Memory, place: Place) -> Re
             Some(Program { id, name, .. }) => scene.unknown.push(format!(
                 "what was there in place of {name} (id {id}), which is attached now but was loaded after this drop"
             )),
+            // Every packet goes on behind them.
+            None if attached.program.as_ref().is_some_and(|program| program.owner == Some(owner::OURSELVES)) => {}
             None => programs.attached.push(attached),
         }
     }

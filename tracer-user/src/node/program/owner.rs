@@ -36,7 +36,11 @@ const fn watching(name: &'static str) -> Owner {
     Owner { name, enforces: false }
 }
 
+/// Our own: they end no chain, whoever started them.
+pub(super) const OURSELVES: Owner = watching("whydrop");
+
 const ROWS: &[Row] = &[
+    Row { owner: OURSELVES, names: &["whydrop-"], maps: &["ATTEMPTS"], pins: &[] },
     // Cilium, bpf/*.c and pkg/datapath/loader (1.10 to 1.18): entry points `cil_…`, maps `cilium_…`, pins in its own
     // folder of the BPF file system and, before 1.14, in `tc/globals`.
     Row {

@@ -71,7 +71,7 @@ impl Tally {
             _ => &mut self.others,
         };
         if pair.client.is_none() {
-            pair.client = dns.client_netns.as_ref().unwrap_or(&dns.netns).name.clone();
+            pair.client.clone_from(&dns.client_netns.as_ref().unwrap_or(&dns.netns).name);
         }
         pair.add(dns);
     }

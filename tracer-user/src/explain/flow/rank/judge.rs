@@ -71,7 +71,7 @@ fn firewall(numbers: &Numbers, platform: Platform) -> Scored {
         }
     } else if other_hosts.alive > 0 && other_ports.alive == 0 {
         let hosts = other_hosts.alive_hosts.len();
-        evidence.push(format!("against a rule for the port alone: {ports} works at {hosts} other hosts"));
+        evidence.push(format!("against a rule for the port alone: {hosts} other hosts answer at it"));
     }
     let summary = format!("a firewall, security group or access list on the way drops {ports} to {hosts}");
     scored(SuspectKind::Firewall, numbers, platform, (score, summary, evidence))
@@ -116,7 +116,7 @@ fn translation(numbers: &Numbers, platform: Platform) -> Scored {
         ));
     }
     if numbers.is_private() {
-        score -= 30;
+        score -= 50;
         evidence.push(format!(
             "against: {} is a private address, which clouds do not translate for",
             numbers.example.1.ip()
@@ -147,7 +147,7 @@ fn dead_host(numbers: &Numbers, platform: Platform) -> Scored {
     if !other_ports.failed_ports.is_empty() && other_ports.alive == 0 {
         score += 35;
         evidence.push(format!("other ports of it fail as well: {}", other_ports.failed_ports.len()));
-    } else if numbers.ports.len() > 1 && other_ports.alive == 0 {
+    } else if numbers.hosts.len() == 1 && numbers.ports.len() > 1 && other_ports.alive == 0 {
         score += 35;
         evidence.push(format!("it fails at all {} ports that were tried", numbers.ports.len()));
     }
@@ -162,8 +162,10 @@ fn dead_host(numbers: &Numbers, platform: Platform) -> Scored {
         score += 10;
         evidence.push(format!("{} to other hosts were answered in the same time", attempts(elsewhere.alive)));
     }
-    if numbers.hosts.len() > 3 {
-        score -= 30;
+    let more = i32::try_from(numbers.hosts.len().saturating_sub(1)).unwrap_or(i32::MAX);
+    if more > 0 {
+        // That several go down at once is less likely than what they have in common.
+        score -= more.min(3) * 15;
         evidence.push(format!("against: {} hosts at once", numbers.hosts.len()));
     }
     let summary = format!("{hosts} is down, or not there any more");

@@ -73,8 +73,10 @@ fn a_firewall_that_says_so_is_named() {
         let told = explain(&error(&uplink(), from, code, 0, true), None);
         is_well_formed(&told);
         assert!(
-            told.summary
-                .ends_with(&format!("with ICMP \"administratively prohibited\": a firewall at {from} refuses it")),
+            told.summary.ends_with(&format!(
+                "were answered with ICMP \"administratively prohibited\" by {from} (it came in by eth0 of the host): a firewall \
+                 at {from} refuses it"
+            )),
             "{}",
             told.summary
         );
@@ -86,10 +88,20 @@ fn a_firewall_that_says_so_is_named() {
 #[test]
 fn each_error_has_its_meaning() {
     for (from, code, says, cause) in [
-        ("10.0.0.1", (3, 1), "\"host unreachable\": 10.0.0.1 found no neighbour for it", Cause::Upstream),
-        ("10.0.0.1", (3, 0), "\"network unreachable\": 10.0.0.1 has no route to it", Cause::Upstream),
-        ("fd00::1", (1, 0), "\"network unreachable\": fd00::1 has no route to it", Cause::Upstream),
-        ("203.0.113.9", (3, 3), "\"port unreachable\": nobody has the port open at 203.0.113.9", Cause::Upstream),
+        (
+            "10.0.0.1",
+            (3, 1),
+            "\"host unreachable\" by 10.0.0.1 (it came in by eth0 of the host): 10.0.0.1 found no neighbour for it",
+            Cause::Upstream,
+        ),
+        ("10.0.0.1", (3, 0), "(it came in by eth0 of the host): 10.0.0.1 has no route to it", Cause::Upstream),
+        ("fd00::1", (1, 0), "ICMP \"network unreachable\" by fd00::1 (it", Cause::Upstream),
+        (
+            "203.0.113.9",
+            (3, 3),
+            ": nobody has the port open at 203.0.113.9, or a rule there refuses it",
+            Cause::Upstream,
+        ),
         ("10.0.0.1", (11, 0), "\"time exceeded\"", Cause::Ttl),
         ("10.0.0.1", (3, 4), "\"fragmentation needed (its next hop takes 1400 bytes)\"", Cause::Mtu),
         ("fd00::1", (2, 0), "\"packet too big (its next hop takes 1400 bytes)\"", Cause::Mtu),
@@ -107,7 +119,7 @@ fn an_error_of_this_node_is_not_blamed_on_others() {
     let told = explain(&error(&uplink(), "10.0.0.4", (3, 13), 0, false), None);
     assert_eq!((told.cause, told.confidence), (Cause::NetfilterRule, Confidence::Inferred), "{told:#?}");
     assert!(
-        told.summary.contains("of the host with ICMP") && !told.summary.contains("firewall at"),
+        told.summary.contains("by 10.0.0.4 of the host: a rule at 10.0.0.4") && !told.summary.contains("firewall at"),
         "{}",
         told.summary
     );

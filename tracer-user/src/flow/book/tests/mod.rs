@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::event::{Cause, Confidence, Explanation};
-use crate::flow::{Icmp, Pair, Point, Sighting, SightingId};
+use crate::flow::{Icmp, Pair, SightingId};
 use crate::host::{Netns, NetnsName};
 
 const MS: u64 = 1_000_000;

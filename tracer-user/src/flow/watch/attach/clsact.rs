@@ -75,6 +75,13 @@ impl Place {
     }
 }
 
+/// Attaches a program to a device of the calling thread's namespace, which is thrown away with all of it.
+pub(crate) fn attempt(program: u32, device: u32) -> Result<(), Errno> {
+    change(filter::add_qdisc(device))?;
+    let name = Owner::ourselves(true).name();
+    Direction::BOTH.into_iter().try_for_each(|direction| change(filter::add(device, direction, 1, program, &name)))
+}
+
 /// In the order in which they are tried. The first of all, where others of our kind give way: among BPF filters of one preference
 /// the newest runs first (`cls_bpf_change`, net/sched/cls_bpf.c). One of another kind or for one protocol does not.
 fn preferences(filters: &[Filter]) -> Vec<u16> {

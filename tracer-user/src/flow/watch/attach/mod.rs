@@ -6,6 +6,8 @@ mod clsact;
 mod filter;
 mod tcx;
 
+pub(crate) use clsact::attempt as try_clsact;
+
 use aya::Ebpf;
 use aya::programs::{ProgramError, ProgramFd, RawTracePoint, SchedClassifier};
 
