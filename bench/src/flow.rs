@@ -151,7 +151,7 @@ impl Flow {
     /// measured best alone. `None` where noise hid the empty one.
     pub(crate) fn to_empty(&self, sent: &str) -> Option<f64> {
         let case = self.cases.iter().find(|case| case.sent == sent)?;
-(case.empty.median >= 1.0).then_some(1.0 + case.alone? / case.empty.median)
+        (case.empty.median >= 1.0).then_some(1.0 + case.alone? / case.empty.median)
     }
 }
 

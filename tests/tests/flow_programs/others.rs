@@ -53,7 +53,7 @@ fn what_a_socket_sends_again_is_told_by_its_size() -> Result<()> {
         let mut connection = tcp::connect(&lab.pair.client, &lab.pair.server, NEIGHBOUR.port(family, port))?;
         let silent = "table inet t { chain c { type filter hook input priority 0; meta l4proto tcp drop; }; }";
         nft(&lab.pair.server, silent)?;
-        connection.client.write_all(&[7; 20_000])?;
+        connection.client.write_all(&vec![7; 20_000])?;
         let own = || -> Result<_> {
             let all = lab.watched.retransmits()?;
             Ok(all.into_iter().find(|(key, _)| key.remote_port == port))

@@ -11,6 +11,8 @@ use tracer_tests::{Family, eventually};
 
 use crate::lab::{Lab, ends, frame_into, frame_out, packet, words};
 
+const RST: u8 = 4;
+
 #[test]
 fn a_connection_is_an_opener_and_an_answer_and_its_data_is_nothing() -> Result<()> {
     let lab = Lab::new(&[])?;
@@ -68,7 +70,6 @@ fn a_reset_finds_the_side_that_began_whatever_the_ports() -> Result<()> {
     let segment = |source, destination, ports, flags| {
         packet(source, destination, frame::TCP, &frame::tcp(source, destination, ports, flags))
     };
-    const RST: u8 = 4;
     // The client's port is the lower one.
     lab.send_out(&frame_out(&segment(client, server, (1000, 9000), frame::SYN)))?;
     lab.send_out(&frame_out(&segment(client, server, (1000, 9000), RST)))?;

@@ -93,23 +93,20 @@ fn tags_options_extension_headers_and_fragments() -> Result<()> {
             lab.send_out(&frame::ethernet(S0_MAC, C0_MAC, tag, &tagged))?;
         }
         let tcp = |number| frame::tcp(client, server, (40_000, base + number), frame::SYN);
-        let odd = match (client, server) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => {
-                let options = frame::Ipv4 { options: vec![1; 8], ..frame::Ipv4::new(from, to, frame::TCP) };
-                let first = frame::Ipv4 { fragment: frame::MORE_FRAGMENTS, ..frame::Ipv4::new(from, to, frame::TCP) };
-                let later = frame::Ipv4 { fragment: 3, ..frame::Ipv4::new(from, to, frame::TCP) };
-                [options.build(&tcp(2)), first.build(&tcp(3)), later.build(&tcp(4))]
-            }
-            _ => {
-                let hop_by_hop = [&[frame::TCP, 0, 1, 4, 0, 0, 0, 0][..], &tcp(2)].concat();
-                let first = frame::fragment6(frame::TCP, 0, true, 1, &tcp(3));
-                let later = frame::fragment6(frame::TCP, 3, false, 1, &tcp(4));
-                [
-                    packet(client, server, 0, &hop_by_hop),
-                    packet(client, server, frame::FRAGMENT_HEADER, &first),
-                    packet(client, server, frame::FRAGMENT_HEADER, &later),
-                ]
-            }
+        let odd = if let (IpAddr::V4(from), IpAddr::V4(to)) = (client, server) {
+            let options = frame::Ipv4 { options: vec![1; 8], ..frame::Ipv4::new(from, to, frame::TCP) };
+            let first = frame::Ipv4 { fragment: frame::MORE_FRAGMENTS, ..frame::Ipv4::new(from, to, frame::TCP) };
+            let later = frame::Ipv4 { fragment: 3, ..frame::Ipv4::new(from, to, frame::TCP) };
+            [options.build(&tcp(2)), first.build(&tcp(3)), later.build(&tcp(4))]
+        } else {
+            let hop_by_hop = [&[frame::TCP, 0, 1, 4, 0, 0, 0, 0][..], &tcp(2)].concat();
+            let first = frame::fragment6(frame::TCP, 0, true, 1, &tcp(3));
+            let later = frame::fragment6(frame::TCP, 3, false, 1, &tcp(4));
+            [
+                packet(client, server, 0, &hop_by_hop),
+                packet(client, server, frame::FRAGMENT_HEADER, &first),
+                packet(client, server, frame::FRAGMENT_HEADER, &later),
+            ]
         };
         for odd in odd {
             lab.send_out(&frame_out(&odd))?;

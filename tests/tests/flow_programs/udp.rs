@@ -51,6 +51,9 @@ fn the_first_one_between_two_known_ports_is_the_client() -> Result<()> {
     Ok(())
 }
 
+/// Port, data, opener, answer.
+type Session<'a> = (u16, &'a [u8], &'a [u8], &'a [u8]);
+
 #[test]
 fn of_sessions_only_handshakes_count() -> Result<()> {
     let ports = [(4430, PORT_QUIC), (1194, PORT_OPENVPN), (5182, PORT_WIREGUARD), (4500, PORT_IKE_NAT)];
@@ -64,8 +67,7 @@ fn of_sessions_only_handshakes_count() -> Result<()> {
         let datagram = frame::udp(server, client, (port, 40_000), payload);
         lab.send_in(&frame_into(&packet(server, client, frame::UDP, &datagram)))
     };
-    // Port, data, opener, answer.
-    let sessions: [(u16, &[u8], &[u8], &[u8]); 4] = [
+    let sessions: [Session<'_>; 4] = [
         (4430, &[0x40, 1, 2, 3, 4], &[0xc0, 0, 0, 0, 1], &[0xe0, 0, 0, 0, 1]),
         (1194, &[9 << 3, 0, 0, 0], &[7 << 3, 1, 2, 3], &[8 << 3, 1, 2, 3]),
         (5182, &[4, 0, 0, 0, 9], &[1, 0, 0, 0, 9], &[2, 0, 0, 0, 9]),
