@@ -82,7 +82,7 @@ fn of_strangers_is_bounded_and_hides_nothing() -> Result<()> {
     let began = Instant::now();
     let findings = scene.end(diagnosis)?;
     ensure!(began.elapsed() < patience(), "it took {:?} to end", began.elapsed());
-    ensure!(after < before + (128 << 20), "{before} bytes were {after} after the flood");
+    ensure!(after < before + (96 << 20), "{before} bytes were {after} after the flood");
     ensure!(maps_after < maps_before * 2, "{maps_before} bytes of maps were {maps_after} after the flood");
     for finding in findings.all() {
         for port in [SERVICE, WEB] {
