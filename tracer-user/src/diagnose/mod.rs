@@ -13,7 +13,6 @@ mod gather;
 mod group;
 mod harm;
 mod missing;
-mod platform;
 mod progress;
 mod report;
 mod resolve;
@@ -25,7 +24,6 @@ mod text;
 mod title;
 
 pub use expect::{ExpectError, Expectation, Expected, Host};
-pub use platform::platform;
 pub use report::{Diagnosis, Health, Render, Settings};
 pub use resolve::resolve;
 pub use text::Text;
