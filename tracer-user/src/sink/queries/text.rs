@@ -197,7 +197,9 @@ mod tests {
     fn printed(all: bool, queries: &[Dns]) -> String {
         let mut out = Vec::new();
         let mut text = QueryText::new(&mut out, Style { colour: false }, all, Duration::from_millis(100));
-        queries.iter().for_each(|dns| text.dns(dns).unwrap());
+        for dns in queries {
+            text.dns(dns).unwrap();
+        }
         let summary = text.tally.print("100ms", text.style) + &text.explained.print(text.style);
         String::from_utf8(out).unwrap() + &summary
     }
