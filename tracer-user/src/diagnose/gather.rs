@@ -83,7 +83,8 @@ impl Gathered {
         self.hit(at, talk, &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
-            group.say(drop.count, said, &drop.time);
+            group.said.add(drop.count, said);
+            group.at(&drop.time);
         }
     }
 
@@ -97,7 +98,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
             group.unnamed += counter.delta;
-            group.say(counter.delta, said, &counter.time);
+            group.said.add(counter.delta, said);
+            group.at(&counter.time);
         }
     }
 
@@ -130,7 +132,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += flow.attempts;
-            group.say(1, said, &flow.last);
+            group.said.add_flow(flow, said);
+            group.at(&flow.last);
             self.samples += usize::from(has_room && group.sample(flow));
         }
     }
@@ -153,7 +156,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += dns.attempts;
-            group.say(1, &said, &dns.time);
+            group.said.add(1, &said);
+            group.at(&dns.time);
         }
     }
 

@@ -16,6 +16,7 @@ mod missing;
 mod progress;
 mod report;
 mod resolve;
+mod said;
 mod service;
 mod talk;
 #[cfg(test)]

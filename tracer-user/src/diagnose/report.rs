@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::event::{Counter, Dns, Finding, Flow, Header, Severity, Stats};
-use crate::explain::flow::Platform;
+use crate::explain::flow::{Around, Platform, is_allowance};
 use crate::flow::Census;
 use crate::sink::{JsonLines, Line, Sink, thousands};
 
@@ -45,12 +45,16 @@ pub trait Render: Sink {
 
 impl<W: io::Write> Render for JsonLines<W> {}
 
+/// Counters of a cloud's allowances that are kept: some of each network card.
+const MOST_ALLOWANCES: usize = 64;
+
 /// Gathers.
 pub struct Diagnosis {
     inner: Box<dyn Render>,
     settings: Settings,
     gathered: Gathered,
     census: Census,
+    allowances: Vec<Counter>,
     started: Instant,
     health: Arc<Mutex<Health>>,
 }
@@ -63,7 +67,7 @@ impl Diagnosis {
         }
         let gathered = Gathered::new(settings.scope.clone());
         let (census, started, health) = (Census::default(), Instant::now(), Arc::default());
-        Self { inner, settings, gathered, census, started, health }
+        Self { inner, settings, gathered, census, allowances: Vec::new(), started, health }
     }
 
     /// What will be known when the run has ended.
@@ -89,13 +93,29 @@ impl Diagnosis {
         findings.iter().try_for_each(|finding| self.inner.finding(finding))
     }
 
+    /// Keeps a counter of a cloud's allowance, with all that it rose.
+    fn note_allowance(&mut self, counter: &Counter) {
+        if !is_allowance(counter) {
+            return;
+        }
+        let is_same = |kept: &Counter| {
+            (&kept.name, &kept.interface, &kept.netns) == (&counter.name, &counter.interface, &counter.netns)
+        };
+        if let Some(kept) = self.allowances.iter_mut().find(|kept| is_same(kept)) {
+            kept.delta = kept.delta.saturating_add(counter.delta);
+        } else if self.allowances.len() < MOST_ALLOWANCES {
+            self.allowances.push(counter.clone());
+        }
+    }
+
     /// Sentences for what is met, and the findings in order.
     fn judged(&mut self, run: &Run) -> (Vec<String>, Vec<Finding>) {
         let groups = self.gathered.take();
         let background = Background::new(&self.census);
         let expectations = &self.settings.expectations;
         let judge = Judge { background: &background, expectations, one_is_enough: self.settings.has_command };
-        let (told, mut all) = findings(&groups, &judge, &self.census, run.platform);
+        let around = Around { census: &self.census, platform: run.platform, counters: &self.allowances };
+        let (told, mut all) = findings(&groups, &judge, around);
         let mut met = Vec::new();
         for expectation in expectations {
             match answer(expectation, &told, &judge, run) {
@@ -130,6 +150,7 @@ impl Sink for Diagnosis {
 
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
         self.gathered.counter(counter);
+        self.note_allowance(counter);
         self.inner.counter(counter)
     }
 

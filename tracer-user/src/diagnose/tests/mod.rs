@@ -288,7 +288,7 @@ fn query(rcode: Option<&str>, tries: u64) -> Dns {
     }
 }
 
-fn silent(source: &str, destination: &str, tries: u64) -> Flow {
+pub(super) fn silent(source: &str, destination: &str, tries: u64) -> Flow {
     let said = Explanation::new(Cause::Upstream, Confidence::Inferred, "it left by eth0, and nothing came back");
     flow_of(Outcome::NoAnswer, source, destination, tries, said)
 }
