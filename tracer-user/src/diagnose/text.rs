@@ -59,11 +59,12 @@ impl<W: Write> Text<W> {
         for line in seen_lines(stats, self.counted, self.left_out) {
             writeln!(self.out, "  {line}")?;
         }
-        if !self.coverage.is_empty() {
+        let gaps: Vec<_> = self.coverage.iter().chain(&stats.coverage).collect();
+        if !gaps.is_empty() {
             writeln!(self.out, "not seen on this node:")?;
-            for gap in take(&mut self.coverage) {
-                writeln!(self.out, "  {}", self.style.dim(&printable(&gap)))?;
-            }
+        }
+        for gap in gaps {
+            writeln!(self.out, "  {}", self.style.dim(&printable(gap)))?;
         }
         self.out.flush()
     }

@@ -180,6 +180,7 @@ pub(super) fn stats() -> Stats {
         unreadable: 0,
         undecodable: 0,
         attempts: None,
+        coverage: Vec::new(),
         cpu_seconds: 0.0,
     }
 }

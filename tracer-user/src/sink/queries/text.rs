@@ -102,6 +102,9 @@ impl<W: Write> Sink for QueryText<W> {
                 )?;
             }
             write!(self.out, "{}", self.explained.print(self.style))?;
+            for gap in &stats.coverage {
+                writeln!(self.out, "{}", self.style.dim(&format!("note: {}", printable(gap))))?;
+            }
         }
         self.out.flush()
     }
