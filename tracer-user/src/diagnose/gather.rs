@@ -52,6 +52,8 @@ pub(super) struct Gathered {
     samples: usize,
     /// Packets, attempts and queries for which there was no room.
     left_out: u64,
+    /// Packets dropped in the scope that are a problem.
+    dropped_there: u64,
 }
 
 impl Gathered {
@@ -63,17 +65,22 @@ impl Gathered {
         self.left_out
     }
 
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped_there
+    }
+
     pub(super) fn drop(&mut self, drop: &Drop) {
         if drop.severity != Severity::Problem {
             return;
         }
+        let in_scope = self.is_in_scope(drop.netns.inode);
+        self.dropped_there += if in_scope { drop.count } else { 0 };
         let (talk, said) = (Talk::of_drop(drop), &drop.explanation);
         let what = named(said).unwrap_or_else(|| shape(said, talk.as_ref()));
         let place = || place_of(Some(&drop.interface), &drop.netns);
         let Some(at) = self.group(Key::Decided(drop.netns.inode, what), drop.count, || (Kind::Drop, place())) else {
             return;
         };
-        let in_scope = self.is_in_scope(drop.netns.inode);
         for talk in talk.into_iter().chain(Talk::of_either_end(drop)) {
             if self.dropped.len() < MOST_DROPPED || self.dropped.contains_key(&talk) {
                 self.dropped.entry(talk).or_insert(at);
@@ -206,7 +213,7 @@ impl Gathered {
             most(group, |talk, _| same_host.get(&(group.place.clone(), talk.server)).copied())
         });
         let all = std::mem::take(self);
-        self.left_out = all.left_out;
+        (self.left_out, self.dropped_there) = (all.left_out, all.dropped_there);
         all.groups.into_iter().filter(|group| group.in_scope && group.count() > 0).collect()
     }
 

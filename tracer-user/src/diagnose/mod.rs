@@ -25,6 +25,6 @@ mod text;
 mod title;
 
 pub use expect::{ExpectError, Expectation, Expected, Host};
-pub use report::{Diagnosis, Health, Render, Settings};
+pub use report::{Diagnosis, Health, Notes, Render, Settings};
 pub use resolve::resolve;
 pub use text::Text;

@@ -35,10 +35,21 @@ pub struct Settings {
     pub platform: Platform,
 }
 
+/// What a report says beside the findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// A sentence for each expectation that was met.
+    pub met: Vec<String>,
+    /// Failures that are in no finding, as there were too many different ones.
+    pub left_out: u64,
+    /// Where namespaces were chosen: packets dropped in these that are not expected or noise.
+    pub dropped_there: Option<u64>,
+}
+
 /// A renderer that is also told what is well.
 pub trait Render: Sink {
-    /// Called before the findings, with a sentence for each expectation that was met, and what did not fit.
-    fn notes(&mut self, _met: &[String], _left_out: u64) -> io::Result<()> {
+    /// Called before the findings.
+    fn notes(&mut self, _notes: Notes) -> io::Result<()> {
         Ok(())
     }
 }
@@ -89,7 +100,8 @@ impl Diagnosis {
         {
             *health = Health::Unhealthy;
         }
-        self.inner.notes(&met, self.gathered.left_out())?;
+        let dropped_there = (!self.settings.scope.is_empty()).then_some(self.gathered.dropped());
+        self.inner.notes(Notes { met, left_out: self.gathered.left_out(), dropped_there })?;
         findings.iter().try_for_each(|finding| self.inner.finding(finding))
     }
 

@@ -286,3 +286,17 @@ impl Stages {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_names_the_hooks_that_interfaces_have() {
+        let hooks = Hooks { tcx: 2, clsact: 1, without_tcx: Some("EINVAL".to_owned()) };
+        let told: Vec<_> = sources(&hooks).into_iter().map(|line| (line.hook, line.reason)).collect();
+        let clsact = ("clsact".to_owned(), "the kernel refuses tcx links (EINVAL)".to_owned());
+        assert_eq!(told, [("tcx".to_owned(), "preferred".to_owned()), clsact]);
+        assert_eq!(sources(&Hooks::default()), []);
+    }
+}

@@ -79,10 +79,9 @@ impl Sink for Kept {
 }
 
 impl Render for Kept {
-    fn notes(&mut self, met: &[String], left_out: u64) -> io::Result<()> {
+    fn notes(&mut self, notes: Notes) -> io::Result<()> {
         let mut kept = self.0.lock().unwrap();
-        kept.met = met.to_vec();
-        kept.left_out = left_out;
+        (kept.met, kept.left_out) = (notes.met, notes.left_out);
         Ok(())
     }
 }
