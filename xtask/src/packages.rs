@@ -18,7 +18,7 @@ pub(crate) struct Provided {
 }
 
 /// What the network lab runs.
-pub(crate) const LAB: [Provided; 10] = [
+pub(crate) const LAB: [Provided; 12] = [
     Provided { program: "ip", package: "iproute2" },
     Provided { program: "tc", package: "iproute2" },
     Provided { program: "iptables", package: "iptables" },
@@ -29,6 +29,8 @@ pub(crate) const LAB: [Provided; 10] = [
     Provided { program: "sysctl", package: "procps" },
     Provided { program: "capsh", package: "libcap2-bin" },
     Provided { program: "unshare", package: "util-linux" },
+    Provided { program: "nsenter", package: "util-linux" },
+    Provided { program: "bash", package: "bash" },
 ];
 
 /// What the kernel matrix runs to unpack, boot and fill a virtual machine.
