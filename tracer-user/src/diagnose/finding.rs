@@ -55,7 +55,7 @@ fn finding(group: &Group, harm: &Harm, judge: &Judge<'_>, around: Around<'_>) ->
     });
     let mut evidence: Vec<String> = background(group, harm).into_iter().collect();
     evidence.extend(expected.map(|expectation| format!("it is expected to work: {}", expectation.text)));
-    if best.is_some_and(Said::is_example) {
+    if best.is_some_and(Said::is_example) && !explanation.evidence.is_empty() {
         evidence.push("of the last one:".to_owned());
     }
     evidence.append(&mut explanation.evidence);

@@ -151,7 +151,7 @@ fn leading(summary: &str) -> Option<(u64, &'static str, &str)> {
 
 /// Replaces words, not parts of longer addresses or numbers.
 fn replaced(text: &str, words: &str, by: &str) -> String {
-    let is_part = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let is_part = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find(words).filter(|_| !words.is_empty()) {

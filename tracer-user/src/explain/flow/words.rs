@@ -40,7 +40,7 @@ pub(crate) fn counted(count: u32, noun: &str) -> String {
 
 /// Whom it was for: `tcp 10.96.0.10:53 (translated to 10.244.3.7:5353)`.
 pub(super) fn goal(story: &Story) -> String {
-    whom(&protocol(story.tuple.protocol), story.tuple.server, real_server(story))
+    whom(protocol(story.tuple.protocol), story.tuple.server, real_server(story))
 }
 
 /// The same of an event: its place in the summary.

@@ -225,12 +225,12 @@ pub(super) fn some_refuse(numbers: &Numbers, platform: Platform) -> Option<Score
     Some(scored(SuspectKind::DeadHost, numbers, platform, (25, summary, evidence)))
 }
 
-pub(super) fn mtu(numbers: &Numbers, platform: Platform) -> Option<Scored> {
+pub(super) fn mtu(numbers: &Numbers, platform: Platform) -> Scored {
     let (lost, total) = (numbers.large_lost, numbers.same.established.max(numbers.large_lost));
     let evidence = vec![format!("large segments were sent again and again in {lost} of {}", connections(total))];
     let summary =
         format!("something on the way to {} takes only smaller packets, and does not say so", numbers.hosts_told());
-    Some(scored(SuspectKind::Mtu, numbers, platform, (90, summary, evidence)))
+    scored(SuspectKind::Mtu, numbers, platform, (90, summary, evidence))
 }
 
 fn connections(count: u64) -> String {

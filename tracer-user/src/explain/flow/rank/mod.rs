@@ -48,7 +48,7 @@ pub fn rank(flows: &[&Flow], around: Around<'_>) -> Vec<Suspect> {
             judge::allowance(&numbers, around.counters),
         ],
         Fate::Refused => vec![judge::prohibited(&numbers, platform), judge::some_refuse(&numbers, platform)],
-        Fate::Large => vec![judge::mtu(&numbers, platform)],
+        Fate::Large => vec![Some(judge::mtu(&numbers, platform))],
     };
     let mut all: Vec<Scored> = judged.into_iter().flatten().collect();
     all.sort_by_key(|scored| std::cmp::Reverse(scored.score));
