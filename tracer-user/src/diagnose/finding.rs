@@ -119,6 +119,7 @@ fn background(group: &Group, harm: &Harm) -> Option<String> {
         (0, 0) => None,
         (0, answered) => Some(format!("{} {many} for the same were answered", thousands(answered))),
         (1, 0) => Some(format!("the only {what} for it failed")),
+        (2, 0) => Some(format!("both {many} for it failed")),
         (failed, 0) => Some(format!("all {} {many} for it failed", thousands(failed))),
         (failed, answered) if group.outcome() == Outcome::Established => {
             Some(format!("{} of {} {many} for it failed", thousands(failed), thousands(failed + answered)))

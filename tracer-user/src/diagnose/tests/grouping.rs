@@ -167,7 +167,7 @@ fn attempts_that_differ_in_their_number_of_packets_are_one_sentence() {
     assert_eq!(explanation.summary, whole);
     assert_eq!(
         explanation.evidence,
-        ["all 2 attempts for it failed", "of the last one:", "eth0 of namespace node: 6 SYNs left, no answer"]
+        ["both attempts for it failed", "of the last one:", "eth0 of namespace node: 6 SYNs left, no answer"]
     );
     assert!(explanation.suspects.is_some());
 }

@@ -32,6 +32,11 @@ fn attempts(count: u64) -> String {
     if count == 1 { "1 attempt".to_owned() } else { format!("{count} attempts") }
 }
 
+/// `1 attempt to other hosts was answered`.
+fn answered(count: u64, which: &str) -> String {
+    format!("{} {which} {} answered", attempts(count), if count == 1 { "was" } else { "were" })
+}
+
 /// Something on the way drops them silently. Refuted where attempts to the same are answered in between.
 pub(super) fn firewall(numbers: &Numbers, platform: Platform) -> Option<Scored> {
     let Numbers { same, other_ports, other_hosts, elsewhere, .. } = numbers;
@@ -43,8 +48,8 @@ pub(super) fn firewall(numbers: &Numbers, platform: Platform) -> Option<Scored> 
             return None;
         }
         score -= 10;
-        let answered = attempts(same.alive);
-        evidence.push(format!("{answered} before the first of these were answered: rules may have changed since"));
+        let answered = answered(same.alive, "before the first of these");
+        evidence.push(format!("{answered}: rules may have changed since"));
     } else if numbers.example.0 == TCP {
         evidence.push("no refusal came back either, as a host sends where no program has the port".to_owned());
     } else {
@@ -52,8 +57,8 @@ pub(super) fn firewall(numbers: &Numbers, platform: Platform) -> Option<Scored> 
     }
     if other_ports.alive > 0 {
         score += 60;
-        let answered = attempts(other_ports.alive);
-        evidence.push(format!("{answered} to other ports of the same were answered: the host is there"));
+        let answered = answered(other_ports.alive, "to other ports of the same");
+        evidence.push(format!("{answered}: the host is there"));
     }
     let tried = numbers.hosts.len() + other_hosts.failed_hosts.len();
     if numbers.ports.len() == 1 && tried > 1 && other_hosts.alive == 0 {
@@ -61,7 +66,7 @@ pub(super) fn firewall(numbers: &Numbers, platform: Platform) -> Option<Scored> 
         evidence.push(format!("{ports} fails at all {tried} hosts that it was tried at"));
         if elsewhere.alive > 0 {
             score += 10;
-            evidence.push(format!("{} to other ports elsewhere were answered", attempts(elsewhere.alive)));
+            evidence.push(answered(elsewhere.alive, "to other ports elsewhere"));
         }
     } else if other_hosts.alive > 0 && other_ports.alive == 0 {
         let answering = other_hosts.alive_hosts.len();
@@ -105,8 +110,8 @@ pub(super) fn translation(numbers: &Numbers, platform: Platform) -> Option<Score
     }
     if elsewhere.established > 0 {
         score += 10;
-        let answered = attempts(elsewhere.established);
-        evidence.push(format!("{answered} to other hosts were answered: ports are counted by destination"));
+        let answered = answered(elsewhere.established, "to other hosts");
+        evidence.push(format!("{answered}: ports are counted by destination"));
     }
     if numbers.is_private() {
         score -= 30;
@@ -149,7 +154,7 @@ pub(super) fn dead_host(numbers: &Numbers, platform: Platform) -> Option<Scored>
     }
     if elsewhere.alive > 0 {
         score += 10;
-        evidence.push(format!("{} to other hosts were answered in the same time", attempts(elsewhere.alive)));
+        evidence.push(format!("{} in the same time", answered(elsewhere.alive, "to other hosts")));
     }
     let more = i32::try_from(numbers.hosts.len().saturating_sub(1)).unwrap_or(i32::MAX).min(3);
     if more > 0 {
