@@ -10,11 +10,21 @@
 //!             +----------- own counters -> stats                      +-- host::Facts, symbols, reason names
 //! ```
 //!
+//! `diagnose` and `dns` also look at attempts to talk, where they pass network devices; the line takes them in beside the drops:
+//!
+//! ```text
+//!  kernel                | user space
+//!  tc programs: attempts, queries ---maps---> flow::watch -> flow::Book, flow::dns::Book -> explain::flow, ::dns -> enrich -> sink
+//!  retransmit: segments  | each half second       ^ joined by addresses, decided    ^
+//!                        |                        |                                 +-- node: what was read of the namespace
+//!                        |                        +-- drops, explained
+//! ```
+//!
 //! No stage calls back. Aggregation stands before enrichment, so that only what is printed is explained. Enrichment and
 //! explanation are functions of an event and facts and do no input or output; readers beside the line ([`host`],
 //! [`btf`]) replace the facts as a whole, and [`netfilter`] and [`node`] answer what the line asks about drops: which rule
 //! it was, and which of the node's own settings, routes, sockets, programs or queues. [`counter`] finds drops that no event
-//! shows.
+//! shows. [`diagnose`] is a sink that gathers all of it and says at the end what is wrong.
 
 pub mod aggregate;
 pub mod btf;

@@ -19,7 +19,7 @@ const NAMESPACES: &str = "WHYDROP_TEST_NAMESPACES";
 const CLSACT: &str = "WHYDROP_TEST_CLSACT";
 
 /// A running one; killed on drop.
-pub struct Watcher {
+pub(crate) struct Watcher {
     child: Child,
     /// Closed to end it.
     stdin: Option<ChildStdin>,
@@ -30,7 +30,7 @@ pub struct Watcher {
 
 impl Watcher {
     /// Returns when everything is attached.
-    pub fn start(namespaces: &[&NetNs], clsact: bool) -> Result<Self> {
+    pub(crate) fn start(namespaces: &[&NetNs], clsact: bool) -> Result<Self> {
         let names: Vec<_> = namespaces.iter().map(|namespace| namespace.name()).collect();
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["--exact", "watcher::child", "--ignored", "--nocapture", "--test-threads=1"]);
@@ -55,12 +55,12 @@ impl Watcher {
         Ok(watcher)
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits for a reading that is as wanted.
-    pub fn wait<T>(&mut self, what: &str, wanted: impl Fn(&Value) -> Option<T>) -> Result<T> {
+    pub(crate) fn wait<T>(&mut self, what: &str, wanted: impl Fn(&Value) -> Option<T>) -> Result<T> {
         let deadline = Instant::now() + patience();
         loop {
             if let Some(found) = wanted(&self.last) {
@@ -75,20 +75,20 @@ impl Watcher {
     }
 
     /// The role of a device in the last reading.
-    pub fn role(&self, name: &str) -> Option<&str> {
+    pub(crate) fn role(&self, name: &str) -> Option<&str> {
         self.point(name)?["role"].as_str()
     }
 
-    pub fn point(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn point(&self, name: &str) -> Option<&Value> {
         self.last["points"].as_array()?.iter().find(|point| point["name"] == name)
     }
 
-    pub fn said(&self) -> &[String] {
+    pub(crate) fn said(&self) -> &[String] {
         &self.said
     }
 
     /// Waits until its programs, and no others of its, are at the device in both directions.
-    pub fn wait_for(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn wait_for(&mut self, name: &str) -> Result<()> {
         let name = name.to_owned();
         self.wait(&format!("{name} is attached to"), move |last| {
             last["points"].as_array()?.iter().any(|point| point["name"] == *name).then_some(())
@@ -96,14 +96,14 @@ impl Watcher {
     }
 
     /// Ends it, as whydrop ends; returns when it is over.
-    pub fn end(mut self) -> Result<()> {
+    pub(crate) fn end(mut self) -> Result<()> {
         drop(self.stdin.take());
         let status = self.child.wait()?;
         ensure!(status.success(), "it ended with {status}");
         Ok(())
     }
 
-    pub fn kill(mut self) -> Result<()> {
+    pub(crate) fn kill(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

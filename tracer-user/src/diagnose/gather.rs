@@ -52,6 +52,8 @@ pub(super) struct Gathered {
     samples: usize,
     /// Packets, attempts and queries for which there was no room.
     left_out: u64,
+    /// Packets dropped in the scope that are a problem.
+    dropped_there: u64,
 }
 
 impl Gathered {
@@ -63,17 +65,22 @@ impl Gathered {
         self.left_out
     }
 
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped_there
+    }
+
     pub(super) fn drop(&mut self, drop: &Drop) {
         if drop.severity != Severity::Problem {
             return;
         }
+        let in_scope = self.is_in_scope(drop.netns.inode);
+        self.dropped_there += if in_scope { drop.count } else { 0 };
         let (talk, said) = (Talk::of_drop(drop), &drop.explanation);
         let what = named(said).unwrap_or_else(|| shape(said, talk.as_ref()));
         let place = || place_of(Some(&drop.interface), &drop.netns);
         let Some(at) = self.group(Key::Decided(drop.netns.inode, what), drop.count, || (Kind::Drop, place())) else {
             return;
         };
-        let in_scope = self.is_in_scope(drop.netns.inode);
         for talk in talk.into_iter().chain(Talk::of_either_end(drop)) {
             if self.dropped.len() < MOST_DROPPED || self.dropped.contains_key(&talk) {
                 self.dropped.entry(talk).or_insert(at);
@@ -83,7 +90,8 @@ impl Gathered {
         self.hit(at, talk, &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
-            group.say(drop.count, said, &drop.time);
+            group.said.add(drop.count, said);
+            group.at(&drop.time);
         }
     }
 
@@ -97,7 +105,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
             group.unnamed += counter.delta;
-            group.say(counter.delta, said, &counter.time);
+            group.said.add(counter.delta, said);
+            group.at(&counter.time);
         }
     }
 
@@ -130,7 +139,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += flow.attempts;
-            group.say(1, said, &flow.last);
+            group.said.add_flow(flow, said);
+            group.at(&flow.last);
             self.samples += usize::from(has_room && group.sample(flow));
         }
     }
@@ -153,7 +163,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += dns.attempts;
-            group.say(1, &said, &dns.time);
+            group.said.add(1, &said);
+            group.at(&dns.time);
         }
     }
 
@@ -202,7 +213,7 @@ impl Gathered {
             most(group, |talk, _| same_host.get(&(group.place.clone(), talk.server)).copied())
         });
         let all = std::mem::take(self);
-        self.left_out = all.left_out;
+        (self.left_out, self.dropped_there) = (all.left_out, all.dropped_there);
         all.groups.into_iter().filter(|group| group.in_scope && group.count() > 0).collect()
     }
 

@@ -13,10 +13,10 @@ mod gather;
 mod group;
 mod harm;
 mod missing;
-mod platform;
 mod progress;
 mod report;
 mod resolve;
+mod said;
 mod service;
 mod talk;
 #[cfg(test)]
@@ -25,7 +25,6 @@ mod text;
 mod title;
 
 pub use expect::{ExpectError, Expectation, Expected, Host};
-pub use platform::platform;
-pub use report::{Diagnosis, Health, Render, Settings};
+pub use report::{Diagnosis, Health, Notes, Render, Settings};
 pub use resolve::resolve;
 pub use text::Text;
