@@ -107,7 +107,8 @@ impl Attempts {
     pub(super) fn totals(&self) -> AttemptTotals {
         let (queries, failed_queries) = self.dns.totals();
         let totals = self.book.totals();
-        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed + totals.not_followed);
+        let (interfaces, not_followed) =
+            (self.interfaces, self.kept.not_followed + totals.not_followed + self.dns.not_followed());
         AttemptTotals { queries, failed_queries, interfaces, not_followed, ..totals }
     }
 
