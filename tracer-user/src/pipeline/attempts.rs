@@ -165,12 +165,14 @@ impl Stages {
         Ok(())
     }
 
-    /// Takes the last reading.
-    pub(super) async fn last_attempts(&mut self, patience: Duration) {
+    /// Takes the last reading; detaching from many devices is not waited for.
+    pub(super) async fn last_attempts(&mut self, deadline: tokio::time::Instant) {
         let Some(attempts) = &mut self.attempts else { return };
-        let deadline = tokio::time::Instant::now() + patience;
         while let Ok(Some(batch)) = timeout_at(deadline, attempts.handle.rest()).await {
             attempts.add(&batch);
+            if batch.is_last {
+                break;
+            }
         }
     }
 
