@@ -4,6 +4,7 @@
 
 mod beside;
 mod book;
+mod kin;
 mod name;
 mod query;
 mod search;

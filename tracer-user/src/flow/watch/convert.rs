@@ -13,10 +13,14 @@ use crate::decode;
 use crate::flow::dns::QuerySighting;
 use crate::flow::{Icmp, Pair, Resent, Sighting, SightingId, Tunnel, Tuple};
 
+pub(super) fn id(key: &AttemptKey, first: u64) -> Option<SightingId> {
+    Some(SightingId { device: key.device, tuple: tuple(key)?, first })
+}
+
 pub(super) fn attempt(key: &AttemptKey, attempt: &Attempt) -> Option<Sighting> {
-    let tuple = tuple(key)?;
+    let id @ SightingId { tuple, .. } = id(key, attempt.first)?;
     Some(Sighting {
-        id: SightingId { device: key.device, tuple, first: attempt.first },
+        id,
         netns: attempt.netns,
         netns_cookie: attempt.netns_cookie,
         ifindex: attempt.ifindex,

@@ -33,8 +33,8 @@ const HOST: Duration = Duration::from_secs(3);
 /// How long the start waits until many devices are attached to; the rest follows.
 const START: Duration = Duration::from_millis(2500);
 const POLL: Duration = Duration::from_millis(5);
-/// Readings that nobody takes: the maps hold as much.
-const MOST_WAITING: usize = 64;
+/// Readings that nobody takes, of up to 8 MiB each: those of four seconds, which is longer than entries are kept.
+const MOST_WAITING: usize = 8;
 const MOST_FAULTS: u32 = 3;
 
 const FAULT: &str =
@@ -214,7 +214,7 @@ impl Worker {
         if self.next_reading <= now {
             self.next_reading = now + READ_EVERY;
             if self.line.waiting.load(Ordering::Relaxed) < MOST_WAITING {
-                self.read()?;
+                self.read(false)?;
             }
         }
         Ok(())
@@ -226,7 +226,7 @@ impl Worker {
         match self.line.asked.read(&mut byte) {
             Ok(0) => Err(Ended),
             Ok(_) => {
-                self.read()?;
+                self.read(true)?;
                 Err(Ended)
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
@@ -234,8 +234,8 @@ impl Worker {
         }
     }
 
-    fn read(&mut self) -> Result<(), Ended> {
-        let mut batch = Batch::default();
+    fn read(&mut self, is_last: bool) -> Result<(), Ended> {
+        let mut batch = Batch { is_last, ..Batch::default() };
         if let Err(error) = self.reader.read(&mut batch) {
             self.notes.add(format!("attempts are missing: the kernel does not give them ({error})"));
         }
