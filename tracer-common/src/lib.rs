@@ -41,4 +41,4 @@ pub use ports::{
 pub use retransmit::{Retransmit, RetransmitKey};
 
 /// Version of every layout in this crate; the object carries it and the loader compares it.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;
