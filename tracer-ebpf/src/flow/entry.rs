@@ -1,17 +1,18 @@
 //! Entries of attempts: found and changed in place, or made.
 
+use core::mem::transmute;
 use core::ptr::{addr_of_mut, read_volatile, write_volatile};
 
 use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::helpers::{bpf_jiffies64, bpf_ktime_get_ns};
-use tracer_common::{ABSENT, Attempt, AttemptCounter, AttemptKey, EGRESS, Tuple};
+use tracer_common::{ABSENT, Attempt, AttemptCounter, AttemptKey, CAST_CALL, EGRESS, Tuple};
 
 use super::Context;
 use super::packet::Packet;
 use crate::conntrack;
 use crate::globals::{self, *};
 use crate::maps::{ATTEMPT_STATE, ATTEMPTS, SCRATCH};
-use crate::read::{Probe, Read, follow};
+use crate::read::{Direct, Probe, Read, follow};
 
 /// What [`find`] finds: an attempt of the packet's sender, of its receiver, none.
 pub const FROM_CLIENT: u32 = 0;
@@ -50,7 +51,15 @@ pub fn count(counter: AttemptCounter) {
 /// Address of the packet's device.
 #[inline(always)]
 pub fn device(context: Context) -> u64 {
-    follow(context.cast(), &SKB_DEV) as u64
+    if globals::get(&CAST_CONTEXT) == 0 {
+        return follow(context.cast(), &SKB_DEV) as u64;
+    }
+    // SAFETY: the loader makes this the number of a function of the kernel that takes and gives just that.
+    let packet = unsafe {
+        let cast: unsafe extern "C" fn(Context) -> *const u8 = transmute(CAST_CALL as usize);
+        cast(context)
+    };
+    Direct::pointer(packet, &SKB_DEV) as u64
 }
 
 /// Whose attempt a packet belongs to.

@@ -5,8 +5,8 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use tracer_common::{
-    Attempt, AttemptKey, EGRESS, FAMILY_IPV4, FAMILY_IPV6, INGRESS, QUESTION_LENGTH, Query, QueryKey, Quoting, Retransmit,
-    RetransmitKey, TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_VXLAN,
+    Attempt, AttemptKey, EGRESS, FAMILY_IPV4, FAMILY_IPV6, INGRESS, QUESTION_LENGTH, Query, QueryKey, Quoting,
+    Retransmit, RetransmitKey, TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_VXLAN,
 };
 
 use crate::decode;
