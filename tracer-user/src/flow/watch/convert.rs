@@ -261,7 +261,7 @@ mod tests {
         assert_eq!((seen.question.as_slice(), seen.dns_id), (&b"\x01a\0\0\x01\0\x01"[..], 99));
         assert_eq!(query(&key, &Query { question, question_length: 6, ..empty }), None, "cut in its class");
         assert_eq!(query(&key, &Query { question: [0xc0; QUESTION_LENGTH], question_length: 9, ..empty }), None);
-        assert_eq!(query(&key, &empty).unwrap().question, [], "an answer that repeats none");
+        assert!(query(&key, &empty).unwrap().question.is_empty(), "an answer that repeats none");
         let lying = query(&key, &Query { question_length: u16::MAX, ..empty }).unwrap();
         assert_eq!(lying.question, [0; 5], "the root, asked for type 0");
     }
