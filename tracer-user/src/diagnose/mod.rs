@@ -17,6 +17,7 @@ mod platform;
 mod progress;
 mod report;
 mod resolve;
+mod same;
 mod service;
 mod talk;
 #[cfg(test)]

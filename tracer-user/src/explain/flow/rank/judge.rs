@@ -47,14 +47,22 @@ fn firewall(numbers: &Numbers, platform: Platform) -> Scored {
     } else {
         score -= 60;
         evidence.push(format!("against: {} to the same were answered in this run", attempts(same.alive)));
-        if numbers.first_failed > numbers.last_ok {
+        if let Some(hosts) = numbers.all_stopped() {
+            score += 120;
+            evidence.push(format!(
+                "{hosts} hosts answered at {ports} at first and do not any more, and no other host does"
+            ));
+        } else if numbers.is_end() {
             score += 50;
             evidence.push(
-                "all that were answered were begun before the first that was not: rules may have changed".to_owned(),
+                "all that were answered were begun before the first that was not: a rule would have to have been changed \
+                 during the run"
+                    .to_owned(),
             );
         }
     }
-    if other_ports.alive > 0 {
+    // That the host is there is known where it answers at the port itself.
+    if other_ports.alive > 0 && same.alive == 0 {
         score += 60;
         evidence.push(format!(
             "{} to other ports of the same were answered: the host is there",
@@ -69,7 +77,7 @@ fn firewall(numbers: &Numbers, platform: Platform) -> Scored {
             score += 10;
             evidence.push(format!("{} to other ports elsewhere were answered", attempts(elsewhere.alive)));
         }
-    } else if other_hosts.alive > 0 && other_ports.alive == 0 {
+    } else if other_hosts.alive > 0 && other_ports.alive == 0 && numbers.all_stopped().is_none() {
         let hosts = other_hosts.alive_hosts.len();
         evidence.push(format!("against a rule for the port alone: {hosts} other hosts answer at it"));
     }
@@ -88,7 +96,10 @@ fn translation(numbers: &Numbers, platform: Platform) -> Scored {
         score -= 25;
         evidence.push("against: these are few, as chance loses them".to_owned());
     }
-    if numbers.first_failed > numbers.last_ok {
+    if let Some(hosts) = numbers.all_stopped() {
+        score -= 40;
+        evidence.push(format!("against: {hosts} hosts do not answer any more, and ports run out for each by itself"));
+    } else if numbers.is_end() {
         score += 20;
         evidence.push("all that were answered were begun before the first that was not".to_owned());
     } else {

@@ -59,6 +59,10 @@ pub(super) struct Numbers {
     /// Of the same services, `CLOCK_MONOTONIC` ns: when the last that was answered and the first that was not were begun.
     pub(super) last_ok: u64,
     pub(super) first_failed: u64,
+    /// Hosts at which one of the ports was answered until some time, and not once after it.
+    pub(super) stopped: BTreeSet<IpAddr>,
+    /// When an attempt for one of the ports at any host was the last that was answered.
+    pub(super) last_ok_of_port: u64,
     /// Ports that answered attempts left from, as far as they were told apart, and whether there were more.
     pub(super) ok_ports: (usize, bool),
     pub(super) failed_clients: usize,
@@ -109,6 +113,8 @@ impl Numbers {
             elsewhere: Fared::default(),
             last_ok: 0,
             first_failed: u64::MAX,
+            stopped: BTreeSet::new(),
+            last_ok_of_port: 0,
             ok_ports: (0, false),
             failed_clients: 0,
             large_lost: 0,
@@ -119,6 +125,12 @@ impl Numbers {
 
     fn add(&mut self, service: &Service, tally: &Tally) {
         let (protocol, server) = (service.protocol, service.server);
+        if self.ports.contains(&(protocol, server.port())) {
+            self.last_ok_of_port = self.last_ok_of_port.max(tally.ok.last);
+            if tally.ok.count > 0 && tally.no_answer > 0 && tally.failed.first > tally.ok.last {
+                self.stopped.insert(server.ip());
+            }
+        }
         if self.services.contains(&(protocol, server)) {
             self.same.add(service, tally);
             self.large_lost += tally.large_lost;
@@ -137,6 +149,18 @@ impl Numbers {
                 self.other_hosts.add(service, tally);
             }
         }
+    }
+
+    /// All that were answered were begun before the first that was not.
+    pub(super) fn is_end(&self) -> bool {
+        self.same.alive > 0 && self.first_failed > self.last_ok
+    }
+
+    /// How many hosts do not answer at the ports any more, if it is all of them, at once, and more than one: ports for
+    /// translation run out for one of them at a time.
+    pub(super) fn all_stopped(&self) -> Option<usize> {
+        (self.is_end() && self.stopped.len() > 1 && self.first_failed > self.last_ok_of_port)
+            .then_some(self.stopped.len())
     }
 
     /// `tcp 443`, `tcp 443 and 2 more ports`.

@@ -124,6 +124,37 @@ fn a_plateau_of_answers_is_exhausted_translation() {
 }
 
 #[test]
+fn the_first_connections_live_on_and_no_more_come_is_exhausted_translation() {
+    // Whether other ports of the host answer tells nothing: it answers at this one.
+    let run = census(&[
+        ("203.0.113.11:443", 8, 0, 6),
+        ("203.0.113.11:53", 4, 0, 0),
+        ("203.0.113.12:443", 5, 0, 0),
+        ("203.0.113.12:8443", 9, 0, 0),
+    ]);
+    let all = suspects(&["203.0.113.11:443"], &run, Platform::Other);
+    assert_eq!(all[0].what, SuspectKind::SnatExhausted, "{all:#?}");
+    let firewall = all.iter().find(|suspect| suspect.what == SuspectKind::Firewall).unwrap();
+    assert!(has(&firewall.evidence, "a rule would have to have been changed during the run"), "{all:#?}");
+}
+
+#[test]
+fn a_port_that_stops_for_all_hosts_at_once_is_a_firewall() {
+    let run = census(&[
+        ("203.0.113.11:443", 8, 0, 6),
+        ("203.0.113.12:443", 9, 0, 5),
+        ("203.0.113.11:53", 4, 0, 0),
+        ("203.0.113.12:8443", 9, 0, 0),
+    ]);
+    let all = suspects(&["203.0.113.11:443", "203.0.113.12:443"], &run, Platform::Other);
+    assert_eq!(all[0].what, SuspectKind::Firewall, "{all:#?}");
+    assert!(has(&all[0].evidence, "2 hosts answered at tcp 443 at first and do not any more"), "{all:#?}");
+    // Told of one of them, it is the same.
+    let all = suspects(&["203.0.113.11:443"], &run, Platform::Other);
+    assert_eq!(all[0].what, SuspectKind::Firewall, "{all:#?}");
+}
+
+#[test]
 fn private_addresses_and_a_few_failures_are_no_exhaustion() {
     let inside = suspects(&["10.1.0.9:443"], &census(&[("10.1.0.9:443", 500, 0, 200)]), Platform::Aks);
     assert_ne!(inside[0].what, SuspectKind::SnatExhausted, "{inside:#?}");
