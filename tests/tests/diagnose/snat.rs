@@ -44,7 +44,7 @@ fn a_port_that_is_blocked_for_everybody_in_the_middle_of_the_run() -> Result<()>
         let mut diagnosis = scene.diagnose(&[])?;
         let live = servers.iter().flat_map(|server| std::iter::repeat_n(*server, 8));
         let mut live = live.map(|server| Talk::open(&scene.lab.pods[0], server)).collect::<Result<Vec<_>>>()?;
-        let _blocked = scene.lab.swallow("oifname ci tcp dport 443 ct state new")?;
+        let _blocked = scene.lab.swallow("oifname ci tcp dport 443 tcp flags syn / syn,ack")?;
         unanswered(&scene.lab.pods[1], &servers, 3)?;
         diagnosis.sees_many(family, "no_answer", "tcp", 443, 6)?;
         live.iter_mut().try_for_each(|talk| talk.exchange(100, 100))?;

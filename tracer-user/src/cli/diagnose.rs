@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::watch::{load, time};
 use crate::counter::Scope;
 use crate::diagnose::{self, Diagnosis, Expectation, Health, Render, Settings, Text};
 use crate::flow;
-use crate::host::Netns;
+use crate::host::{Netns, platform};
 use crate::pipeline::{self, Watch};
 use crate::settings::{self, FilterArgs, SettingsError, shortened};
 use crate::sink::JsonLines;
@@ -70,7 +70,7 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
             expectations,
             scope: plan.namespaces.iter().map(|netns| netns.inode).collect(),
             has_command: !args.command.is_empty(),
-            platform: diagnose::platform(Path::new("/")),
+            platform: platform::read(),
         };
         let diagnosis = Diagnosis::new(renderer(args.output, total), settings);
         let health = diagnosis.health();

@@ -56,6 +56,8 @@ pub(super) struct Gathered {
     samples: usize,
     /// Packets, attempts and queries for which there was no room.
     left_out: u64,
+    /// Packets dropped in the scope that are a problem.
+    dropped_there: u64,
 }
 
 impl Gathered {
@@ -67,10 +69,16 @@ impl Gathered {
         self.left_out
     }
 
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped_there
+    }
+
     pub(super) fn drop(&mut self, drop: &Drop) {
         if drop.severity != Severity::Problem {
             return;
         }
+        let in_scope = self.is_in_scope(drop.netns.inode);
+        self.dropped_there += if in_scope { drop.count } else { 0 };
         let (talk, said) = (Talk::of_drop(drop), &drop.explanation);
         let named = named(said);
         let is_named = named.is_some();
@@ -79,7 +87,6 @@ impl Gathered {
         let Some(at) = self.group(Key::Decided(drop.netns.inode, what), drop.count, || (Kind::Drop, place())) else {
             return;
         };
-        let in_scope = self.is_in_scope(drop.netns.inode);
         self.same.add(drop, talk, is_named, at);
         for talk in talk.into_iter().chain(Talk::of_either_end(drop)) {
             if self.dropped.len() < MOST_DROPPED || self.dropped.contains_key(&talk) {
@@ -93,7 +100,8 @@ impl Gathered {
         self.hit(at, talk, &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
-            group.say(drop.count, said, &drop.time);
+            group.said.add(drop.count, said);
+            group.at(&drop.time);
         }
     }
 
@@ -107,7 +115,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
             group.unnamed += counter.delta;
-            group.say(counter.delta, said, &counter.time);
+            group.said.add(counter.delta, said);
+            group.at(&counter.time);
         }
     }
 
@@ -141,7 +150,8 @@ impl Gathered {
             group.in_scope = true;
             group.tries += flow.attempts;
             group.refused += u64::from(flow.outcome == Outcome::Rejected);
-            group.say(1, said, &flow.last);
+            group.said.add_flow(flow, said);
+            group.at(&flow.last);
             self.samples += usize::from(has_room && group.sample(flow));
         }
     }
@@ -164,7 +174,8 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += dns.attempts;
-            group.say(1, &said, &dns.time);
+            group.said.add(1, &said);
+            group.at(&dns.time);
         }
     }
 
@@ -219,7 +230,7 @@ impl Gathered {
             most(group, |talk, _| same_host.get(&(group.place.clone(), talk.server)).copied())
         });
         let all = std::mem::take(self);
-        self.left_out = all.left_out;
+        (self.left_out, self.dropped_there) = (all.left_out, all.dropped_there);
         let mut groups: Vec<_> = all.groups.into_iter().filter(|group| group.in_scope && group.count() > 0).collect();
         groups.iter_mut().for_each(Group::fold_translated);
         groups
@@ -257,12 +268,12 @@ impl Gathered {
     /// The group of the drops that ended these attempts: one is enough if they are known to be dropped, else it must be half of
     /// them.
     fn drop_of(&self, group: &Group) -> Option<usize> {
-        let cause = group.explanation().cause;
+        let cause = group.cause();
         let of = |talk: &Talk, hit: &Hit| {
             let translated = hit.translated.as_ref().and_then(|talk| self.dropped.get(talk));
             let groups = self.dropped.get(talk).or(translated)?;
             // Of several, the one that the attempt was explained by.
-            let is_same = |at: &&usize| self.groups.get(**at).is_some_and(|drops| drops.explanation().cause == cause);
+            let is_same = |at: &&usize| self.groups.get(**at).is_some_and(|drops| drops.cause() == cause);
             groups.iter().find(is_same).or(groups.first()).copied()
         };
         if group.kind == Kind::Flow(Outcome::Dropped) {
@@ -273,13 +284,13 @@ impl Gathered {
 
     /// For packets that found no socket: the drop that kept the refusal back, if the attempts heard nothing because of it.
     fn silenced_by(&self, group: &Group) -> Option<usize> {
-        if group.explanation().cause != Cause::NoSocket || group.failed() > 0 {
+        if group.cause() != Cause::NoSocket || group.failed() > 0 {
             return None;
         }
         most(group, |talk, _| {
             let is_silencing = |at: &&usize| {
                 self.groups.get(**at).is_some_and(|other| {
-                    let is_other = other.kind == Kind::Drop && other.explanation().cause != Cause::NoSocket;
+                    let is_other = other.kind == Kind::Drop && other.cause() != Cause::NoSocket;
                     is_other && other.refused == 0 && other.hits.values().any(|hit| hit.attempts > 0)
                 })
             };

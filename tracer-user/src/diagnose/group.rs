@@ -3,12 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 
-use crate::event::{Cause, Confidence, Explanation, Flow, Netns, Outcome};
+use crate::event::{Cause, Flow, Netns, Outcome};
 
+use super::said::{AllSaid, Said};
 use super::talk::Talk;
 
-/// Different explanations kept of a group.
-const MOST_SAID: usize = 8;
 /// Attempts kept of a group, to judge what lies beyond this node.
 const MOST_SAMPLES: usize = 64;
 
@@ -67,7 +66,7 @@ pub(super) struct Group {
     pub(super) kind: Kind,
     /// It is in a namespace that was asked for, or hit an attempt that was seen there.
     pub(super) in_scope: bool,
-    pub(super) said: Vec<(u64, Explanation)>,
+    pub(super) said: AllSaid,
     pub(super) hits: HashMap<Talk, Hit>,
     /// Packets, attempts or queries whose ends are not known, or did not fit.
     pub(super) unnamed: u64,
@@ -87,7 +86,7 @@ impl Group {
         Self {
             kind,
             in_scope: false,
-            said: Vec::new(),
+            said: AllSaid::default(),
             hits: HashMap::new(),
             unnamed: 0,
             tries: 0,
@@ -98,17 +97,10 @@ impl Group {
         }
     }
 
-    /// Notes what was said of `count` more.
-    pub(super) fn say(&mut self, count: u64, explanation: &Explanation, time: &str) {
+    /// Notes when one of them was.
+    pub(super) fn at(&mut self, time: &str) {
         if self.last.as_str() < time {
             time.clone_into(&mut self.last);
-        }
-        if let Some((said, last)) = self.said.iter_mut().find(|(_, last)| last.summary == explanation.summary) {
-            *said += count;
-            // The last one knows most: counters have risen since.
-            last.clone_from(explanation);
-        } else if self.said.len() < MOST_SAID {
-            self.said.push((count, explanation.clone()));
         }
     }
 
@@ -140,10 +132,9 @@ impl Group {
         // What a drop was explained with is the reason; what its attempt was explained with only repeats it. That nobody has
         // the port is true as well where another drop keeps the refusal back.
         let is_other_drop =
-            other.kind == Kind::Drop && other.said.iter().all(|(_, said)| said.cause == Cause::NoSocket);
+            other.kind == Kind::Drop && other.said.iter().all(|said| said.explanation.cause == Cause::NoSocket);
         if self.kind != Kind::Drop || is_other_drop {
-            self.said.extend(other.said);
-            self.said.truncate(2 * MOST_SAID);
+            self.said.absorb(other.said);
         }
     }
 
@@ -164,7 +155,7 @@ impl Group {
     }
 
     /// What was said of most; of a name that is not resolved, rather why the query was not answered.
-    pub(super) fn explanation(&self) -> Explanation {
+    pub(super) fn best(&self) -> Option<&Said> {
         let rank = |cause| match cause {
             Cause::Unknown => 0,
             Cause::Dns => 1,
@@ -172,19 +163,14 @@ impl Group {
             Cause::NoSocket => 2,
             _ => 3,
         };
-        let best = self.said.iter().max_by(|(a, said), (b, other)| {
-            (rank(said.cause), a).cmp(&(rank(other.cause), b)).then_with(|| other.summary.cmp(&said.summary))
-        });
-        let unknown = || Explanation::new(Cause::Unknown, Confidence::Unknown, "not decided");
-        best.map_or_else(unknown, |(_, explanation)| explanation.clone())
+        let key = |said: &Said| (rank(said.explanation.cause), said.count);
+        self.said
+            .iter()
+            .max_by(|a, b| key(a).cmp(&key(b)).then_with(|| b.explanation.summary.cmp(&a.explanation.summary)))
     }
 
-    /// The other sentences, with how often each was said, the most frequent first.
-    pub(super) fn others(&self, summary: &str) -> Vec<(u64, &str)> {
-        let others = self.said.iter().filter(|(_, said)| said.summary != summary);
-        let mut others: Vec<_> = others.map(|(count, said)| (*count, said.summary.as_str())).collect();
-        others.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
-        others
+    pub(super) fn cause(&self) -> Cause {
+        self.best().map_or(Cause::Unknown, |said| said.explanation.cause)
     }
 
     pub(super) fn outcome(&self) -> Outcome {

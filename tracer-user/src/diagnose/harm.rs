@@ -115,7 +115,7 @@ impl Judge<'_> {
             return None;
         }
         // Packets that are lost by load are sent again, and some of them arrive.
-        let is_certain = group.failed() > 0 || packets(group.explanation().cause) < LOAD_PACKETS;
+        let is_certain = group.failed() > 0 || packets(group.cause()) < LOAD_PACKETS;
         let is_complete = answered == 0 && is_certain && group.outcome() != Outcome::Established;
         let is_known = group.hits.iter().any(|(talk, hit)| service::known(talk, hit.translated.as_ref()).is_some());
         let pairs = (group.hits.len() as u64).clamp(1, MOST_PAIRS);
@@ -131,7 +131,7 @@ impl Judge<'_> {
 
 /// Whether it happened often enough to be no accident; `least` is enough in any case.
 fn is_enough(group: &Group, least: u64) -> bool {
-    let (failed, cause) = (group.failed(), group.explanation().cause);
+    let (failed, cause) = (group.failed(), group.cause());
     let is = |count: u64, needed: u64| count >= needed.min(least);
     match group.kind {
         Kind::Flow(Outcome::Rejected) | Kind::Dns(Failure::Error) => is(failed, REFUSED),
@@ -177,7 +177,7 @@ fn outweighs(group: &Group, answered: u64) -> bool {
 /// Whether somebody tries ports or addresses, one after the other, that nobody is meant to reach.
 fn looks_like_scan(group: &Group) -> bool {
     let refused = matches!(
-        group.explanation().cause,
+        group.cause(),
         Cause::NetfilterRule | Cause::NetfilterPolicy | Cause::NoSocket | Cause::RouteReject | Cause::BpfProgram
     );
     let servers = group.servers().len();

@@ -29,6 +29,19 @@ pub(super) struct Run {
     pub(super) platform: Platform,
 }
 
+impl Run {
+    /// `none of the 5 interfaces that were watched for 30 s saw a packet for tcp 80, and no drop of one was seen`.
+    fn saw_no(&self, what: &str) -> String {
+        let took = &self.took;
+        let nobody = match self.interfaces {
+            0 => return format!("no interface was watched in {took}; no drop of a {what} was seen"),
+            1 => format!("the interface that was watched for {took} did not see a {what}"),
+            count => format!("none of the {} interfaces that were watched for {took} saw a {what}", thousands(count)),
+        };
+        format!("{nobody}, and no drop of one was seen")
+    }
+}
+
 /// What is to be said of an expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
@@ -111,10 +124,7 @@ fn nobody_came(expectation: &Expectation, run: &Run) -> Explanation {
     let summary = format!("{expectation} is blocked before this node, or nobody sent anything");
     let mut said = Explanation::new(Cause::Upstream, Confidence::Inferred, summary);
     let port = expectation.port();
-    said.evidence = vec![
-        format!("{} watched for {}", counted_as(run.interfaces, "interface"), run.took),
-        format!("none of them saw a packet from outside for {expectation}, and no drop of one was seen"),
-    ];
+    said.evidence = vec![run.saw_no(&format!("packet from outside for {expectation}"))];
     said.remedy = vec![format!(
         "send one now from a client, and watch again: whydrop diagnose --expect {} (there: {})",
         expectation.text,
@@ -184,10 +194,7 @@ fn firewall_checks(expectation: &Expectation, platform: Platform) -> Vec<String>
 fn nobody_went(expectation: &Expectation, background: &Background, run: &Run) -> Explanation {
     let summary = format!("nobody here tried {expectation}, or it was stopped before it reached an interface");
     let mut said = Explanation::new(Cause::Unknown, Confidence::Inferred, summary);
-    said.evidence = vec![
-        format!("{} watched for {}", counted_as(run.interfaces, "interface"), run.took),
-        format!("none of them saw a packet for {expectation}, and no drop of one was seen"),
-    ];
+    said.evidence = vec![run.saw_no(&format!("packet for {expectation}"))];
     if let Some(host) = expectation.host().filter(|host| host.name.parse::<std::net::IpAddr>().is_err()) {
         let addresses: Vec<_> = host.addresses.iter().map(ToString::to_string).collect();
         said.evidence.push(format!("{} was {} when it was asked for at the start", host.name, addresses.join(", ")));

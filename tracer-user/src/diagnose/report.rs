@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::event::{Counter, Dns, Finding, Flow, Header, Severity, Stats};
-use crate::explain::flow::Platform;
+use crate::explain::flow::{Around, Platform, is_allowance};
 use crate::flow::Census;
 use crate::sink::{JsonLines, Line, Sink, thousands};
 
@@ -37,15 +37,29 @@ pub struct Settings {
     pub platform: Platform,
 }
 
+/// What a report says beside the findings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// A sentence for each expectation that was met.
+    pub met: Vec<String>,
+    /// Failures that are in no finding, as there were too many different ones.
+    pub left_out: u64,
+    /// Where namespaces were chosen: packets dropped in these that are not expected or noise.
+    pub dropped_there: Option<u64>,
+}
+
 /// A renderer that is also told what is well.
 pub trait Render: Sink {
-    /// Called before the findings, with a sentence for each expectation that was met, and what did not fit.
-    fn notes(&mut self, _met: &[String], _left_out: u64) -> io::Result<()> {
+    /// Called before the findings.
+    fn notes(&mut self, _notes: Notes) -> io::Result<()> {
         Ok(())
     }
 }
 
 impl<W: io::Write> Render for JsonLines<W> {}
+
+/// Counters of a cloud's allowances that are kept: some of each network card.
+const MOST_ALLOWANCES: usize = 64;
 
 /// Gathers.
 pub struct Diagnosis {
@@ -53,6 +67,7 @@ pub struct Diagnosis {
     settings: Settings,
     gathered: Gathered,
     census: Census,
+    allowances: Vec<Counter>,
     started: Instant,
     /// There was an interface at some time, or attempts are not watched at all.
     has_watched: bool,
@@ -67,7 +82,8 @@ impl Diagnosis {
         }
         let gathered = Gathered::new(settings.scope.clone());
         let (census, started, health) = (Census::default(), Instant::now(), Arc::default());
-        Self { inner, settings, gathered, census, started, has_watched: false, health }
+        let (allowances, has_watched) = (Vec::new(), false);
+        Self { inner, settings, gathered, census, allowances, started, has_watched, health }
     }
 
     /// What will be known when the run has ended.
@@ -93,8 +109,24 @@ impl Diagnosis {
                 (false, false) => Health::Blind,
             };
         }
-        self.inner.notes(&met, self.gathered.left_out())?;
+        let dropped_there = (!self.settings.scope.is_empty()).then_some(self.gathered.dropped());
+        self.inner.notes(Notes { met, left_out: self.gathered.left_out(), dropped_there })?;
         findings.iter().try_for_each(|finding| self.inner.finding(finding))
+    }
+
+    /// Keeps a counter of a cloud's allowance, with all that it rose.
+    fn note_allowance(&mut self, counter: &Counter) {
+        if !is_allowance(counter) {
+            return;
+        }
+        let is_same = |kept: &Counter| {
+            (&kept.name, &kept.interface, &kept.netns) == (&counter.name, &counter.interface, &counter.netns)
+        };
+        if let Some(kept) = self.allowances.iter_mut().find(|kept| is_same(kept)) {
+            kept.delta = kept.delta.saturating_add(counter.delta);
+        } else if self.allowances.len() < MOST_ALLOWANCES {
+            self.allowances.push(counter.clone());
+        }
     }
 
     /// Sentences for what is met, and the findings in order.
@@ -103,7 +135,8 @@ impl Diagnosis {
         let background = Background::new(&self.census);
         let expectations = &self.settings.expectations;
         let judge = Judge { background: &background, expectations, one_is_enough: self.settings.has_command };
-        let (told, mut all) = findings(&groups, &judge, &self.census, run.platform);
+        let around = Around { census: &self.census, platform: run.platform, counters: &self.allowances };
+        let (told, mut all) = findings(&groups, &judge, around);
         let mut met = Vec::new();
         for expectation in expectations {
             match answer(expectation, &told, &judge, run) {
@@ -138,6 +171,7 @@ impl Sink for Diagnosis {
 
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
         self.gathered.counter(counter);
+        self.note_allowance(counter);
         self.inner.counter(counter)
     }
 

@@ -2,14 +2,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::mem::take;
 use std::time::{Duration, Instant};
 
 use crate::event::{Affected, Confidence, Counter, Finding, Header, Severity, Stats, Suspect};
 use crate::sink::{Line, Sink, Style, endpoint, place_of, printable, thousands};
 
 use super::progress::Progress;
-use super::report::{Render, seconds};
+use super::report::{Notes, Render, seconds};
 
 /// Writes the report; `W` should buffer.
 pub struct Text<W> {
@@ -19,8 +18,7 @@ pub struct Text<W> {
     started: Instant,
     host: String,
     coverage: Vec<String>,
-    met: Vec<String>,
-    left_out: u64,
+    notes: Notes,
     findings: u64,
     counted: u64,
 }
@@ -35,8 +33,7 @@ impl<W: Write> Text<W> {
             started: Instant::now(),
             host: String::new(),
             coverage: Vec::new(),
-            met: Vec::new(),
-            left_out: 0,
+            notes: Notes::default(),
             findings: 0,
             counted: 0,
         }
@@ -49,22 +46,23 @@ impl<W: Write> Text<W> {
             let is_blind = stats.attempts.is_some_and(|attempts| attempts.interfaces == 0);
             writeln!(self.out, "{}", self.style.bold(nothing_wrong(seen, is_blind)))?;
         }
-        let met = take(&mut self.met);
-        for met in &met {
+        let met = &self.notes.met;
+        for met in met {
             writeln!(self.out, "as expected: {}", printable(met))?;
         }
         if self.findings == 0 || !met.is_empty() {
             writeln!(self.out)?;
         }
         writeln!(self.out, "seen on {} in {}:", printable(&self.host), seconds(self.started.elapsed()))?;
-        for line in seen_lines(stats, self.counted, self.left_out) {
+        for line in seen_lines(stats, self.counted, &self.notes) {
             writeln!(self.out, "  {line}")?;
         }
-        if !self.coverage.is_empty() {
+        let gaps: Vec<_> = self.coverage.iter().chain(&stats.coverage).collect();
+        if !gaps.is_empty() {
             writeln!(self.out, "not seen on this node:")?;
-            for gap in take(&mut self.coverage) {
-                writeln!(self.out, "  {}", self.style.dim(&printable(&gap)))?;
-            }
+        }
+        for gap in gaps {
+            writeln!(self.out, "  {}", self.style.dim(&printable(gap)))?;
         }
         self.out.flush()
     }
@@ -93,7 +91,7 @@ pub(super) fn counted_as(count: u64, what: &str) -> String {
 }
 
 /// What was seen, a line each.
-fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
+fn seen_lines(stats: &Stats, counted: u64, notes: &Notes) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(attempts) = stats.attempts {
         let failed = attempts.rejected + attempts.dropped + attempts.no_answer;
@@ -108,17 +106,16 @@ fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
         ));
         let (queries, failed) = (thousands(attempts.queries), thousands(attempts.failed_queries));
         lines.push(format!("{queries} DNS queries, {failed} of them without a good answer"));
-        lines.push(counted_as(attempts.interfaces, "interface"));
+        lines.push(format!("{} watched", counted_as(attempts.interfaces, "interface")));
         if attempts.not_followed > 0 {
             lines
                 .push(format!("{} attempts were too many at once, and not followed", thousands(attempts.not_followed)));
         }
     }
-    let hidden = thousands(stats.hidden);
-    lines.push(format!("{} dropped packets, {hidden} of them expected or mere noise", thousands(stats.packets)));
+    lines.push(dropped(stats, notes.dropped_there));
     let gaps = [
         (counted, "drops are known by counters only"),
-        (left_out, "failures were too many different ones at once, and are in no finding"),
+        (notes.left_out, "failures were too many different ones at once, and are in no finding"),
         (stats.not_shown, "dropped packets had no line of their own, and are in no finding"),
         (stats.other_flows, "dropped packets are counted by place only, and are in no finding"),
         (stats.missed, "drops were not seen: they happened while the CPU was counting another one"),
@@ -127,6 +124,21 @@ fn seen_lines(stats: &Stats, counted: u64, left_out: u64) -> Vec<String> {
         gaps.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", thousands(*count))),
     );
     lines
+}
+
+/// `1,234 dropped packets, 1,200 of them expected or mere noise`.
+fn dropped(stats: &Stats, there: Option<u64>) -> String {
+    let all = counted_as(stats.packets, "dropped packet");
+    match there {
+        // The host's are counted too, as what the chosen namespaces send may be dropped there.
+        Some(there) => {
+            format!(
+                "{all}: {} in the chosen namespaces; the others on the host, expected or mere noise",
+                thousands(there)
+            )
+        }
+        None => format!("{all}, {} of them expected or mere noise", thousands(stats.hidden)),
+    }
 }
 
 /// A finding, its lines ended.
@@ -192,9 +204,8 @@ const fn how_sure(confidence: Confidence) -> &'static str {
 }
 
 impl<W: Write> Render for Text<W> {
-    fn notes(&mut self, met: &[String], left_out: u64) -> io::Result<()> {
-        self.met = met.to_vec();
-        self.left_out = left_out;
+    fn notes(&mut self, notes: Notes) -> io::Result<()> {
+        self.notes = notes;
         Ok(())
     }
 }

@@ -32,20 +32,24 @@ pub(super) fn title(group: &Group, harm: &Harm, said: &Explanation, expectations
 
 /// `tcp from 12 clients to 10.0.0.1:80`.
 fn subject(group: &Group, first: &Talk, expectations: &[Expectation]) -> String {
-    let clients: BTreeSet<_> = group.hits.keys().map(|talk| talk.client).collect();
-    let from = if clients.len() == 1 {
-        first.client.to_string()
-    } else {
-        format!("{} clients", thousands(clients.len() as u64))
-    };
+    let from = clients(group);
     let protocols: BTreeSet<_> = group.hits.keys().map(|talk| talk.protocol).collect();
     let what = if protocols.len() == 1 { protocol::name(first.protocol) } else { "traffic".to_owned() };
     let what = if matches!(group.kind, Kind::Dns(_)) { "DNS".to_owned() } else { what };
     format!("{what} from {from} to {}", destination(group, first, expectations))
 }
 
+/// `10.0.0.9`, `12 clients`.
+pub(super) fn clients(group: &Group) -> String {
+    let clients: BTreeSet<_> = group.hits.keys().map(|talk| talk.client).collect();
+    match clients.first() {
+        Some(client) if clients.len() == 1 => client.to_string(),
+        _ => format!("{} clients", thousands(clients.len() as u64)),
+    }
+}
+
 /// `10.0.0.1:80`, `port 443 of 12 addresses`, `3 ports of 10.0.0.1`, `7 destinations`.
-fn destination(group: &Group, first: &Talk, expectations: &[Expectation]) -> String {
+pub(super) fn destination(group: &Group, first: &Talk, expectations: &[Expectation]) -> String {
     let servers = group.servers();
     let ports: BTreeSet<_> = servers.iter().map(|(_, server)| server.port()).collect();
     let addresses: BTreeSet<_> = servers.iter().map(|(_, server)| server.ip()).collect();
@@ -76,7 +80,7 @@ fn verb(group: &Group, said: &Explanation) -> &'static str {
         (Outcome::Dropped, Cause::NoSocket) if group.failed() > 0 && group.refused == 0 => "is never answered",
         (Outcome::Dropped, Cause::NoSocket) | (Outcome::Rejected, _) => "is refused",
         // It arrived, and what should say so did not.
-        (Outcome::Dropped, _) if group.said.iter().any(|(_, said)| said.cause == Cause::NoSocket) => {
+        (Outcome::Dropped, _) if group.said.iter().any(|said| said.explanation.cause == Cause::NoSocket) => {
             "is never answered"
         }
         (Outcome::Dropped, _) => "is dropped on this node",

@@ -32,7 +32,7 @@ pub struct Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SourceLine {
     pub name: String,
-    /// `tp_btf/kfree_skb` or `raw_tp/kfree_skb`.
+    /// Of drops `tp_btf/kfree_skb` or `raw_tp/kfree_skb`; of attempts to talk `tcx` or `clsact`.
     pub hook: String,
     /// `preferred`, or why the preferred hook is not used.
     pub reason: String,

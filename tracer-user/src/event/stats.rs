@@ -49,6 +49,9 @@ pub struct Stats {
     /// Attempts to talk that were seen on the way; absent where none are watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<AttemptTotals>,
+    /// What can't be seen, as in the header, but found out since then; absent if there is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub coverage: Vec<String>,
     /// Processor time used by this process, seconds.
     pub cpu_seconds: f64,
 }

@@ -22,4 +22,4 @@ pub use point::{Point, Points, Role};
 pub use sighting::{Icmp, Pair, Resent, Sighting, SightingId, Tunnel, Tuple};
 pub use story::{DropSeen, Lost, Rejection, Story, Way};
 pub(crate) use watch::try_clsact;
-pub use watch::{Batch, FlowHandle, Kept, Plan, spawn, spawn_with_filters};
+pub use watch::{Batch, FlowHandle, Hooks, Kept, Plan, spawn, spawn_with_filters};

@@ -75,7 +75,7 @@ pub fn of(signs: &Signs) -> Platform {
     } else {
         None
     };
-    let managed = |platform| signs.files.iter().any(|file| FILES.iter().any(|row| *row == (*file, platform)));
+    let managed = |platform| signs.files.iter().any(|file| FILES.contains(&(*file, platform)));
     let kubernetes = [(Platform::Azure, Platform::Aks), (Platform::Aws, Platform::Eks), (Platform::Gcp, Platform::Gke)];
     let found = kubernetes.into_iter().find(|(host, managed_by)| match cloud {
         Some(cloud) => cloud == *host && managed(*managed_by),

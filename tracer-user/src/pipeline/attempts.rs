@@ -10,10 +10,10 @@ use aya::Ebpf;
 use tokio::time::timeout_at;
 
 use crate::enrich;
-use crate::event::{AttemptTotals, Drop, Header, Packet};
+use crate::event::{AttemptTotals, Drop, Header, Packet, SourceLine};
 use crate::explain;
 use crate::flow::dns::Choice;
-use crate::flow::{self, Batch, FlowHandle, Kept, Role, Story};
+use crate::flow::{self, Batch, FlowHandle, Hooks, Kept, Role, Story};
 use crate::host::clock::monotonic;
 use crate::inquiry::Case;
 use crate::load::FlowMaps;
@@ -35,7 +35,9 @@ pub(super) struct Attempts {
     dns: flow::dns::Book,
     queries: Choice,
     kept: Kept,
-    interfaces: u64,
+    hooks: Hooks,
+    /// What can't be seen, so far as it turned out after the header.
+    late_coverage: Vec<String>,
     scope: Option<Scope>,
     waiting: Vec<Waiting>,
 }
@@ -80,7 +82,8 @@ impl Attempts {
             dns: flow::dns::Book::new(queries),
             queries,
             kept: Kept::default(),
-            interfaces: 0,
+            hooks: Hooks::default(),
+            late_coverage: Vec::new(),
             scope: Scope::new(plan),
             waiting: Vec::new(),
         };
@@ -89,13 +92,27 @@ impl Attempts {
     }
 
     fn add(&mut self, batch: &Batch) {
+        // Nothing was read: it has a sentence alone.
+        if batch.read == 0 {
+            return;
+        }
         self.book.add(batch);
         self.dns.add(batch);
         self.kept = batch.kept;
         if let Some(scope) = &mut self.scope {
             scope.add(batch);
         }
-        self.interfaces = batch.points.len() as u64;
+        self.hooks = batch.hooks.clone();
+    }
+
+    /// Adds one that came after the header: what it says of what can't be seen is kept for `stats`.
+    fn add_later(&mut self, batch: &Batch) {
+        self.add(batch);
+        self.late_coverage.extend(batch.coverage.iter().cloned());
+    }
+
+    pub(super) fn late_coverage(&self) -> &[String] {
+        &self.late_coverage
     }
 
     /// Whether what happens in a namespace is of this node, as far as the run looks at it.
@@ -107,7 +124,7 @@ impl Attempts {
     pub(super) fn totals(&self) -> AttemptTotals {
         let (queries, failed_queries) = self.dns.totals();
         let totals = self.book.totals();
-        let (interfaces, not_followed) = (self.interfaces, self.kept.not_followed + totals.not_followed);
+        let (interfaces, not_followed) = (self.hooks.devices(), self.kept.not_followed + totals.not_followed);
         AttemptTotals { queries, failed_queries, interfaces, not_followed, ..totals }
     }
 
@@ -124,6 +141,20 @@ impl Attempts {
     pub(super) fn is_about(&self, packet: &Packet) -> bool {
         enrich::ends(packet).is_some_and(|tuple| self.book.is_open(tuple))
     }
+}
+
+/// For the header: where attempts are seen.
+fn sources(hooks: &Hooks) -> Vec<SourceLine> {
+    let line = |hook: &str, reason| SourceLine { name: "flow".into(), hook: hook.into(), reason };
+    let why = |refused: &String| format!("the kernel refuses tcx links ({refused})");
+    let mut sources = Vec::new();
+    if hooks.tcx > 0 {
+        sources.push(line("tcx", "preferred".into()));
+    }
+    if hooks.clsact > 0 {
+        sources.push(line("clsact", hooks.without_tcx.as_ref().map_or_else(|| "chosen".into(), why)));
+    }
+    sources
 }
 
 impl Stages {
@@ -159,6 +190,7 @@ impl Stages {
         if let Some(why) = first.refused {
             return Err(PipelineError::Attempts(why));
         }
+        header.sources.extend(sources(&first.hooks));
         header.coverage.extend(first.coverage.iter().cloned());
         self.attempts = Some(Attempts::new(handle, &first, plan));
         Ok(())
@@ -169,7 +201,7 @@ impl Stages {
         let Some(attempts) = &mut self.attempts else { return };
         let deadline = tokio::time::Instant::now() + patience;
         while let Ok(Some(batch)) = timeout_at(deadline, attempts.handle.rest()).await {
-            attempts.add(&batch);
+            attempts.add_later(&batch);
         }
     }
 
@@ -183,7 +215,7 @@ impl Stages {
     /// Takes a reading, and tells what is decided by now.
     pub(super) fn add_batch(&mut self, batch: &Batch) -> Result<(), PipelineError> {
         if let Some(attempts) = &mut self.attempts {
-            attempts.add(batch);
+            attempts.add_later(batch);
         }
         self.print_attempts(false)
     }
@@ -252,5 +284,19 @@ impl Stages {
             Some(attempts) => self.sink.census(attempts.book.census()).map_err(PipelineError::Sink),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_names_the_hooks_that_interfaces_have() {
+        let hooks = Hooks { tcx: 2, clsact: 1, without_tcx: Some("EINVAL".to_owned()) };
+        let told: Vec<_> = sources(&hooks).into_iter().map(|line| (line.hook, line.reason)).collect();
+        let clsact = ("clsact".to_owned(), "the kernel refuses tcx links (EINVAL)".to_owned());
+        assert_eq!(told, [("tcx".to_owned(), "preferred".to_owned()), clsact]);
+        assert_eq!(sources(&Hooks::default()), []);
     }
 }

@@ -37,6 +37,7 @@ impl Stages {
             unreadable: counters.get(Counter::Unreadable),
             undecodable: self.undecodable,
             attempts: self.attempts.as_ref().map(Attempts::totals),
+            coverage: self.attempts.as_ref().map(|attempts| attempts.late_coverage().to_vec()).unwrap_or_default(),
             cpu_seconds: cpu_seconds(),
         }
     }

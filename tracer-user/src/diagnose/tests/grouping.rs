@@ -154,6 +154,46 @@ fn drops_elsewhere_count_only_if_they_hit_what_was_asked_for() {
 }
 
 #[test]
+fn attempts_that_differ_in_their_number_of_packets_are_one_sentence() {
+    let left = |at: u16, tries| {
+        let said = format!("{tries} SYNs to tcp 52.0.0.1:443 left eth0 of namespace node and nothing came back");
+        let said = Explanation::new(Cause::Upstream, Confidence::Inferred, said);
+        flow_of(Outcome::NoAnswer, &format!("10.244.0.5:{at}"), "52.0.0.1:443", tries, said)
+    };
+    let said = Run::new().flow(&left(41_000, 5)).flow(&left(41_001, 6)).end();
+    let explanation = &said.findings[0].explanation;
+    let whole = "11 SYNs to tcp 52.0.0.1:443 left eth0 of namespace node and nothing came back";
+    assert_eq!(explanation.summary, whole);
+    assert_eq!(explanation.evidence, ["all 2 attempts for it failed", "of the last one:"]);
+    assert!(explanation.suspects.is_some());
+}
+
+#[test]
+fn lost_large_segments_have_their_suspect_and_a_cloud_s_allowances_count() {
+    let mut large = silent("10.244.0.5:41000", "52.0.0.1:443", 1);
+    large.outcome = Outcome::Established;
+    large.explanation = Some(Explanation::new(Cause::Mtu, Confidence::Inferred, "large segments do not get through"));
+    let mtu = Run::new().flow(&large).end();
+    let kinds = |said: &Said| {
+        let suspects = said.findings[0].explanation.suspects.clone().unwrap_or_default();
+        suspects.iter().map(|suspect| suspect.what).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&mtu), [crate::event::SuspectKind::Mtu]);
+    let counter = Counter {
+        time: time(9),
+        name: "conntrack_allowance_exceeded".into(),
+        delta: 1,
+        netns: netns(1, "host"),
+        interface: Some(Interface { index: 2, name: Some("eth0".into()) }),
+        explanation: said(Cause::Device, "the cloud's limit of connections was exceeded"),
+    };
+    let mut run = Run::new().flow(&silent("10.244.0.5:41000", "52.0.0.1:443", 4));
+    run.diagnosis.counter(&counter).unwrap();
+    run.diagnosis.counter(&counter).unwrap();
+    assert!(kinds(&run.end()).contains(&crate::event::SuspectKind::NicAllowance));
+}
+
+#[test]
 fn a_flood_is_bounded_and_what_did_not_fit_is_counted() {
     let started = std::time::Instant::now();
     let mut run = Run::new();

@@ -79,10 +79,9 @@ impl Sink for Kept {
 }
 
 impl Render for Kept {
-    fn notes(&mut self, met: &[String], left_out: u64) -> io::Result<()> {
+    fn notes(&mut self, notes: Notes) -> io::Result<()> {
         let mut kept = self.0.lock().unwrap();
-        kept.met = met.to_vec();
-        kept.left_out = left_out;
+        (kept.met, kept.left_out) = (notes.met, notes.left_out);
         Ok(())
     }
 }
@@ -184,6 +183,7 @@ pub(super) fn stats() -> Stats {
         unreadable: 0,
         undecodable: 0,
         attempts: None,
+        coverage: Vec::new(),
         cpu_seconds: 0.0,
     }
 }
@@ -292,7 +292,7 @@ fn query(rcode: Option<&str>, tries: u64) -> Dns {
     }
 }
 
-fn silent(source: &str, destination: &str, tries: u64) -> Flow {
+pub(super) fn silent(source: &str, destination: &str, tries: u64) -> Flow {
     let said = Explanation::new(Cause::Upstream, Confidence::Inferred, "it left by eth0, and nothing came back");
     flow_of(Outcome::NoAnswer, source, destination, tries, said)
 }

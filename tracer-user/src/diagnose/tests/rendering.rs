@@ -74,10 +74,12 @@ fn a_finding_says_why_how_sure_whom_it_hits_and_what_to_do() {
 fn a_healthy_run_says_what_was_seen_and_what_is_hidden() {
     let (mut text, screen) = text(None);
     text.header(&header()).unwrap();
-    text.notes(&["in:tcp:80: 12 attempts, all answered".to_owned()], 0).unwrap();
+    let met = vec!["in:tcp:80: 12 attempts, all answered".to_owned()];
+    text.notes(Notes { met, ..Notes::default() }).unwrap();
     let attempts =
         AttemptTotals { established: 1200, pending: 2, queries: 40, interfaces: 3, ..AttemptTotals::default() };
-    text.stats(&Stats { attempts: Some(attempts), last: true, packets: 9, hidden: 9, ..stats() }).unwrap();
+    let coverage = vec!["eth1 can't be attached to".into()];
+    text.stats(&Stats { attempts: Some(attempts), last: true, packets: 9, hidden: 9, coverage, ..stats() }).unwrap();
     let golden = "\
 watching vm 6.18; Ctrl-C ends it early
 Nothing is wrong with what was seen.
@@ -86,12 +88,22 @@ as expected: in:tcp:80: 12 attempts, all answered
 seen on vm in 0.0 s:
   1,202 attempts to talk: 1,200 answered, 0 refused, 0 dropped here, 0 never answered, 2 not decided yet
   40 DNS queries, 0 of them without a good answer
-  3 interfaces
+  3 interfaces watched
   9 dropped packets, 9 of them expected or mere noise
 not seen on this node:
   traffic that eBPF redirects past the tc programs is not seen
+  eth1 can't be attached to
 ";
     assert_eq!(screen.text(), golden);
+}
+
+#[test]
+fn drops_outside_of_the_chosen_namespaces_are_told_apart() {
+    let (mut text, screen) = text(None);
+    text.notes(Notes { dropped_there: Some(12), ..Notes::default() }).unwrap();
+    text.stats(&Stats { last: true, packets: 3012, hidden: 2000, ..stats() }).unwrap();
+    let line = "3,012 dropped packets: 12 in the chosen namespaces; the others on the host, expected or mere noise\n";
+    assert!(screen.text().contains(line), "{}", screen.text());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! An answer came back, and did not get to who asked.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::words;
@@ -132,8 +133,10 @@ fn reverse_path(
     }
     explanation.cause = Cause::ReversePath;
     explanation.confidence = Confidence::Inferred;
-    explanation.summary +=
-        &format!(", where rp_filter is 1 (strict): it refuses {server}, if its route is by the other");
+    let _ = write!(
+        explanation.summary,
+        ", where rp_filter is 1 (strict): it refuses {server}, if its route is by the other"
+    );
     explanation.sysctl = Some(vec![shown(setting, &at.name, effective)]);
     explanation.remedy.insert(1, words::within(&at.netns, &format!("sysctl -w {}=2", quoted(&name))));
 }

@@ -48,7 +48,7 @@ fn explain(arrived: &Arrived<'_>, silence: Option<&Silence>) -> Explanation {
     explanation.remedy = arrived.first_look();
     let why = match silence {
         None => None,
-        Some(silence) if silence.is_local == Some(false) => not_here(&mut explanation, arrived, silence),
+        Some(silence) if silence.is_local == Some(false) => Some(not_here(&mut explanation, arrived, silence)),
         Some(silence) => silence.expected.as_ref().and_then(|expected| of_socket(&mut explanation, arrived, expected)),
     };
     let (opens, goal) = (words::opens(arrived.story), words::goal(arrived.story));
@@ -91,7 +91,7 @@ impl Arrived<'_> {
 }
 
 /// The namespace does not have the address.
-fn not_here(explanation: &mut Explanation, arrived: &Arrived<'_>, silence: &Silence) -> Option<String> {
+fn not_here(explanation: &mut Explanation, arrived: &Arrived<'_>, silence: &Silence) -> String {
     let (to, namespace) = (arrived.tuple.server.ip(), arrived.namespace());
     let own: Vec<String> = silence.addresses.iter().map(ToString::to_string).collect();
     let family = if to.is_ipv6() { "IPv6" } else { "IPv4" };
@@ -110,19 +110,19 @@ fn not_here(explanation: &mut Explanation, arrived: &Arrived<'_>, silence: &Sile
         explanation.remedy.push(format!(
             "find who leads {to} here: the route on the other side, an endpoint of a Service that is gone, {who}"
         ));
-        return Some(format!("{namespace} does not have the address {to}, and does not forward"));
+        return format!("{namespace} does not have the address {to}, and does not forward");
     }
     match routing.and_then(|routing| routing.way.as_ref()).map(|way| &way.end) {
         Some(End::Route(route)) => {
             let next = route.device.as_deref().unwrap_or("another interface");
             explanation.evidence.push(format!("its route there is `{}` (table {})", route.text, route.table));
-            Some(format!("{namespace} does not have the address {to}, and is to forward them by {next}"))
+            format!("{namespace} does not have the address {to}, and is to forward them by {next}")
         }
         Some(End::Rule(rule)) => {
-            Some(format!("{namespace} does not have {to}, and the ip rule `{}` refuses it", rule.text))
+            format!("{namespace} does not have {to}, and the ip rule `{}` refuses it", rule.text)
         }
-        Some(End::Nothing) => Some(format!("{namespace} does not have the address {to}, and no route to it")),
-        None => Some(format!("{namespace} does not have the address {to}")),
+        Some(End::Nothing) => format!("{namespace} does not have the address {to}, and no route to it"),
+        None => format!("{namespace} does not have the address {to}"),
     }
 }
 

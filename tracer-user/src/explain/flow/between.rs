@@ -1,5 +1,6 @@
 //! It came in by a device, and no device here saw it go on.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::{arrived, words};
@@ -135,8 +136,11 @@ fn programs(explanation: &mut Explanation, from: &Point, silence: &Silence) {
     let [only] = &silence.programs[..] else { return };
     if explanation.confidence == Confidence::Inferred && explanation.cause == Cause::Unknown {
         let owner = only.program.owner.map(|owner| owner.name.to_owned());
-        explanation.summary +=
-            &format!("; the BPF program {} at {} may have redirected them", only.program.name, only.at);
+        let _ = write!(
+            explanation.summary,
+            "; the BPF program {} at {} may have redirected them",
+            only.program.name, only.at
+        );
         explanation.owner.clone_from(&owner);
         explanation.program = Some(Program {
             id: only.program.id,

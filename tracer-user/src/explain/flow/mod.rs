@@ -19,7 +19,8 @@ mod words;
 
 pub use crate::host::platform::Platform;
 pub use ask::wanted;
-pub use rank::{rank, rank_with_counters};
+pub use rank::{Around, is_allowance, rank};
+pub(crate) use words::{counted, goal_of as goal};
 
 use crate::event::{Cause, Confidence, Explanation};
 use crate::flow::{Lost, Story};

@@ -3,6 +3,7 @@
 //! Rule: who sent it is told by where it was seen first. An answer that came in by an uplink was seen; what made somebody
 //! out there send it was not.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -144,9 +145,9 @@ fn local(explanation: &mut Explanation, story: &Story, by: &By<'_>, silence: Opt
     if let Some(absent) = absent {
         explanation.confidence = Confidence::Derived;
         explanation.cause = Cause::NoSocket;
-        explanation.summary += &match absent.same_port.first() {
-            Some((held, _)) => format!(": {} does not take them", sockets::labelled(held)),
-            None => format!(": nobody has {name} port {port} there"),
+        let _ = match absent.same_port.first() {
+            Some((held, _)) => write!(explanation.summary, ": {} does not take them", sockets::labelled(held)),
+            None => write!(explanation.summary, ": nobody has {name} port {port} there"),
         };
         if absent.ports > 0 {
             let shown: Vec<String> = absent.served.iter().map(sockets::labelled).collect();

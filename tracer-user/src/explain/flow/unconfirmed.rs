@@ -3,6 +3,7 @@
 //!
 //! Rule: the last ACK of a handshake is not looked at, so which of these it is can only be told by the server's queue.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use super::words;
@@ -16,13 +17,11 @@ use crate::node::silence::Silence;
 /// The namespace that answered, if it is one of this machine.
 pub(super) fn server<'a>(story: &'a Story, at: &'a Arc<Point>) -> Option<&'a Arc<Netns>> {
     let pod = story.sightings.iter().find(|(point, sighting)| point.role == Role::Pod && sighting.answers.ingress > 0);
-    match pod {
-        Some((point, _)) => point.leads_to.as_ref(),
-        None => {
-            let passed = story.sightings.iter().any(|(_, sighting)| sighting.answers.ingress > 0);
-            (!passed).then_some(&at.netns)
-        }
+    if let Some((point, _)) = pod {
+        return point.leads_to.as_ref();
     }
+    let passed = story.sightings.iter().any(|(_, sighting)| sighting.answers.ingress > 0);
+    (!passed).then_some(&at.netns)
 }
 
 pub(super) fn explain(story: &Story, at: &Arc<Point>, silence: Option<&Silence>) -> Explanation {
@@ -52,7 +51,8 @@ pub(super) fn explain(story: &Story, at: &Arc<Point>, silence: Option<&Silence>)
         if waiting >= backlog {
             explanation.cause = Cause::NoAnswer;
             explanation.confidence = Confidence::Derived;
-            explanation.summary += &format!(
+            let _ = write!(
+                explanation.summary,
                 ": the accept queue of {label} is full ({waiting} connections wait, its backlog is {backlog}), so it does not \
                  take the client's ACK"
             );

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::event::Explanation;
+use crate::event::{Endpoint, Explanation, Flow};
 use crate::explain::quoted;
 use crate::flow::{Icmp, Pair, Point, Sighting, Story, Tuple};
 use crate::host::{Netns, NetnsName};
@@ -30,7 +30,7 @@ pub(super) const fn reply(story: &Story) -> &'static str {
     if is_tcp(story) { "SYN-ACK" } else { "reply" }
 }
 
-pub(super) fn counted(count: u32, noun: &str) -> String {
+pub(crate) fn counted(count: u32, noun: &str) -> String {
     match (count, noun) {
         (1, noun) => format!("1 {noun}"),
         (count, "reply") => format!("{count} replies"),
@@ -40,12 +40,19 @@ pub(super) fn counted(count: u32, noun: &str) -> String {
 
 /// Whom it was for: `tcp 10.96.0.10:53 (translated to 10.244.3.7:5353)`.
 pub(super) fn goal(story: &Story) -> String {
-    let protocol = protocol(story.tuple.protocol);
-    let server = story.tuple.server;
-    match real_server(story) {
-        real if real != server => format!("{protocol} {server} (translated to {real})"),
-        _ => format!("{protocol} {server}"),
-    }
+    whom(&protocol(story.tuple.protocol), story.tuple.server, real_server(story))
+}
+
+/// The same of an event: its place in the summary.
+pub(crate) fn goal_of(flow: &Flow) -> Option<String> {
+    let end = |end: &Endpoint| Some(SocketAddr::new(end.address?, end.port?));
+    let server = end(&flow.destination)?;
+    let translated = flow.translated.as_ref().and_then(|translated| end(&translated.destination));
+    Some(whom(&flow.protocol, server, translated.unwrap_or(server)))
+}
+
+fn whom(protocol: &str, server: SocketAddr, real: SocketAddr) -> String {
+    if real == server { format!("{protocol} {server}") } else { format!("{protocol} {server} (translated to {real})") }
 }
 
 /// The server after the last translation that was seen.

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::attach::{Attached, Programs, Refused};
 use super::events::Events;
+use super::handle::Hooks;
 use super::notes::{Map, Notes};
 use super::select::{Selection, Wanted, select};
 use super::{hidden, look};
@@ -191,6 +192,11 @@ impl Watched {
         notes.add(self.named("no attempts are seen there so far: no interface leads out of it".to_owned()));
     }
 
+    /// Counts the devices that are attached to.
+    pub(super) fn count(&self, hooks: &mut Hooks) {
+        self.devices.values().for_each(|device| device.attached.count(hooks));
+    }
+
     /// Whether there are devices that were left for the next look.
     pub(super) fn is_behind(&self) -> bool {
         self.is_behind
@@ -241,7 +247,7 @@ impl Watched {
         }
         let verify = std::mem::take(&mut self.verify);
         if verify {
-            self.drop_detached();
+            self.drop_detached(with.map, now);
         }
         for (index, device) in &mut self.devices {
             if let Some(wanted) = wanted.remove(index) {
@@ -264,7 +270,7 @@ impl Watched {
     }
 
     /// Forgets devices where our programs are not attached any more: somebody detached them, or the device is another one.
-    fn drop_detached(&mut self) {
+    fn drop_detached(&mut self, map: &mut Map, now: Instant) {
         let devices = &self.devices;
         let gone = enter::visit(&self.netns, || {
             let gone = devices.iter().filter(|(_, device)| !device.attached.is_there());
@@ -273,6 +279,8 @@ impl Watched {
         for index in gone.unwrap_or_default() {
             if let Some(device) = self.devices.remove(&index) {
                 device.attached.detach(&self.netns);
+                // Attached to again, it is back at once.
+                map.leaves(self.netns.inode, index, now);
             }
         }
     }
@@ -322,9 +330,6 @@ impl Watched {
     }
 
     fn note(&self, wanted: &Wanted, attached: &Attached, notes: &mut Notes) {
-        if let Some(errno) = attached.without_tcx {
-            notes.add(format!("attempts are seen by filters of clsact, as the kernel refuses tcx links ({errno})"));
-        }
         if attached.is_behind_others() {
             let sentence = format!(
                 "on {} other filters run before whydrop's: attempts that they decide are not seen there",

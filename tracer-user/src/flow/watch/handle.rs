@@ -45,6 +45,23 @@ pub struct Kept {
     pub unreadable: u64,
 }
 
+/// How devices are attached to, now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// Devices with tcx links.
+    pub tcx: u64,
+    /// Devices with filters of clsact.
+    pub clsact: u64,
+    /// Why a device of these has no tcx links, where they were tried.
+    pub without_tcx: Option<String>,
+}
+
+impl Hooks {
+    pub const fn devices(&self) -> u64 {
+        self.tcx + self.clsact
+    }
+}
+
 /// What one reading of the maps gave: entries that have changed since the last one.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -55,6 +72,7 @@ pub struct Batch {
     pub queries: Vec<QuerySighting>,
     pub resent: Vec<Resent>,
     pub kept: Kept,
+    pub hooks: Hooks,
     /// Devices that could not be attached to and what is hidden otherwise, a sentence each; told once.
     pub coverage: Vec<String>,
     /// Why nothing can be watched at all; then there is nothing else here.

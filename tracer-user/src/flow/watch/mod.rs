@@ -18,4 +18,4 @@ mod select;
 mod worker;
 
 pub(crate) use attach::try_clsact;
-pub use handle::{Batch, FlowHandle, Kept, Plan, spawn, spawn_with_filters};
+pub use handle::{Batch, FlowHandle, Hooks, Kept, Plan, spawn, spawn_with_filters};

@@ -255,6 +255,9 @@ impl Worker {
             self.notes.add(format!("attempts are missing: the kernel does not give them ({error})"));
         }
         batch.points = self.map.points();
+        for watched in &self.watched {
+            watched.count(&mut batch.hooks);
+        }
         batch.coverage = self.notes.take();
         self.line.send(batch)
     }

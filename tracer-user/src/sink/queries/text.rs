@@ -102,6 +102,9 @@ impl<W: Write> Sink for QueryText<W> {
                 )?;
             }
             write!(self.out, "{}", self.explained.print(self.style))?;
+            for gap in &stats.coverage {
+                writeln!(self.out, "{}", self.style.dim(&format!("note: {}", printable(gap))))?;
+            }
         }
         self.out.flush()
     }
@@ -197,7 +200,9 @@ mod tests {
     fn printed(all: bool, queries: &[Dns]) -> String {
         let mut out = Vec::new();
         let mut text = QueryText::new(&mut out, Style { colour: false }, all, Duration::from_millis(100));
-        queries.iter().for_each(|dns| text.dns(dns).unwrap());
+        for dns in queries {
+            text.dns(dns).unwrap();
+        }
         let summary = text.tally.print("100ms", text.style) + &text.explained.print(text.style);
         String::from_utf8(out).unwrap() + &summary
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
 use super::super::refused::PROHIBITED;
-use crate::event::{Cause, Direction, Flow};
+use crate::event::{Confidence, Direction, Flow, Outcome, SeenPacket};
 use crate::flow::{Census, Service, Tally, Way};
 use crate::node::socket::diag::{TCP, UDP};
 
@@ -14,6 +14,7 @@ pub(super) struct Fared {
     /// Answered, by a refusal too: somebody is there.
     pub(super) alive: u64,
     pub(super) established: u64,
+    pub(super) refused: u64,
     /// Not answered.
     pub(super) failed: u64,
     pub(super) alive_hosts: BTreeSet<IpAddr>,
@@ -26,6 +27,7 @@ impl Fared {
         let (alive, failed) = (tally.established + tally.rejected, tally.no_answer);
         self.alive += alive;
         self.established += tally.established;
+        self.refused += tally.rejected;
         self.failed += failed;
         if alive > 0 {
             self.alive_hosts.insert(service.server.ip());
@@ -37,9 +39,21 @@ impl Fared {
     }
 }
 
+/// What became of the attempts that are judged: it is the same for all of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing came back.
+    Silent,
+    /// Somebody out there refused.
+    Refused,
+    /// The handshake went through, large segments did not, and nobody says why.
+    Large,
+}
+
 /// All of them.
 #[derive(Clone, Debug)]
 pub(super) struct Numbers {
+    pub(super) fate: Fate,
     /// Whom the attempts were for; never empty.
     pub(super) services: BTreeSet<(u8, SocketAddr)>,
     pub(super) hosts: BTreeSet<IpAddr>,
@@ -70,7 +84,6 @@ pub(super) struct Numbers {
     pub(super) large_lost: u64,
     /// Somebody on the way said so.
     pub(super) is_prohibited: bool,
-    pub(super) is_mtu: bool,
 }
 
 impl Numbers {
@@ -82,7 +95,12 @@ impl Numbers {
             numbers.add(service, tally);
         }
         // A group may have more attempts than the census saw decided.
-        numbers.same.failed = numbers.same.failed.max(flows.len() as u64);
+        let count = match numbers.fate {
+            Fate::Silent => &mut numbers.same.failed,
+            Fate::Refused => &mut numbers.same.refused,
+            Fate::Large => &mut numbers.large_lost,
+        };
+        *count = (*count).max(flows.len() as u64);
         Some(numbers)
     }
 
@@ -100,8 +118,8 @@ impl Numbers {
         let says = |flow: &&Flow, part: &str| {
             flow.explanation.as_ref().is_some_and(|explanation| explanation.summary.contains(part))
         };
-        let is_mtu = |flow: &&Flow| flow.explanation.as_ref().is_some_and(|said| said.cause == Cause::Mtu);
         Some(Self {
+            fate: fate(flows)?,
             hosts: services.iter().map(|(_, server)| server.ip()).collect(),
             ports: services.iter().map(|(protocol, server)| (*protocol, server.port())).collect(),
             example: (protocol, real.unwrap_or(named)),
@@ -119,7 +137,6 @@ impl Numbers {
             failed_clients: 0,
             large_lost: 0,
             is_prohibited: flows.iter().any(|flow| says(flow, PROHIBITED)),
-            is_mtu: flows.iter().any(is_mtu),
         })
     }
 
@@ -151,16 +168,16 @@ impl Numbers {
         }
     }
 
-    /// All that were answered were begun before the first that was not.
-    pub(super) fn is_end(&self) -> bool {
-        self.same.alive > 0 && self.first_failed > self.last_ok
+    /// Whether all that were answered were begun before the first that was not.
+    pub(super) fn began_to_fail(&self) -> bool {
+        self.same.failed > 0 && self.first_failed != u64::MAX && self.first_failed > self.last_ok
     }
 
-    /// How many hosts do not answer at the ports any more, if it is all of them, at once, and more than one: ports for
-    /// translation run out for one of them at a time.
+    /// How many hosts do not answer at the ports any more, if no other does either, and it is more than one: ports for
+    /// translation run out for one host at a time.
     pub(super) fn all_stopped(&self) -> Option<usize> {
-        (self.is_end() && self.stopped.len() > 1 && self.first_failed > self.last_ok_of_port)
-            .then_some(self.stopped.len())
+        let is_all = self.began_to_fail() && self.stopped.len() > 1 && self.first_failed > self.last_ok_of_port;
+        is_all.then_some(self.stopped.len())
     }
 
     /// `tcp 443`, `tcp 443 and 2 more ports`.
@@ -209,6 +226,21 @@ impl Numbers {
         let length = if host.is_ipv4() { 24 } else { 64 };
         self.elsewhere.alive_hosts.iter().find(|other| is_in(**other, *host, length)).copied()
     }
+}
+
+/// `None` if there is nothing to suspect: somebody has said what it was.
+fn fate(flows: &[&Flow]) -> Option<Fate> {
+    let is = |outcome| flows.iter().all(|flow| flow.outcome == outcome);
+    let is_told = |flow: &&Flow| flow.explanation.as_ref().is_some_and(|said| said.confidence != Confidence::Inferred);
+    if is(Outcome::Rejected) {
+        return Some(Fate::Refused);
+    }
+    if is(Outcome::Established) {
+        return (!flows.iter().any(is_told)).then_some(Fate::Large);
+    }
+    // Where an answer was seen, it was lost on its way to the client: nothing is known of who is suspected here.
+    let is_answered = |flow: &&Flow| flow.seen.iter().any(|seen| seen.packet == SeenPacket::Answer);
+    (!flows.iter().any(is_answered)).then_some(Fate::Silent)
 }
 
 fn masked(address: IpAddr, length: u8) -> IpAddr {

@@ -15,12 +15,12 @@ fn arrived(protocol: u8) -> Story {
     story(asked, Some(Lost::InPod { at: Arc::clone(&at) }), vec![(Arc::clone(&at), sighting(&at, asked, OUT))])
 }
 
-fn nginx(is_stopped: bool) -> Option<Owner> {
-    Some(Owner { pid: 12, comm: "nginx".to_owned(), is_stopped, ..Owner::default() })
+fn nginx(is_stopped: bool) -> Owner {
+    Owner { pid: 12, comm: "nginx".to_owned(), is_stopped, ..Owner::default() }
 }
 
-fn held(socket: Socket, is_stopped: bool) -> Option<Held> {
-    Some(Held { socket, owner: nginx(is_stopped), interface: None })
+fn held(socket: Socket, is_stopped: bool) -> Held {
+    Held { socket, owner: Some(nginx(is_stopped)), interface: None }
 }
 
 fn listener(waiting: u32) -> Socket {
@@ -64,7 +64,7 @@ fn without_an_answer_only_what_was_seen_is_said() {
 
 #[test]
 fn a_full_accept_queue_is_named_with_its_program() {
-    let full = Expected { taker: held(listener(129), true), ..Expected::default() };
+    let full = Expected { taker: Some(held(listener(129), true)), ..Expected::default() };
     let told = explain(&arrived(TCP), Some(&with(full)));
     is_well_formed(&told);
     assert!(
@@ -82,7 +82,8 @@ fn a_full_accept_queue_is_named_with_its_program() {
 
 #[test]
 fn a_stopped_tcp_program_with_room_in_its_queue_explains_nothing() {
-    let told = explain(&arrived(TCP), Some(&with(Expected { taker: held(listener(3), true), ..Expected::default() })));
+    let told =
+        explain(&arrived(TCP), Some(&with(Expected { taker: Some(held(listener(3), true)), ..Expected::default() })));
     assert_eq!(told.confidence, Confidence::Inferred, "the kernel answers SYNs for it: {told:#?}");
     assert!(told.summary.contains("has room for more (3 of 128 wait)"), "{}", told.summary);
     assert!(told.unknown.is_some());
@@ -93,7 +94,7 @@ fn a_half_open_handshake_shows_that_the_answer_was_sent() {
     let half_open = Some(HalfOpen { all: 5, of_client: 2 });
     let told = explain(
         &arrived(TCP),
-        Some(&with(Expected { taker: held(listener(0), false), half_open, ..Expected::default() })),
+        Some(&with(Expected { taker: Some(held(listener(0), false)), half_open, ..Expected::default() })),
     );
     is_well_formed(&told);
     assert!(
@@ -104,14 +105,14 @@ fn a_half_open_handshake_shows_that_the_answer_was_sent() {
     assert_eq!(told.confidence, Confidence::Derived);
     assert_eq!(told.remedy[0], "nsenter --net=/run/netns/web ip route get 10.0.0.9");
     let others = Some(HalfOpen { all: 5, of_client: 0 });
-    let of_others = Expected { taker: held(listener(0), false), half_open: others, ..Expected::default() };
+    let of_others = Expected { taker: Some(held(listener(0), false)), half_open: others, ..Expected::default() };
     assert_eq!(explain(&arrived(TCP), Some(&with(of_others))).confidence, Confidence::Inferred);
 }
 
 #[test]
 fn a_full_syn_queue_counts_only_without_cookies() {
     let of = |syncookies| {
-        let mut expected = Expected { taker: held(listener(0), false), ..Expected::default() };
+        let mut expected = Expected { taker: Some(held(listener(0), false)), ..Expected::default() };
         expected.half_open = Some(HalfOpen { all: 128, of_client: 0 });
         expected.settings.syncookies = Some(syncookies);
         explain(&arrived(TCP), Some(&with(expected)))
@@ -123,7 +124,7 @@ fn a_full_syn_queue_counts_only_without_cookies() {
 #[test]
 fn udp_is_told_by_stop_by_buffer_by_unread_bytes_or_not_at_all() {
     let of = |socket, is_stopped, is_frozen| {
-        let expected = Expected { taker: held(socket, is_stopped), is_frozen, ..Expected::default() };
+        let expected = Expected { taker: Some(held(socket, is_stopped)), is_frozen, ..Expected::default() };
         let told = explain(&arrived(UDP), Some(&with(expected)));
         is_well_formed(&told);
         told
@@ -148,7 +149,7 @@ fn udp_is_told_by_stop_by_buffer_by_unread_bytes_or_not_at_all() {
 
 #[test]
 fn of_sockets_that_share_a_port_one_is_not_blamed() {
-    let expected = Expected { taker: held(reader(40, 768), false), alternatives: 3, ..Expected::default() };
+    let expected = Expected { taker: Some(held(reader(40, 768), false)), alternatives: 3, ..Expected::default() };
     let told = explain(&arrived(UDP), Some(&with(expected)));
     assert_eq!(told.confidence, Confidence::Inferred);
     assert!(told.unknown.unwrap().contains("share the port"));
@@ -188,8 +189,8 @@ fn an_address_that_the_namespace_does_not_have_is_named() {
         told
     };
     let stays = of(Routing { forwarding: forwarding("0"), ..Routing::default() });
-    let says = "namespace web does not have the address 10.244.1.7, and does not forward";
-    assert!(stays.summary.ends_with(says), "{}", stays.summary);
+    let expected = "namespace web does not have the address 10.244.1.7, and does not forward";
+    assert!(stays.summary.ends_with(expected), "{}", stays.summary);
     assert_eq!((stays.cause, stays.confidence), (Cause::NoAnswer, Confidence::Derived));
     assert!(has(&stays.evidence, "namespace web has the IPv4 addresses 10.244.1.9"), "{stays:#?}");
     let route =

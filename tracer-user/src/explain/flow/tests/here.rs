@@ -17,26 +17,27 @@ fn between() -> Story {
     story(asked, Some(Lost::Between { from: Arc::clone(&from) }), vec![(Arc::clone(&from), sighting(&from, asked, IN))])
 }
 
-fn forwarding(value: &str) -> Option<Forwarding> {
+fn forwarding(value: &str) -> Forwarding {
     let setting = |name: &str| Setting { name: name.to_owned(), value: value.to_owned() };
     let own = Some(setting("net/ipv4/conf/eth0/forwarding"));
-    Some(Forwarding { all: setting("net/ipv4/ip_forward"), own, set_by: Vec::new() })
+    Forwarding { all: setting("net/ipv4/ip_forward"), own, set_by: Vec::new() }
 }
 
-fn by(route: Option<Told>) -> Option<Route> {
+fn by(route: Option<Told>) -> Route {
     let end = route.map_or(End::Nothing, End::Route);
-    Some(Route { end, rule: None, passed: Vec::new() })
+    Route { end, rule: None, passed: Vec::new() }
 }
 
-fn foreign(value: &str, way: Option<Route>, programs: Vec<Standing>) -> State {
+fn foreign(value: &str, way: Route, programs: Vec<Standing>) -> State {
     let input = Some("eth0".to_owned());
-    let routing = Routing { input, forwarding: forwarding(value), way, is_local: Some(false), ..Routing::default() };
+    let (forwarding, way) = (Some(forwarding(value)), Some(way));
+    let routing = Routing { input, forwarding, way, is_local: Some(false), ..Routing::default() };
     state(Silence { is_local: Some(false), routing: Some(Box::new(routing)), programs, ..Silence::default() })
 }
 
-fn route(kind: u8, device: &str) -> Option<Told> {
+fn route(kind: u8, device: &str) -> Told {
     let text = format!("10.244.1.0/24 dev {device}");
-    Some(Told { text, table: "main".to_owned(), kind, device: Some(device.to_owned()), ..Told::default() })
+    Told { text, table: "main".to_owned(), kind, device: Some(device.to_owned()), ..Told::default() }
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn no_route_and_a_local_route_are_told_apart() {
     let nothing = explain(&between(), Some(&foreign("1", by(None), Vec::new())));
     assert!(nothing.summary.contains("no route leads to 10.244.1.7"), "{}", nothing.summary);
     assert_eq!(nothing.cause, Cause::NoRoute);
-    let proxy = explain(&between(), Some(&foreign("1", by(route(LOCAL, "lo")), Vec::new())));
+    let proxy = explain(&between(), Some(&foreign("1", by(Some(route(LOCAL, "lo"))), Vec::new())));
     is_well_formed(&proxy);
     assert!(proxy.summary.contains("hands them to a program there"), "{}", proxy.summary);
     assert_eq!((proxy.cause, proxy.confidence), (Cause::NoAnswer, Confidence::Inferred));
@@ -71,13 +72,13 @@ fn a_program_that_may_redirect_is_named_and_not_blamed() {
     let program =
         Program { id: 41, name: "cil_from_netdev".to_owned(), kind: "sched_cls".to_owned(), ..Program::default() };
     let standing = vec![Standing { at: "tcx ingress".to_owned(), program }];
-    let told = explain(&between(), Some(&foreign("1", by(route(UNICAST, "veth7")), standing)));
+    let told = explain(&between(), Some(&foreign("1", by(Some(route(UNICAST, "veth7"))), standing)));
     is_well_formed(&told);
     assert!(told.summary.contains("were to leave by veth7, and were not seen there"), "{}", told.summary);
     assert!(told.summary.contains("cil_from_netdev at tcx ingress may have redirected them"), "{}", told.summary);
     assert_eq!((told.cause, told.confidence), (Cause::Unknown, Confidence::Inferred));
     assert_eq!(told.program.unwrap().attach, "eth0 tcx ingress");
-    let without = explain(&between(), Some(&foreign("1", by(route(UNICAST, "veth7")), Vec::new())));
+    let without = explain(&between(), Some(&foreign("1", by(Some(route(UNICAST, "veth7"))), Vec::new())));
     assert!(without.program.is_none() && !without.summary.contains("redirected"));
 }
 

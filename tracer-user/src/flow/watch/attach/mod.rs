@@ -11,6 +11,7 @@ pub(crate) use clsact::attempt as try_clsact;
 use aya::Ebpf;
 use aya::programs::{ProgramError, ProgramFd, RawTracePoint, SchedClassifier};
 
+use super::handle::Hooks;
 use super::select::Layer;
 use crate::host::error::Errno;
 use crate::host::{Netns, enter};
@@ -151,10 +152,21 @@ enum Hold {
 pub(super) struct Attached {
     hold: Hold,
     /// Why tcx was refused, where it was tried.
-    pub(super) without_tcx: Option<Errno>,
+    without_tcx: Option<Errno>,
 }
 
 impl Attached {
+    /// Counts it.
+    pub(super) fn count(&self, hooks: &mut Hooks) {
+        match self.hold {
+            Hold::Tcx(_) => hooks.tcx += 1,
+            Hold::Clsact(_) => hooks.clsact += 1,
+        }
+        if let Some(errno) = self.without_tcx {
+            hooks.without_tcx = Some(errno.to_string());
+        }
+    }
+
     /// Whether it is filters of clsact, and others of the device come before them.
     pub(super) fn is_behind_others(&self) -> bool {
         match &self.hold {
