@@ -100,7 +100,10 @@ pub(super) fn run(
     let mut faults = 0;
     let work = |worker: &mut Worker| {
         worker.start(plan);
-        while worker.turn().is_ok() {}
+        match worker.refused() {
+            Some(why) => worker.line.refuse(why),
+            None => while worker.turn().is_ok() {},
+        }
     };
     while catch_unwind(AssertUnwindSafe(|| work(&mut worker))).is_err() {
         worker.leave();
@@ -127,7 +130,7 @@ fn prepare(
         let why = LoadError::of_program(error);
         notes.add(format!("segments that are sent again are not seen: {why}"));
     }
-    let programs = Programs::load(object, mode).map_err(|error| LoadError::of_program(error).to_string())?;
+    let programs = Programs::load(object, mode).map_err(attach::not_loaded)?;
     Ok((programs, reader))
 }
 
@@ -175,7 +178,19 @@ impl Worker {
                 "attempts are not seen from the start on all devices: there are many, and it takes long".to_owned(),
             );
         }
+        for blind in self.watched.iter().filter(|watched| watched.is_blind() && watched.refused().is_none()) {
+            blind.note_blind(&mut self.notes);
+        }
         self.next_reading = Instant::now();
+    }
+
+    /// Why not a single device could be attached to, if there are any.
+    fn refused(&self) -> Option<String> {
+        if !self.watched.iter().all(Watched::is_blind) {
+            return None;
+        }
+        let (device, refused) = self.watched.iter().find_map(Watched::refused)?;
+        Some(refused.of_all(device))
     }
 
     /// Also where namespaces are given: the other ends of their devices are named by what is known of all.
