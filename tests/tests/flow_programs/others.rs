@@ -102,7 +102,7 @@ fn the_programs_are_small_and_load_alone() -> Result<()> {
             "{name}: {translated} instructions, {verified:?} verified, bytes of machine code: {:?}",
             info.size_jitted()
         );
-        assert!(verified.is_none_or(|verified| verified < 60_000), "{name}: {verified:?}");
+        assert!(verified.is_none_or(|verified| verified < 40_000), "{name}: {verified:?}");
     }
     watched.attach_retransmit()
 }
