@@ -172,6 +172,11 @@ fn entries<K: Plain, V: Plain, const KEY: usize, const VALUE: usize>(map: &Entri
         .collect()
 }
 
+/// Whether the kernel gives namespaces cookies.
+pub(crate) fn has_cookies() -> Result<bool> {
+    Ok(kernel::release()? >= (5, 12))
+}
+
 /// An address as the programs keep it.
 pub(crate) fn words(address: IpAddr) -> [u32; 4] {
     let bytes = match address {

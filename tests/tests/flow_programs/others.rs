@@ -7,7 +7,7 @@ use tracer_tests::topology::{self, CLIENT, NEIGHBOUR, ROUTER_2, SERVER};
 use tracer_tests::traffic::tcp;
 use tracer_tests::{Dual, Family, eventually};
 
-use crate::lab::{Lab, Watched, words};
+use crate::lab::{Lab, Watched, has_cookies, words};
 
 const SERVICE: Dual =
     Dual { v4: std::net::Ipv4Addr::new(10, 96, 0, 1), v6: std::net::Ipv6Addr::new(0xfd96, 0, 0, 0, 0, 0, 0, 1) };
@@ -64,7 +64,7 @@ fn what_a_socket_sends_again_is_told_by_its_size() -> Result<()> {
         assert_eq!((key.local_port, u64::from(key.netns)), (connection.flow.source.port(), lab.pair.client.inode()?));
         assert!(entry.mss > 500 && entry.mss < 1500 && entry.longest == entry.mss, "{entry:?}");
         assert!(entry.segments > 0 && entry.large == entry.segments && entry.handshakes == 0, "{entry:?}");
-        assert_eq!((entry.state, entry.netns_cookie != 0), (1, true));
+        assert_eq!((entry.state, entry.netns_cookie != 0), (1, has_cookies()?));
         nft(&lab.pair.server, "delete table inet t")?;
     }
     Ok(())
@@ -102,7 +102,7 @@ fn the_programs_are_small_and_load_alone() -> Result<()> {
             "{name}: {translated} instructions, {verified:?} verified, bytes of machine code: {:?}",
             info.size_jitted()
         );
-        assert!(verified.is_none_or(|verified| verified < 60_000), "{name}: {verified:?}");
+        assert!(verified.is_none_or(|verified| verified < 40_000), "{name}: {verified:?}");
     }
     watched.attach_retransmit()
 }
