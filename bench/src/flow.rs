@@ -196,7 +196,7 @@ fn send(cpu: usize, sent: Sent, frames: u64) -> Result<f64> {
             frame[SOURCE..SOURCE + 4].copy_from_slice(&(number as u32).wrapping_mul(0x9e37_79b1).to_be_bytes());
         }
     })?;
-    Ok((thread_time() - begin).as_nanos() as f64 / frames as f64)
+    Ok(thread_time().saturating_sub(begin).as_nanos() as f64 / frames as f64)
 }
 
 /// The run time of ours less that of the empty one, ns: the least of several tries, as others only ever add to it.
