@@ -43,10 +43,11 @@ pub struct AttemptKey {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// `bpf_ktime_get_ns` of the first and last packet, of whichever side.
+    /// `bpf_ktime_get_ns` of the first and last packet, of whichever side. Openers and answers within one
+    /// tick of the kernel (1 to 10 ms) have the time of the first of them and one more each: the clock is a third of what one costs.
     pub first: u64,
     pub last: u64,
-    /// Of the first answer of the server ([`Self::answers`]); 0 without one.
+    /// Of the first answer of the server ([`Self::answers`]), always the clock's; 0 without one.
     pub answered: u64,
     /// `net->net_cookie` and inode of the device's namespace; the cookie is 0 before 5.12.
     pub netns_cookie: u64,
@@ -68,7 +69,10 @@ pub struct Attempt {
     pub open_ttl: u8,
     pub answer_ttl: u8,
     pub reset_ttl: u8,
-    pub pad: [u8; 5],
+    /// 1 once a packet that left was asked for its conntrack entry: one without has none later on either.
+    pub original_asked: u8,
+    /// The kernel's tick when the clock was asked last, its low bits.
+    pub tick: u32,
 }
 
 /// An ICMP or ICMPv6 error.
@@ -122,10 +126,13 @@ pub struct Query {
     pub answer_flags: u16,
     /// ANCOUNT of the first answer.
     pub answer_count: u16,
-    /// Valid bytes of `question`.
+    /// Valid bytes of `question`; 0 for a message without one.
     pub question_length: u16,
-    pub pad: u16,
-    /// The first question in wire format (RFC 1035, section 4.1.2), zeros behind it.
+    /// As in [`Attempt`].
+    pub original_asked: u8,
+    pub pad: u8,
+    /// What follows the header, up to the message's end: the first question in wire format (RFC 1035, section 4.1.2), perhaps more
+    /// behind it, then zeros. Only its first byte was looked at.
     pub question: [u8; QUESTION_LENGTH],
 }
 

@@ -32,11 +32,16 @@ impl Settings {
     pub const WAKE_AT: &str = "WAKE_AT";
     /// Which [`crate::filter`] dimensions are in use: bit n is dimension n.
     pub const FILTERS: &str = "FILTERS";
+    /// 1: [`CAST_CALL`] is a call.
+    pub const CAST_CONTEXT: &str = "CAST_CONTEXT";
     /// [`REASON_POSITION`], or [`crate::ABSENT`] on a kernel without reasons.
     pub const ARG_REASON: &str = "ARG_REASON";
     /// [`RX_SK_POSITION`], or [`crate::ABSENT`] on a kernel that does not tell the receiving socket.
     pub const ARG_RX_SK: &str = "ARG_RX_SK";
 }
+
+/// Stands in the programs for the number of `bpf_cast_to_kern_ctx`, which is another in each kernel. No helper has this one.
+pub const CAST_CALL: u32 = 0x7fff_5700;
 
 /// Positions of the `kfree_skb` tracepoint's arguments (include/trace/events/skb.h, 5.10 to 7.2), counted from 0.
 pub const SKB_POSITION: u32 = 0;

@@ -22,7 +22,7 @@ pub use attempt::{
     TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_NONE, TUNNEL_VXLAN,
 };
 pub use connection::{Connection, ENTRY, Tuple};
-pub use control::{Control, LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION, Settings};
+pub use control::{CAST_CALL, Control, LOCATION_POSITION, REASON_POSITION, RX_SK_POSITION, SKB_POSITION, Settings};
 pub use counter::{Counter, CpuState};
 pub use event::{
     DROP_EVENT, DropEvent, FLAG_FIRST, FLAG_HEAD_UNREADABLE, FLAG_OWNER, FLAG_SAMPLED, FLAG_STACK, HEAD_LENGTH,
@@ -41,4 +41,4 @@ pub use ports::{
 pub use retransmit::{Retransmit, RetransmitKey};
 
 /// Version of every layout in this crate; the object carries it and the loader compares it.
-pub const ABI_VERSION: u32 = 4;
+pub const ABI_VERSION: u32 = 5;

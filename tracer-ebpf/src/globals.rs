@@ -32,6 +32,7 @@ settings! {
     SAMPLE_MASK = 1023;
     WAKE_AT = 0;
     FILTERS = 0;
+    CAST_CONTEXT = 0;
     ARG_REASON = ABSENT;
     ARG_RX_SK = ABSENT;
 }

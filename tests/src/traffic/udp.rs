@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Flow, source_for};
 use crate::netns::NetNs;
-use crate::patience;
+use crate::{eventually, patience};
 
 /// What became of a number of datagrams.
 #[derive(Debug)]
@@ -50,6 +50,10 @@ pub fn receive(socket: &UdpSocket) -> io::Result<SocketAddr> {
 pub fn deliver(from: &NetNs, into: &NetNs, to: SocketAddr) -> Result<Flow> {
     let receiver = into.run(|| UdpSocket::bind(to).with_context(|| format!("cannot bind {to}")))?;
     receiver.set_read_timeout(Some(patience()))?;
+    // A socket can be bound to a new IPv6 address before a worker of the kernel has made its local route
+    // (`addrconf_dad_work`, net/ipv6/addrconf.c, 6.18).
+    let route = || into.exec(&format!("ip route get {}", to.ip()));
+    eventually("the address has a local route", || Ok(to.is_ipv4() || route()?.starts_with("local ")))?;
     let flow = from.run(|| Ok(send(to, 1, 16)?.flow))?;
     let source = receive(&receiver).with_context(|| format!("{flow:?} did not arrive"))?;
     ensure!(source.port() == flow.source.port(), "a datagram from {source} instead of {flow:?}");

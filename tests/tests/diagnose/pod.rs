@@ -72,9 +72,11 @@ fn nobody_listens_and_its_firewall_keeps_the_refusal_back() -> Result<()> {
             &scene.lab.pods[0],
             "table inet t { chain o { type filter hook output priority 0; tcp flags rst drop; }; }",
         )?;
-        // Both are true, and either is to be mended.
+        // Nobody has the port, but that the client hears nothing is due to the rule.
         let findings = ended(&scene, family, "dropped")?;
-        findings.only("no_socket|netfilter_rule", "certain|derived", &["8080"]).map(drop)
+        let finding = findings.only("netfilter_rule", "certain|derived", &["8080", "is never answered"])?;
+        ensure!(finding.text(key::RULE_TEXT) == "tcp flags rst drop", "{finding}");
+        Ok(())
     })
 }
 
@@ -125,6 +127,12 @@ fn a_service_leads_to_a_port_that_nobody_has() -> Result<()> {
         ensure!(fates.iter().all(|fate| matches!(fate, Fate::Refused(_))), "{fates:?}");
         diagnosis.sees_many(family, "rejected", "tcp", 80, 4)?;
         let findings = scene.end(diagnosis)?;
-        findings.only("no_socket", "derived|certain", &["80", "8888", &VIP.ip(family).to_string()]).map(drop)
+        let words = ["80", "8888", &VIP.port(family, 80).to_string(), "is refused"];
+        let finding = findings.only("no_socket", "derived|certain", &words)?;
+        ensure!(
+            !finding.text(key::TITLE).contains("destinations"),
+            "the Service and its pod are told as two: {finding}"
+        );
+        Ok(())
     })
 }

@@ -230,6 +230,8 @@ fn the_other_end_is_down_and_the_neighbour_unknown() -> Result<()> {
     lab.client.run(|| udp::send(NEIGHBOUR.port(Family::V4, 9999), 1, 20))?;
     let wanted = wanted(&lab.client, "c0", "device")?.with(key::PROTOCOL, "arp").sure("derived");
     let event = story.names(wanted, 1)?;
+    let entry = || lab.client.exec(&format!("ip neighbour show {} dev c0", NEIGHBOUR.v4));
+    eventually("the kernel asks no more", || Ok(entry()?.contains("FAILED")))?;
     drop(once);
     event.says(key::SUMMARY, &format!("its other end s0 in {} is down", lab.server.name()))?;
     remedy::apply(&event, "ip link set dev s0 up", &lab.server)?;

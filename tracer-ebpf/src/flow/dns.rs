@@ -15,10 +15,10 @@ use crate::maps::QUERIES;
 const HEADER: u32 = 12;
 const QR: u16 = 0x8000;
 const OPCODE: u16 = 0x7800;
-/// Type and class of a question.
-const TYPE_AND_CLASS: u32 = 4;
-/// Labels that are followed; a longer name is cut.
-const LABELS: u32 = 40;
+/// The shortest question: the root's name, type and class.
+const SHORTEST: u32 = 1 + 4;
+/// Bytes of a label.
+const LABEL: u8 = 63;
 
 /// What the header says, host order.
 struct Header {
@@ -65,38 +65,15 @@ pub fn see(context: Context, scratch: &mut Scratch) {
     entry::count(if made { AttemptCounter::Queries } else { AttemptCounter::Refused });
 }
 
-/// Copies the first question; `false` if it is none.
+/// Copies what is where the first question should be; `false` if it is none. User space looks for its end: labels that are
+/// followed here, one after the other, are a long way for the verifier.
 #[inline(always)]
 fn ask(context: Context, packet: &Packet, query: &mut Query) -> bool {
     let at = packet.message + HEADER;
-    let length = question_length(context, at, packet.end);
+    let length = (packet.end - at).min(QUESTION_LENGTH as u32);
     query.question_length = length as u16;
-    copy(context, at, query, length)
-}
-
-/// Bytes of the first question that are here and are kept; 0 if it is none.
-#[inline(always)]
-fn question_length(context: Context, at: u32, end: u32) -> u32 {
-    let mut label = at;
-    for _ in 0..LABELS {
-        if label >= end {
-            return 0;
-        }
-        let Some(length) = load::<u8>(context, label) else { return 0 };
-        if length == 0 {
-            let whole = label + 1 + TYPE_AND_CLASS - at;
-            return if at + whole > end { 0 } else { whole.min(QUESTION_LENGTH as u32) };
-        }
-        // A pointer has nothing to point to yet.
-        if length > 63 {
-            return 0;
-        }
-        label += 1 + u32::from(length);
-        if label - at > 254 {
-            return 0;
-        }
-    }
-    (end - at).min(QUESTION_LENGTH as u32)
+    // A pointer has nothing to point to yet.
+    length >= SHORTEST && copy(context, at, query, length) && query.question[0] <= LABEL
 }
 
 /// Copies the question.
@@ -127,5 +104,5 @@ fn update(context: Context, query: &mut Query, packet: &Packet, header: &Header)
         query.answer_flags = header.flags;
         query.answer_count = header.answers;
     }
-    entry::remember(context, &mut query.original, packet);
+    entry::remember(context, &mut query.original, &mut query.original_asked, packet.direction, packet.tunnel);
 }

@@ -7,7 +7,6 @@ use core::ptr::read_volatile;
 
 use tracer_common::{FAMILY_IPV4, FAMILY_IPV6, PORT_DNS, PORT_NONE, PORT_REQUEST, PORT_VXLAN};
 
-use super::entry::Part;
 use super::packet::{
     ACK, ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIN, FRAGMENT_OFFSET, ICMP, ICMPV6, IPIP, IPV6, Packet, RST,
     SYN, TCP, UDP, class,
@@ -18,8 +17,8 @@ use crate::packet::MAPPED;
 pub enum Seen {
     Nothing,
     /// A handshake of TCP, or a UDP packet between a port of class [`PORT_REQUEST`] and one of none: the first or the second of an
-    /// attempt.
-    Packet(Packet, Part),
+    /// attempt, `true` for the first.
+    Packet(Packet, bool),
     Further,
 }
 
@@ -227,5 +226,5 @@ fn transport(linear: Linear, at: usize, end: u32, mut packet: Packet) -> Seen {
     } else {
         class(packet.destination_port) != PORT_NONE
     };
-    Seen::Packet(packet, if is_opener { Part::Opener } else { Part::Answer })
+    Seen::Packet(packet, is_opener)
 }

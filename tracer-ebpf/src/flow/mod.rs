@@ -57,7 +57,7 @@ pub fn flow_egress_ip(context: TcContext) -> i32 {
 fn look(context: Context, start: u32, direction: u32) -> i32 {
     match linear::look(context, start, direction) {
         Seen::Nothing => {}
-        Seen::Packet(packet, part) => entry::see(context, &packet, part),
+        Seen::Packet(packet, is_opener) => entry::see(context, &packet, is_opener),
         Seen::Further => copied::look(context, start, direction),
     }
     TC_ACT_UNSPEC

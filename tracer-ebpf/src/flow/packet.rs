@@ -77,21 +77,16 @@ impl Packet {
     /// The attempt's key, from the side that began it.
     #[inline(always)]
     pub fn key(&self, device: u64, is_from_client: bool) -> AttemptKey {
-        let (client, server, client_port, server_port) = if is_from_client {
-            (self.source, self.destination, self.source_port, self.destination_port)
+        let (protocol, family, tunnel, pad) = (self.protocol, self.family, self.tunnel, 0);
+        // Two whole keys, or each member would be a branch of its own.
+        if is_from_client {
+            let (client, server, client_port, server_port) =
+                (self.source, self.destination, self.source_port, self.destination_port);
+            AttemptKey { device, client, server, client_port, server_port, protocol, family, tunnel, pad }
         } else {
-            (self.destination, self.source, self.destination_port, self.source_port)
-        };
-        AttemptKey {
-            device,
-            client,
-            server,
-            client_port,
-            server_port,
-            protocol: self.protocol,
-            family: self.family,
-            tunnel: self.tunnel,
-            pad: 0,
+            let (client, server, client_port, server_port) =
+                (self.destination, self.source, self.destination_port, self.source_port);
+            AttemptKey { device, client, server, client_port, server_port, protocol, family, tunnel, pad }
         }
     }
 }

@@ -36,7 +36,7 @@ impl Btf<'_> {
                         "struct "
                     }
                 }
-                Kind::Int | Kind::Float | Kind::Typedef | Kind::Other => "",
+                Kind::Int | Kind::Float | Kind::Typedef | Kind::Function | Kind::Other => "",
             };
             return Ok(join(tag, self.string(found.head.name)?, &stars));
         }

@@ -120,6 +120,14 @@ impl<'base> Btf<'base> {
         found
     }
 
+    /// Number of the function with this name.
+    pub(crate) fn function(&self, name: &str) -> Option<u32> {
+        let section = self.types.of(&self.blob);
+        let is_it = |head: Head| head.kind() == Kind::Function && self.is_string(head.name, name);
+        let own = self.starts.iter().position(|start| Head::read(section, *start as usize).is_some_and(is_it))?;
+        Some(self.first_id + u32::try_from(own).ok()?)
+    }
+
     /// The type behind typedefs and qualifiers.
     pub(super) fn resolve(&self, mut id: u32) -> Result<Type<'_>, BtfError> {
         for _ in 0..MAX_CHAIN {

@@ -21,6 +21,7 @@ pub(super) enum Kind {
     /// `const`, `volatile`, `restrict` or a type tag: says nothing about where bytes are.
     Modifier,
     Prototype,
+    Function,
     Float,
     Other,
 }
@@ -38,6 +39,7 @@ impl Kind {
             7 => Self::Forward,
             8 => Self::Typedef,
             9..=11 | 18 => Self::Modifier,
+            12 => Self::Function,
             13 => Self::Prototype,
             16 => Self::Float,
             19 => Self::Enum64,

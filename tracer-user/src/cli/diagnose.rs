@@ -10,13 +10,13 @@ use anyhow::Context;
 
 use super::Output;
 use super::output::style;
-use super::watch::{duration, load};
+use super::watch::{load, time};
 use crate::counter::Scope;
 use crate::diagnose::{self, Diagnosis, Expectation, Health, Render, Settings, Text};
 use crate::flow;
 use crate::host::{Netns, platform};
 use crate::pipeline::{self, Watch};
-use crate::settings::{self, FilterArgs, SettingsError};
+use crate::settings::{self, FilterArgs, SettingsError, shortened};
 use crate::sink::JsonLines;
 
 /// Exit status where something is wrong.
@@ -32,7 +32,7 @@ const MOST_EXPECTATIONS: usize = 256;
 )]
 pub(super) struct DiagnoseArgs {
     /// How long to watch, if there is no command
-    #[arg(long = "for", value_name = "TIME", value_parser = duration, default_value = "30s")]
+    #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "30s")]
     time: Duration,
     /// Look at this network namespace and attach to the interfaces in it: name, path, inode, `host` or `pid:PID`; may be given
     /// several times; else the host's own, with every pod's end there
@@ -84,8 +84,21 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
         };
         let status = pipeline::run(watch, programs, kernel, signals, Box::new(diagnosis)).await?;
         let health = health.lock().map_or(Health::Unhealthy, |health| *health);
-        Ok(if health == Health::Healthy { status } else { ExitCode::from(UNHEALTHY) })
+        match health {
+            Health::Healthy => Ok(status),
+            Health::Unhealthy => Ok(ExitCode::from(UNHEALTHY)),
+            Health::Blind => anyhow::bail!("{}", blind(&args.netns)),
+        }
     })
+}
+
+/// Why nothing could be seen.
+fn blind(chosen: &[String]) -> String {
+    let place = if chosen.is_empty() { "the host".to_owned() } else { shortened(&chosen.join(", ")) };
+    format!(
+        "nothing could be seen: no interface leads out of {place}; choose another namespace with --netns, or run it while the \
+         pod is there"
+    )
 }
 
 /// The namespaces and what is expected, with the addresses of names as the first namespace has them.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Output;
-use super::watch::{duration, load};
+use super::watch::{duration, load, time};
 use crate::counter::Scope;
 use crate::flow::{self, dns::Choice};
 use crate::pipeline::{self, Watch};
@@ -17,7 +17,7 @@ use crate::settings::{self, FilterArgs};
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct DnsArgs {
     /// End after this time: 30s, 5m; else by Ctrl-C or with the command
-    #[arg(long = "for", value_name = "TIME", value_parser = duration)]
+    #[arg(long = "for", value_name = "TIME", value_parser = time)]
     time: Option<Duration>,
     /// Look at this network namespace and attach to the interfaces in it: name, path, inode, `host` or `pid:PID`; may be given
     /// several times; else the host's own, with every pod's end there

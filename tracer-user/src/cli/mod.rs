@@ -13,6 +13,7 @@ mod watch;
 
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use output::Output;
@@ -20,7 +21,7 @@ use output::Output;
 use crate::diagnose::ExpectError;
 use crate::netfilter::ask::{AskError, SpecError};
 use crate::pipeline::PipelineError;
-use crate::settings::SettingsError;
+use crate::settings::{SettingsError, shortened};
 use crate::sink::printable;
 
 /// Tells why a packet was dropped on this node: every drop with its reason, place and ends.
@@ -89,10 +90,16 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     use std::io::Write;
     const MOST: usize = 2000;
-    let text = error.render().to_string();
+    let mut text = error.render().to_string();
     if !error.use_stderr() {
         let _ = std::io::stdout().write_all(text.as_bytes());
         return ExitCode::SUCCESS;
+    }
+    // So that what is wrong with the value is not cut off behind it.
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && !value.is_empty()
+    {
+        text = text.replacen(value, &shortened(value), 1);
     }
     let short: String = text.chars().take(MOST).collect();
     for line in short.trim_end().lines() {

@@ -99,8 +99,20 @@ pub(super) fn load(
     Ok((kernel, programs, only))
 }
 
+/// The clock's range is wide, but not as wide as what can be written.
+const LONGEST: Duration = Duration::from_hours(24 * 366);
+
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s or 5m"))
+    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; write for example 30s or 5m"))?;
+    if time <= LONGEST { Ok(time) } else { Err("longer than a year; write for example 30s or 5m".to_owned()) }
+}
+
+/// How long to look: not no time at all, in which nothing is seen.
+pub(super) fn time(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("in no time nothing is seen; write for example 30s or 5m".to_owned()),
+        time => Ok(time),
+    }
 }
 
 fn interval(text: &str) -> Result<Duration, String> {

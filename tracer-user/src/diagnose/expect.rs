@@ -45,6 +45,8 @@ pub struct Host {
 
 #[derive(Debug, Error)]
 pub enum ExpectError {
+    #[error("can't expect nothing at all: write in:tcp:PORT or out:tcp:HOST:PORT (tcp or udp; without HOST: any)")]
+    Empty,
     #[error("can't expect {0}: write in:tcp:PORT or out:tcp:HOST:PORT (tcp or udp; without HOST: any)")]
     Syntax(String),
     #[error("can't expect {0}: a port is a number from 1 to 65535")]
@@ -59,6 +61,9 @@ impl FromStr for Expectation {
     type Err = ExpectError;
 
     fn from_str(text: &str) -> Result<Self, ExpectError> {
+        if text.trim().is_empty() {
+            return Err(ExpectError::Empty);
+        }
         let syntax = || ExpectError::Syntax(shortened(text));
         let (way, rest) = text.split_once(':').ok_or_else(syntax)?;
         let (protocol, place) = rest.split_once(':').ok_or_else(syntax)?;

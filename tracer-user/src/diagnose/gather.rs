@@ -13,6 +13,7 @@ use crate::event::{
 use crate::sink::{endpoint, named, place_of};
 
 use super::group::{Failure, Group, Hit, Kind};
+use super::same::SameDrops;
 use super::talk::Talk;
 
 const MOST_GROUPS: usize = 1024;
@@ -20,6 +21,8 @@ const MOST_GROUPS: usize = 1024;
 const MOST_HITS: usize = 65_536;
 /// Pairs of ends of dropped packets that attempts are looked up by.
 const MOST_DROPPED: usize = 65_536;
+/// Drops that may have ended the attempts of one pair of ends.
+const MOST_DROPS_OF_ONE: usize = 4;
 /// Attempts kept in all groups together, 1 to 2 KiB each.
 const MOST_SAMPLES: usize = 4096;
 
@@ -47,7 +50,8 @@ pub(super) struct Gathered {
     scope: Vec<u32>,
     keys: HashMap<Key, usize>,
     groups: Vec<Group>,
-    dropped: HashMap<Talk, usize>,
+    dropped: HashMap<Talk, Vec<usize>>,
+    same: SameDrops,
     hits: usize,
     samples: usize,
     /// Packets, attempts and queries for which there was no room.
@@ -76,14 +80,20 @@ impl Gathered {
         let in_scope = self.is_in_scope(drop.netns.inode);
         self.dropped_there += if in_scope { drop.count } else { 0 };
         let (talk, said) = (Talk::of_drop(drop), &drop.explanation);
-        let what = named(said).unwrap_or_else(|| shape(said, talk.as_ref()));
+        let named = named(said);
+        let is_named = named.is_some();
+        let what = named.unwrap_or_else(|| shape(said, talk.as_ref()));
         let place = || place_of(Some(&drop.interface), &drop.netns);
         let Some(at) = self.group(Key::Decided(drop.netns.inode, what), drop.count, || (Kind::Drop, place())) else {
             return;
         };
+        self.same.add(drop, talk, is_named, at);
         for talk in talk.into_iter().chain(Talk::of_either_end(drop)) {
             if self.dropped.len() < MOST_DROPPED || self.dropped.contains_key(&talk) {
-                self.dropped.entry(talk).or_insert(at);
+                let groups = self.dropped.entry(talk).or_default();
+                if groups.len() < MOST_DROPS_OF_ONE && !groups.contains(&at) {
+                    groups.push(at);
+                }
             }
         }
         let hit = Hit { netns: drop.netns.clone(), packets: drop.count, ..Hit::default() };
@@ -139,6 +149,7 @@ impl Gathered {
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;
             group.tries += flow.attempts;
+            group.refused += u64::from(flow.outcome == Outcome::Rejected);
             group.said.add_flow(flow, said);
             group.at(&flow.last);
             self.samples += usize::from(has_room && group.sample(flow));
@@ -204,7 +215,13 @@ impl Gathered {
 
     /// All groups, those that are about the same joined.
     pub(super) fn take(&mut self) -> Vec<Group> {
+        let same = std::mem::take(&mut self.same).joined();
+        for to in self.dropped.values_mut().flatten() {
+            *to = same.get(to).copied().unwrap_or(*to);
+        }
+        self.join_each(|at| same.get(&at).copied());
         self.join(|kind| matches!(kind, Kind::Flow(_) | Kind::Dns(_)), Self::drop_of);
+        self.join(|kind| kind == Kind::Drop, Self::silenced_by);
         let unanswered = |kind| kind == Kind::Flow(Outcome::NoAnswer);
         let resolvers = self.resolvers();
         self.join(unanswered, |_, group| most(group, |talk, _| resolvers.get(&talk.server).copied()));
@@ -214,34 +231,71 @@ impl Gathered {
         });
         let all = std::mem::take(self);
         (self.left_out, self.dropped_there) = (all.left_out, all.dropped_there);
-        all.groups.into_iter().filter(|group| group.in_scope && group.count() > 0).collect()
+        let mut groups: Vec<_> = all.groups.into_iter().filter(|group| group.in_scope && group.count() > 0).collect();
+        groups.iter_mut().for_each(Group::fold_translated);
+        groups
     }
 
     /// Joins each group of a kind to the one that `to` says, if any.
     fn join(&mut self, is_joined: impl Fn(Kind) -> bool, to: impl Fn(&Self, &Group) -> Option<usize>) {
         for at in 0..self.groups.len() {
             let Some(group) = self.groups.get(at).filter(|group| is_joined(group.kind)) else { continue };
-            let Some(to) = to(self, group).filter(|to| *to != at) else { continue };
-            let Some(group) = self.groups.get_mut(at) else { continue };
-            let empty = Group::new(group.kind, String::new());
-            let joined = replace(group, empty);
-            if let Some(group) = self.groups.get_mut(to) {
-                group.absorb(joined);
+            let Some(to) = to(self, group) else { continue };
+            self.join_one(at, to);
+        }
+    }
+
+    fn join_each(&mut self, to: impl Fn(usize) -> Option<usize>) {
+        for at in 0..self.groups.len() {
+            if let Some(to) = to(at) {
+                self.join_one(at, to);
             }
+        }
+    }
+
+    fn join_one(&mut self, at: usize, to: usize) {
+        if at == to || to >= self.groups.len() {
+            return;
+        }
+        let Some(group) = self.groups.get_mut(at) else { return };
+        let empty = Group::new(group.kind, String::new());
+        let joined = replace(group, empty);
+        if let Some(group) = self.groups.get_mut(to) {
+            group.absorb(joined);
         }
     }
 
     /// The group of the drops that ended these attempts: one is enough if they are known to be dropped, else it must be half of
     /// them.
     fn drop_of(&self, group: &Group) -> Option<usize> {
+        let cause = group.cause();
         let of = |talk: &Talk, hit: &Hit| {
             let translated = hit.translated.as_ref().and_then(|talk| self.dropped.get(talk));
-            self.dropped.get(talk).or(translated).copied()
+            let groups = self.dropped.get(talk).or(translated)?;
+            // Of several, the one that the attempt was explained by.
+            let is_same = |at: &&usize| self.groups.get(**at).is_some_and(|drops| drops.cause() == cause);
+            groups.iter().find(is_same).or(groups.first()).copied()
         };
         if group.kind == Kind::Flow(Outcome::Dropped) {
             return group.by_count().into_iter().find_map(|(talk, hit)| of(talk, hit));
         }
         most(group, of)
+    }
+
+    /// For packets that found no socket: the drop that kept the refusal back, if the attempts heard nothing because of it.
+    fn silenced_by(&self, group: &Group) -> Option<usize> {
+        if group.cause() != Cause::NoSocket || group.failed() > 0 {
+            return None;
+        }
+        most(group, |talk, _| {
+            let is_silencing = |at: &&usize| {
+                self.groups.get(**at).is_some_and(|other| {
+                    let is_other = other.kind == Kind::Drop && other.cause() != Cause::NoSocket;
+                    is_other && other.refused == 0 && other.hits.values().any(|hit| hit.attempts > 0)
+                })
+            };
+            self.dropped.get(talk)?.iter().find(is_silencing).copied()
+        })
     }
 
     /// Groups of queries that nobody answered, by the resolver.

@@ -72,6 +72,8 @@ pub(super) struct Group {
     pub(super) unnamed: u64,
     /// SYNs or requests of the attempts.
     pub(super) tries: u64,
+    /// Attempts whose client was told that it is refused.
+    pub(super) refused: u64,
     pub(super) samples: Vec<Flow>,
     /// RFC 3339 of the last.
     pub(super) last: String,
@@ -88,6 +90,7 @@ impl Group {
             hits: HashMap::new(),
             unnamed: 0,
             tries: 0,
+            refused: 0,
             samples: Vec::new(),
             last: String::new(),
             place,
@@ -114,6 +117,7 @@ impl Group {
         self.in_scope |= other.in_scope;
         self.unnamed += other.unnamed;
         self.tries += other.tries;
+        self.refused += other.refused;
         self.last = std::mem::take(&mut self.last).max(other.last);
         for (talk, hit) in other.hits {
             match self.hits.entry(talk) {
@@ -125,9 +129,28 @@ impl Group {
         }
         let room = MOST_SAMPLES.saturating_sub(self.samples.len());
         self.samples.extend(other.samples.into_iter().take(room));
-        // What a drop was explained with is the reason; what its attempt was explained with only repeats it.
-        if self.kind != Kind::Drop {
+        // What a drop was explained with is the reason; what its attempt was explained with only repeats it. That nobody has
+        // the port is true as well where another drop keeps the refusal back.
+        let is_other_drop =
+            other.kind == Kind::Drop && other.said.iter().all(|said| said.explanation.cause == Cause::NoSocket);
+        if self.kind != Kind::Drop || is_other_drop {
             self.said.absorb(other.said);
+        }
+    }
+
+    /// Counts what was seen after translation with the ends that the client knows.
+    pub(super) fn fold_translated(&mut self) {
+        let pairs: Vec<(Talk, Talk)> =
+            self.hits.iter().filter_map(|(talk, hit)| Some((*talk, hit.translated?))).collect();
+        for (talk, translated) in pairs.into_iter().filter(|(talk, translated)| talk != translated) {
+            // Attempts for the translated ends are somebody's own.
+            let is_only_packets = |hit: &Hit| hit.attempts == 0 && hit.queries == 0;
+            if !self.hits.get(&translated).is_some_and(is_only_packets) {
+                continue;
+            }
+            if let (Some(same), Some(hit)) = (self.hits.remove(&translated), self.hits.get_mut(&talk)) {
+                hit.packets += same.packets;
+            }
         }
     }
 
@@ -136,7 +159,9 @@ impl Group {
         let rank = |cause| match cause {
             Cause::Unknown => 0,
             Cause::Dns => 1,
-            _ => 2,
+            // Who finds no socket is told so, unless something else keeps that back.
+            Cause::NoSocket => 2,
+            _ => 3,
         };
         let key = |said: &Said| (rank(said.explanation.cause), said.count);
         self.said

@@ -24,6 +24,8 @@ pub(super) struct Run {
     /// RFC 3339 of its end.
     pub(super) time: String,
     pub(super) interfaces: u64,
+    /// Nothing could be seen.
+    pub(super) is_blind: bool,
     pub(super) platform: Platform,
 }
 
@@ -45,7 +47,7 @@ impl Run {
 pub(super) enum Answer {
     /// `in:tcp:80: 12 attempts, all answered`.
     Met(String),
-    /// A finding says it already.
+    /// A finding says it already, or nothing could be seen of it.
     Said,
     Missing(Box<Scored>),
 }
@@ -67,6 +69,9 @@ pub(super) fn answer(expectation: &Expectation, told: &[&Group], judge: &Judge<'
         return Answer::Said;
     }
     let (tally, all) = judge.background.expected(expectation);
+    if all == 0 && run.is_blind {
+        return Answer::Said;
+    }
     if all == 0 {
         return if expectation.is_in() {
             missing(not_seen(expectation, "reached any interface", run), nobody_came(expectation, run))

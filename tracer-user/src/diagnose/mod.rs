@@ -17,6 +17,7 @@ mod progress;
 mod report;
 mod resolve;
 mod said;
+mod same;
 mod service;
 mod talk;
 #[cfg(test)]

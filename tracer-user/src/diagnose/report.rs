@@ -22,6 +22,8 @@ pub enum Health {
     Healthy,
     /// There is a finding of severity `problem`.
     Unhealthy,
+    /// There was no interface to watch in the whole run, and nothing else was seen to be wrong.
+    Blind,
 }
 
 /// What was asked for.
@@ -67,6 +69,8 @@ pub struct Diagnosis {
     census: Census,
     allowances: Vec<Counter>,
     started: Instant,
+    /// There was an interface at some time, or attempts are not watched at all.
+    has_watched: bool,
     health: Arc<Mutex<Health>>,
 }
 
@@ -78,7 +82,8 @@ impl Diagnosis {
         }
         let gathered = Gathered::new(settings.scope.clone());
         let (census, started, health) = (Census::default(), Instant::now(), Arc::default());
-        Self { inner, settings, gathered, census, allowances: Vec::new(), started, health }
+        let (allowances, has_watched) = (Vec::new(), false);
+        Self { inner, settings, gathered, census, allowances, started, has_watched, health }
     }
 
     /// What will be known when the run has ended.
@@ -92,13 +97,17 @@ impl Diagnosis {
             took: seconds(self.started.elapsed()),
             time: stats.time.clone(),
             interfaces: stats.attempts.map_or(0, |attempts| attempts.interfaces),
+            is_blind: !self.has_watched,
             platform: self.settings.platform,
         };
         let (met, findings) = self.judged(&run);
-        if findings.iter().any(|finding| finding.severity == Severity::Problem)
-            && let Ok(mut health) = self.health.lock()
-        {
-            *health = Health::Unhealthy;
+        let is_problem = findings.iter().any(|finding| finding.severity == Severity::Problem);
+        if let Ok(mut health) = self.health.lock() {
+            *health = match (is_problem, self.has_watched) {
+                (true, _) => Health::Unhealthy,
+                (false, true) => Health::Healthy,
+                (false, false) => Health::Blind,
+            };
         }
         let dropped_there = (!self.settings.scope.is_empty()).then_some(self.gathered.dropped());
         self.inner.notes(Notes { met, left_out: self.gathered.left_out(), dropped_there })?;
@@ -186,6 +195,7 @@ impl Sink for Diagnosis {
     }
 
     fn stats(&mut self, stats: &Stats) -> io::Result<()> {
+        self.has_watched |= stats.attempts.is_none_or(|attempts| attempts.interfaces > 0);
         if stats.last {
             self.conclude(stats)?;
         }

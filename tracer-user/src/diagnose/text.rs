@@ -43,7 +43,8 @@ impl<W: Write> Text<W> {
         self.progress.wipe()?;
         let seen = is_anything_seen(stats) || self.counted > 0;
         if self.findings == 0 {
-            writeln!(self.out, "{}", self.style.bold(nothing_wrong(seen)))?;
+            let is_blind = stats.attempts.is_some_and(|attempts| attempts.interfaces == 0);
+            writeln!(self.out, "{}", self.style.bold(nothing_wrong(seen, is_blind)))?;
         }
         let met = &self.notes.met;
         for met in met {
@@ -67,9 +68,11 @@ impl<W: Write> Text<W> {
     }
 }
 
-const fn nothing_wrong(is_anything_seen: bool) -> &'static str {
+const fn nothing_wrong(is_anything_seen: bool, is_blind: bool) -> &'static str {
     if is_anything_seen {
         "Nothing is wrong with what was seen."
+    } else if is_blind {
+        "Nothing could be seen: there is no interface to watch."
     } else {
         "Nothing was seen at all: nobody talked. No traffic is not health; try again while somebody does, or with -- CMD."
     }

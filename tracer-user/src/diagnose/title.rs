@@ -76,7 +76,13 @@ fn verb(group: &Group, said: &Explanation) -> &'static str {
         _ => {}
     }
     match (group.outcome(), said.cause) {
+        // Its attempts were seen, and not one of them was told.
+        (Outcome::Dropped, Cause::NoSocket) if group.failed() > 0 && group.refused == 0 => "is never answered",
         (Outcome::Dropped, Cause::NoSocket) | (Outcome::Rejected, _) => "is refused",
+        // It arrived, and what should say so did not.
+        (Outcome::Dropped, _) if group.said.iter().any(|said| said.explanation.cause == Cause::NoSocket) => {
+            "is never answered"
+        }
         (Outcome::Dropped, _) => "is dropped on this node",
         (Outcome::NoAnswer, Cause::Upstream) => "leaves this node and is never answered",
         (Outcome::NoAnswer, _) => "is never answered",

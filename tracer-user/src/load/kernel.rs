@@ -8,6 +8,7 @@ use crate::btf::{self, Btf, BtfError, ReasonNames, Resolved};
 
 use super::LoadError;
 use super::attach::TRACEPOINT;
+use super::cast;
 
 /// Where the kernel describes itself (Linux 5.4, `CONFIG_DEBUG_INFO_BTF`).
 const BTF_DIR: &str = "/sys/kernel/btf";
@@ -18,6 +19,8 @@ pub struct Kernel {
     pub reasons: ReasonNames,
     /// What aya wants to load a typed tracepoint; none where the kernel itself has no BTF, only the given file.
     pub(super) tracepoint: Option<aya::Btf>,
+    /// Number of [`cast::FUNCTION`], as above.
+    pub(super) cast: Option<u32>,
     /// Modules whose reasons could not be read: these stay numbers.
     pub unusable: Vec<BtfError>,
 }
@@ -39,7 +42,8 @@ impl Kernel {
             // The kernel wants its own type numbers, not those of the file.
             Some(_) => Btf::from_kernel(Path::new(Btf::KERNEL)).and_then(|own| own.stand_in(TRACEPOINT)).ok(),
         };
-        Ok(Self { resolved, reasons, tracepoint, unusable })
+        let cast = if file.is_none() { btf.function(cast::FUNCTION) } else { None };
+        Ok(Self { resolved, reasons, tracepoint, cast, unusable })
     }
 
     /// What this kernel does not tell, a sentence each.

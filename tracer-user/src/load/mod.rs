@@ -5,6 +5,7 @@
 //! [`Programs`] is dropped or the process dies.
 
 mod attach;
+mod cast;
 mod error;
 mod kernel;
 #[cfg(feature = "kernel-log")]
@@ -78,15 +79,17 @@ pub struct Maps {
 pub fn load(object: &[u8], kernel: &Kernel, plan: &Plan) -> Result<Programs, LoadError> {
     object::check(object)?;
     let mut loader = btf::bare_loader();
-    let globals = globals(kernel, plan);
+    raise_memlock();
+    let with_calls = kernel.cast.filter(|_| plan.flows).and_then(|function| cast::with_calls(object, function));
+    let mut globals = globals(kernel, plan);
+    globals.insert(Settings::CAST_CONTEXT, u32::from(with_calls.is_some()));
     for (name, value) in &globals {
         loader.override_global(name, value, true);
     }
     for (map, entries) in plan.sizes.entries(&plan.filter) {
         loader.map_max_entries(map, entries);
     }
-    raise_memlock();
-    let mut object = loader.load(object).map_err(LoadError::of_object)?;
+    let mut object = loader.load(with_calls.as_deref().unwrap_or(object)).map_err(LoadError::of_object)?;
     fill_filters(&mut object, &plan.filter)?;
     let attached = attach::attach(&mut object, kernel)?;
     #[cfg(feature = "kernel-log")]

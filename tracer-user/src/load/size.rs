@@ -13,7 +13,7 @@ const FLOWS_BUDGET: u64 = 22 << 20;
 const FLOWS_BUDGET_BESIDE_ATTEMPTS: u64 = 10 << 20;
 /// Attempts and DNS queries that are kept, whatever the number of CPUs: what is older than a few seconds is of no use.
 const ATTEMPTS: u32 = 16_384;
-const QUERIES: u32 = 4096;
+const QUERIES: u32 = 16_384;
 const RETRANSMITS: u32 = 4096;
 /// Pods of a node, with those that come and go.
 const MAX_NAMESPACES: u32 = 4096;

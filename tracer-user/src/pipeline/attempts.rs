@@ -124,7 +124,8 @@ impl Attempts {
     pub(super) fn totals(&self) -> AttemptTotals {
         let (queries, failed_queries) = self.dns.totals();
         let totals = self.book.totals();
-        let (interfaces, not_followed) = (self.hooks.devices(), self.kept.not_followed + totals.not_followed);
+        let interfaces = self.hooks.devices();
+        let not_followed = self.kept.not_followed + totals.not_followed + self.dns.not_followed();
         AttemptTotals { queries, failed_queries, interfaces, not_followed, ..totals }
     }
 
@@ -196,12 +197,14 @@ impl Stages {
         Ok(())
     }
 
-    /// Takes the last reading.
-    pub(super) async fn last_attempts(&mut self, patience: Duration) {
+    /// Takes the last reading; detaching from many devices is not waited for.
+    pub(super) async fn last_attempts(&mut self, deadline: tokio::time::Instant) {
         let Some(attempts) = &mut self.attempts else { return };
-        let deadline = tokio::time::Instant::now() + patience;
         while let Ok(Some(batch)) = timeout_at(deadline, attempts.handle.rest()).await {
             attempts.add_later(&batch);
+            if batch.is_last {
+                break;
+            }
         }
     }
 

@@ -44,8 +44,11 @@ const POLL: Duration = Duration::from_millis(50);
 /// Batches of events read in a drain: together more than the largest ring buffer holds.
 const MOST_TURNS: usize = 64;
 
-/// How long the last look at the counters may take.
-const LAST_LOOK: Duration = Duration::from_secs(2);
+/// How long the last looks may take: at the counters, and at the attempts, both at once.
+const LAST_LOOK: Duration = Duration::from_millis(1500);
+
+/// How long the end may take where attempts are watched for a time: what still waits for an answer then is told without it.
+const END: Duration = Duration::from_millis(2500);
 
 /// What `whydrop watch` was asked for.
 #[derive(Clone, Debug)]
@@ -236,25 +239,27 @@ impl Pipeline {
 
     /// Detaches, takes what is left, waits for the answers that lines wait for, and says the final counts.
     async fn finish(&mut self) -> Result<(), PipelineError> {
+        let began = Instant::now();
         self.stages.describer.counters.look_last();
         self.stages.look_last_at_attempts();
         self.source.stop()?;
         self.drain()?;
         let rises = self.stages.describer.counters.rest(LAST_LOOK).await;
         self.stages.counters.add(rises);
-        self.stages.last_attempts(LAST_LOOK).await;
-        // The drops first: what became of an attempt may be one of them.
-        self.rest(Stages::has_waiting).await?;
+        self.stages.last_attempts(began + LAST_LOOK).await;
+        // The drops first: what became of an attempt may be one of them. Half of the time is left for the attempts' own.
+        let is_bounded = self.stages.attempts.is_some();
+        let until = |share| if is_bounded { began + END / share } else { Instant::now() + answers::PATIENCE };
+        self.rest(Stages::has_waiting, until(2)).await?;
         self.stages.print_attempts(true)?;
-        self.rest(|stages| stages.has_waiting() || stages.has_waiting_attempts()).await?;
+        self.rest(|stages| stages.has_waiting() || stages.has_waiting_attempts(), until(1)).await?;
         self.stages.print_counters()?;
         self.stages.tell_census()?;
         self.stats(true)
     }
 
-    /// Waits for the answers to what is still asked, for a bounded time.
-    async fn rest(&mut self, is_waiting: fn(&Stages) -> bool) -> Result<(), PipelineError> {
-        let deadline = Instant::now() + answers::PATIENCE;
+    /// Waits for the answers to what is still asked, until the deadline; the rest is told without.
+    async fn rest(&mut self, is_waiting: fn(&Stages) -> bool, deadline: Instant) -> Result<(), PipelineError> {
         while is_waiting(&self.stages) {
             if let Ok((case, finding)) = timeout_at(deadline, self.stages.describer.answers.next()).await {
                 self.stages.answered(case, finding)?;

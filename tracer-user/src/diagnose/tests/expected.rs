@@ -92,3 +92,22 @@ fn what_nobody_tried_is_told_apart_from_what_was_blocked() {
         ["whydrop diagnose --expect out:tcp:52.0.0.1:443 -- nc -vz -w 3 52.0.0.1 443"]
     );
 }
+
+#[test]
+fn where_there_is_no_interface_nothing_is_concluded() {
+    let blind = Some(AttemptTotals::default());
+    let said = Run::expecting(&["in:tcp:80"]).end_with(blind);
+    assert_eq!((said.health, said.findings.len(), said.met.len()), (Health::Blind, 0, 0));
+    // A pod was there for a while.
+    let mut run = Run::new();
+    run.diagnosis
+        .stats(&Stats { attempts: Some(AttemptTotals { interfaces: 1, ..AttemptTotals::default() }), ..stats() })
+        .unwrap();
+    assert_eq!(run.end_with(blind).health, Health::Healthy);
+    let drop = drop_of("tcp", "10.1.0.9:41000", "10.0.0.1:81", 4, rule("a rule drops it"));
+    assert_eq!(
+        Run::new().dropped(&drop).end_with(blind).health,
+        Health::Unhealthy,
+        "drops are seen without an interface"
+    );
+}

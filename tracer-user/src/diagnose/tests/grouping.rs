@@ -212,3 +212,75 @@ fn a_flood_is_bounded_and_what_did_not_fit_is_counted() {
     assert_eq!(told + said.left_out, 100_000);
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
+
+/// What is told of a strict reverse-path filter after the node's state was read.
+fn strict() -> Explanation {
+    let mut strict = said(Cause::ReversePath, "rp_filter=1 (strict) on eth0 refuses what comes by another way");
+    strict.sysctl = Some(vec![crate::event::Sysctl {
+        name: "net.ipv4.conf.eth0.rp_filter".into(),
+        value: "1".into(),
+        effective: "1".into(),
+    }]);
+    strict
+}
+
+#[test]
+fn what_is_told_before_and_after_the_state_is_read_is_one_drop() {
+    let (before, after) = (said(Cause::ReversePath, "the reverse-path filter refused a packet"), strict());
+    let drop = |explanation| drop_of("tcp", "10.1.0.9:41000", "10.0.0.1:81", 2, explanation);
+    for order in [[&before, &after], [&after, &before]] {
+        let [first, second] = order.map(|explanation| drop(explanation.clone()));
+        let flow = flow_of(Outcome::Dropped, "10.1.0.9:41000", "10.0.0.1:81", 4, before.clone());
+        let said = Run::new().dropped(&first).dropped(&second).flow(&flow).end();
+        assert_eq!(said.titles(), ["tcp from 10.1.0.9 to 10.0.0.1:81 is dropped on this node"]);
+        assert_eq!(said.findings[0].explanation.summary, after.summary, "the better one");
+    }
+    let two = [rule("a"), {
+        let mut other = rule("b");
+        other.rule.as_mut().unwrap().number = Some(2);
+        other
+    }];
+    let [first, second] = two.map(drop);
+    assert_eq!(Run::new().dropped(&first).dropped(&second).end().findings.len(), 2, "two rules are two reasons");
+    let elsewhere = Drop { netns: netns(8, "other"), ..drop(before) };
+    assert_eq!(Run::new().dropped(&drop(after)).dropped(&elsewhere).end().findings.len(), 2);
+}
+
+#[test]
+fn a_service_and_its_pod_are_one_destination() {
+    let drop =
+        drop_of("tcp", "10.1.0.9:41000", "10.244.0.7:8888", 3, said(Cause::NoSocket, "nobody has tcp port 8888"));
+    let flow = Flow {
+        translated: Some(Translated { source: end("10.1.0.9:41000"), destination: end("10.244.0.7:8888") }),
+        ..flow_of(Outcome::Rejected, "10.1.0.9:41000", "10.96.0.20:80", 3, said(Cause::NoSocket, "it was refused"))
+    };
+    let of_run = Run::new().dropped(&drop).flow(&flow).flow(&flow).flow(&flow).end();
+    assert_eq!(of_run.titles(), ["tcp from 10.1.0.9 to 10.96.0.20:80 is refused"]);
+    assert_eq!((of_run.findings[0].count, of_run.findings[0].affected.len()), (3, 1));
+    // Somebody who talks to the pod itself is told beside it.
+    let direct =
+        flow_of(Outcome::Rejected, "10.1.0.9:41000", "10.244.0.7:8888", 3, said(Cause::NoSocket, "it was refused"));
+    let of_run = Run::new().dropped(&drop).flow(&flow).flow(&flow).flow(&flow).flow(&direct).end();
+    assert_eq!((of_run.findings.len(), of_run.findings[0].affected.len()), (1, 2));
+}
+
+#[test]
+fn a_refusal_that_is_kept_back_is_no_refusal() {
+    let no_socket =
+        drop_of("tcp", "10.1.0.9:41000", "10.244.0.7:8080", 3, said(Cause::NoSocket, "nobody has tcp port 8080"));
+    let mut kept_back = drop_of("tcp", "10.244.0.7:8080", "10.1.0.9:41000", 3, rule("nftables t/o rule 1 drops RSTs"));
+    kept_back.packet.tcp_flags = Some("RA".into());
+    let flow = |outcome, said| flow_of(outcome, "10.1.0.9:41000", "10.244.0.7:8080", 2, said);
+    for order in [[&no_socket, &kept_back], [&kept_back, &no_socket]] {
+        let run = order.iter().fold(Run::new(), |run, drop| run.dropped(drop));
+        let said = run.flow(&flow(Outcome::Dropped, kept_back.explanation.clone())).end();
+        assert_eq!(said.titles(), ["tcp from 10.1.0.9 to 10.244.0.7:8080 is never answered"]);
+        let told = &said.findings[0].explanation;
+        assert_eq!(told.cause, Cause::NetfilterRule, "nobody has the port, but the silence is the rule's");
+        assert!(told.evidence.iter().any(|fact| fact.contains("nobody has tcp port 8080")), "{told:#?}");
+    }
+    // Without the drop of the refusal it is known that the client heard nothing.
+    let silent = flow(Outcome::Dropped, no_socket.explanation.clone());
+    let said = Run::new().dropped(&no_socket).flow(&silent).flow(&silent).flow(&silent).end();
+    assert_eq!(said.titles(), ["tcp from 10.1.0.9 to 10.244.0.7:8080 is never answered"]);
+}

@@ -13,8 +13,8 @@ use tracer_common::{FlowKey, Tally as Packets};
 
 use super::*;
 use crate::event::{
-    Cause, Confidence, Dns, Drop, Endpoint, Explanation, Family, Finding, Flow, Header, Hook, Interface, Location,
-    Netns, Outcome, Packet, QueryOutcome, Reason, Seen, SeenPacket, Severity, Stats,
+    AttemptTotals, Cause, Confidence, Dns, Drop, Endpoint, Explanation, Family, Finding, Flow, Header, Hook, Interface,
+    Location, Netns, Outcome, Packet, QueryOutcome, Reason, Seen, SeenPacket, Severity, Stats,
 };
 use crate::flow::{Census, Service, Tally, Way};
 use crate::sink::{Line, Sink};
@@ -145,9 +145,13 @@ impl Run {
         self
     }
 
-    fn end(mut self) -> Said {
+    fn end(self) -> Said {
+        self.end_with(None)
+    }
+
+    fn end_with(mut self, attempts: Option<AttemptTotals>) -> Said {
         self.diagnosis.census(&self.census).unwrap();
-        self.diagnosis.stats(&Stats { last: true, ..stats() }).unwrap();
+        self.diagnosis.stats(&Stats { last: true, attempts, ..stats() }).unwrap();
         let kept = self.kept.0.lock().unwrap().clone();
         let health = *self.diagnosis.health().lock().unwrap();
         Said { met: kept.met, findings: kept.findings, left_out: kept.left_out, health }

@@ -108,13 +108,15 @@ fn drops_outside_of_the_chosen_namespaces_are_told_apart() {
 
 #[test]
 fn no_traffic_is_not_called_healthy() {
-    let (mut text, screen) = text(None);
-    text.stats(&Stats { attempts: Some(AttemptTotals::default()), last: true, ..stats() }).unwrap();
-    assert!(
-        screen.text().starts_with("Nothing was seen at all: nobody talked. No traffic is not health"),
-        "{}",
+    let said = |interfaces| {
+        let (mut text, screen) = text(None);
+        let attempts = Some(AttemptTotals { interfaces, ..AttemptTotals::default() });
+        text.stats(&Stats { attempts, last: true, ..stats() }).unwrap();
         screen.text()
-    );
+    };
+    let (quiet, blind) = (said(2), said(0));
+    assert!(quiet.starts_with("Nothing was seen at all: nobody talked. No traffic is not health"), "{quiet}");
+    assert!(blind.starts_with("Nothing could be seen: there is no interface to watch"), "{blind}");
 }
 
 #[test]

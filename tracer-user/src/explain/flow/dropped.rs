@@ -1,12 +1,16 @@
 //! One of its packets was dropped on this node: the drop's own explanation says why.
 
 use super::words;
-use crate::event::{Confidence, Explanation};
+use crate::event::{Cause, Confidence, Explanation};
 use crate::flow::{DropSeen, Story};
 
-/// The drop that explains most: the surest, of equals the one that is most often.
+/// The drop that explains most: the surest, of equals the one that is most often. Who finds no socket is told so by a RST or an
+/// ICMP error: if the client heard nothing, it is due to what else was dropped.
 pub(super) fn decisive(story: &Story) -> Option<&DropSeen> {
-    let rank = |drop: &&DropSeen| (std::cmp::Reverse(drop.explanation.confidence), drop.count);
+    let rank = |drop: &&DropSeen| {
+        let said = &drop.explanation;
+        (said.cause != Cause::NoSocket, std::cmp::Reverse(said.confidence), drop.count)
+    };
     story.drops.iter().max_by_key(rank)
 }
 

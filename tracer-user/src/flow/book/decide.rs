@@ -23,7 +23,7 @@ const AFTER_ERROR: u64 = 500 * MILLISECOND;
 const RESENT_AFTER: u64 = 1500 * MILLISECOND;
 /// Silence after the last opener of one that was tried once; and from the first on, if it was tried again.
 const SILENCE: u64 = 3 * SECOND;
-const SILENCE_OF_MORE: u64 = 2 * SECOND;
+pub(super) const SILENCE_OF_MORE: u64 = 2 * SECOND;
 /// A second opener needs its time to be answered too.
 const LAST_OPENER: u64 = 500 * MILLISECOND;
 /// The same over UDP, where programs try again when they like.

@@ -6,14 +6,16 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use crate::decode::protocol;
 use crate::event::Outcome;
 use crate::flow::{Pair, Point, Points, Sighting, SightingId, Tuple};
 
-use super::decide::Moment;
+use super::decide::{self, Moment};
 use super::place::{self, Placed};
 
-/// Attempts that are not decided, some KiB each.
-pub(super) const MOST_OPEN: usize = 65_536;
+/// Attempts that are not decided, about a KiB each: twice as many as the kernel has entries for, since those whose entry is gone
+/// are forgotten, unless something is known of their end.
+pub(super) const MOST_OPEN: usize = 32_768;
 /// Attempts that are decided and may still change.
 pub(super) const MOST_DECIDED: usize = 16_384;
 /// Sightings of one attempt: devices on its way, and what a hostile reuse of its tuple adds.
@@ -122,6 +124,8 @@ impl Group {
             seen.sighting = *sighting;
         } else if self.seen.len() < MOST_SIGHTINGS {
             let point = points.get(sighting.netns, sighting.ifindex).cloned();
+            // Most pass one or two devices: room for four, as a `Vec` grows, would take most of the memory.
+            self.seen.reserve_exact(1);
             self.seen.push(Seen { point, sighting: *sighting, earlier: None });
         }
     }
@@ -195,6 +199,7 @@ impl Groups {
         group.set(sighting, points);
         for tuple in tuples.into_iter().flatten() {
             if !group.tuples.contains(&tuple) && group.tuples.len() < MOST_SIGHTINGS {
+                group.tuples.reserve_exact(1);
                 group.tuples.push(tuple);
             }
             self.by_tuple.insert(tuple, id);
@@ -215,6 +220,22 @@ impl Groups {
         self.open += 1;
         self.all.insert(self.next, Group::default());
         self.next
+    }
+
+    /// The attempt that is not decided and whose end would be seen by this sighting: it is the one nearest to the client, nothing
+    /// has come back so far, and the client has not been seen to try again for so long that it can't have been answered.
+    pub(super) fn watcher_of(&self, id: &SightingId) -> Option<GroupId> {
+        let at = *self.by_tuple.get(&id.tuple)?;
+        let group = self.all.get(&at).filter(|group| group.decided.is_none() && group.has(id))?;
+        let own: Vec<Sighting> = group.seen.iter().map(Seen::own).collect();
+        let is_tcp = id.tuple.protocol == protocol::TCP;
+        // An answer over UDP that other devices saw may have come here as well.
+        let is_back = |one: &Sighting| one.server_resets.any() || one.icmp.is_some() || (is_tcp && one.answers.any());
+        let nearest = own.iter().filter(|one| one.opened.any()).min_by_key(|one| one.id.first);
+        let is_nearest = nearest.is_none_or(|one| {
+            one.id.device == id.device && one.last.saturating_sub(one.id.first) < decide::SILENCE_OF_MORE
+        });
+        (is_nearest && !own.iter().any(is_back)).then_some(at)
     }
 
     /// Makes one of two; what is decided stays so.

@@ -15,7 +15,9 @@ use std::sync::Arc;
 
 use crate::event::{AttemptTotals, Outcome};
 
-use super::{Batch, Census, DropSeen, Lost, Point, Points, Rejection, Resent, Role, Sighting, Story, Tuple, Way};
+use super::{
+    Batch, Census, DropSeen, Lost, Point, Points, Rejection, Resent, Role, Sighting, SightingId, Story, Tuple, Way,
+};
 use decide::{Answering, Known, Moment, Verdict};
 use drops::Drops;
 use join::{Decided, Group, GroupId, Groups, Joined};
@@ -48,6 +50,9 @@ impl Book {
     pub fn add(&mut self, batch: &Batch) {
         self.read = self.read.max(batch.read);
         self.points = Arc::clone(&batch.points);
+        for id in &batch.gone {
+            self.lose(id);
+        }
         for sighting in &batch.sightings {
             if self.groups.add(sighting, &batch.points, batch.read) == Joined::Refused {
                 self.totals.not_followed += 1;
@@ -56,6 +61,18 @@ impl Book {
         }
         for resent in &batch.resent {
             self.resent.add(resent);
+        }
+    }
+
+    /// The kernel had no room for a sighting any more: without an answer until then, nobody knows what became of the attempt,
+    /// unless a drop tells.
+    fn lose(&mut self, id: &SightingId) {
+        let Some(group) = self.groups.watcher_of(id) else { return };
+        let is_told = self.groups.get(group).is_some_and(|group| !self.drops.of(&group.tuples, id.first).is_empty());
+        if !is_told {
+            self.groups.remove(group);
+            self.totals.not_followed += 1;
+            self.census.others += 1;
         }
     }
 

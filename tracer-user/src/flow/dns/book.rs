@@ -7,15 +7,16 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 
 use super::beside::Beside;
-use super::query::{Choice, Query, Sibling};
+use super::kin::Kin;
+use super::query::{Choice, Query};
 use super::search::Searches;
 use super::transaction::{Transaction, is_truncated};
 use super::{QuerySighting, Question};
 use crate::event::QueryOutcome;
-use crate::flow::{Batch, DropSeen, Lost, Tuple};
+use crate::flow::{Batch, DropSeen, Lost, SightingId, Tuple};
 
-/// Transactions that are kept, some KiB each.
-const MOST: usize = 8192;
+/// Transactions that are kept, a KiB or two each.
+const MOST: usize = 16_384;
 
 /// Silence after the last try that is no answer, ns: glibc tries again after 5 s (resolv.conf(5), `timeout`).
 const PATIENCE: u64 = 6_000_000_000;
@@ -27,8 +28,6 @@ const LONGEST: u64 = 30_000_000_000;
 const REMEMBERED: u64 = 20_000_000_000;
 /// How long an answer that was seen may take to the client's device, ns: the next reading has it, or it is lost.
 const ON_ITS_WAY: u64 = 2_000_000_000;
-/// Queries of one socket within this time are siblings, ns: a resolver library sends both in one call.
-const TOGETHER: u64 = 20_000_000;
 
 /// Queries that are not decided yet, and what they are joined with.
 #[derive(Debug, Default)]
@@ -46,6 +45,8 @@ pub struct Book {
     read: u64,
     queries: u64,
     failed: u64,
+    /// There was no room for them, here or in the kernel's map.
+    not_followed: u64,
 }
 
 /// Who asked whom what: tries of one question have it in common.
@@ -64,6 +65,9 @@ impl Book {
         if self.transactions.len() + batch.queries.len() > MOST {
             self.make_room();
         }
+        for (id, dns_id) in &batch.gone_queries {
+            self.lose(id, *dns_id);
+        }
         // Those that know both names of their ends first: then the others find their transaction.
         let (both, one): (Vec<_>, Vec<_>) = batch.queries.iter().partition(|seen| seen.original.is_some());
         for seen in both.into_iter().chain(one) {
@@ -75,6 +79,16 @@ impl Book {
             {
                 transaction.add(at, seen);
             }
+        }
+    }
+
+    /// The kernel had no room for a sighting any more: without an answer until then, nobody knows what became of the query.
+    fn lose(&mut self, id: &SightingId, dns_id: u16) {
+        let Some(serial) = self.names.get(&(dns_id, id.tuple)) else { return };
+        let is_lost = |open: &Transaction| open.decided.is_none() && open.is_watched_by(id);
+        if self.transactions.get(serial).is_some_and(is_lost) {
+            self.transactions.remove(serial);
+            self.not_followed += 1;
         }
     }
 
@@ -93,7 +107,7 @@ impl Book {
         found.dedup();
         let serial = match found[..] {
             [] if self.transactions.len() >= MOST => {
-                self.queries += 1;
+                self.not_followed += 1;
                 return None;
             }
             [] => {
@@ -189,18 +203,30 @@ impl Book {
                 questions.entry((tuple.client.ip(), tuple.server, question)).or_default().push(*serial);
             }
         }
-        let mut decided = Vec::new();
-        for ((client, server, question), mut tries) in questions {
+        let mut silent = Vec::new();
+        for (asked, mut tries) in questions {
             tries.sort_by_key(|serial| self.transactions.get(serial).map_or(0, Transaction::first));
             let last = tries.iter().filter_map(|serial| self.transactions.get(serial)).map(Transaction::last).max();
             let silence = now.saturating_sub(last.unwrap_or(now));
             if let Some(query) = self.silent(&tries, silence, now, is_end) {
-                let answered_by = self.answered_by(client, server, &question);
-                decided.push(Query { answered_by, ..query });
-                self.close(&tries, now);
+                silent.push((asked, tries, query));
             }
         }
-        decided
+        if silent.is_empty() {
+            return Vec::new();
+        }
+        let kin = Kin::new(&self.transactions);
+        for ((client, server, question), tries, query) in &mut silent {
+            query.answered_by = kin.answered_by(*client, *server, question);
+            query.sibling = tries.first().and_then(|serial| kin.sibling(self.transactions.get(serial)?, *serial));
+        }
+        silent
+            .into_iter()
+            .map(|(_, tries, query)| {
+                self.close(&tries, now);
+                query
+            })
+            .collect()
     }
 
     fn close(&mut self, tries: &[u64], now: u64) {
@@ -235,33 +261,7 @@ impl Book {
         query.lost = lost;
         query.outcome = if drops.is_empty() { QueryOutcome::NoAnswer } else { QueryOutcome::Dropped };
         query.drops = drops;
-        query.sibling = self.sibling(first, *tries.first()?);
         Some(query)
-    }
-
-    /// The query of another type that was sent from the same port at the same moment.
-    fn sibling(&self, of: &Transaction, serial: u64) -> Option<Sibling> {
-        let tuple = of.tuple()?;
-        let question = of.question.as_ref()?.folded();
-        self.transactions.iter().filter(|(other, _)| **other != serial).find_map(|(_, other)| {
-            let asked = other.question.as_ref()?.folded();
-            let apart = other.first().abs_diff(of.first());
-            let is_sibling = other.tuple()? == tuple
-                && apart <= TOGETHER
-                && asked.name == question.name
-                && asked.kind != question.kind;
-            is_sibling.then(|| Sibling { kind: asked.kind, apart, is_answered: other.is_answered() })
-        })
-    }
-
-    /// Another resolver that answered the same question of the same client.
-    fn answered_by(&self, client: IpAddr, server: SocketAddr, question: &Question) -> Option<SocketAddr> {
-        self.transactions.values().filter(|other| other.is_answered()).find_map(|other| {
-            let tuple = other.tuple()?;
-            let is_same = tuple.client.ip() == client && tuple.server != server;
-            let asked = other.question.as_ref().filter(|_| is_same)?;
-            (asked.folded() == *question).then_some(tuple.server)
-        })
     }
 
     fn forget(&mut self, now: u64) {
@@ -279,6 +279,10 @@ impl Book {
     /// Decided queries, and of these: failed.
     pub fn totals(&self) -> (u64, u64) {
         (self.queries, self.failed)
+    }
+
+    pub fn not_followed(&self) -> u64 {
+        self.not_followed
     }
 }
 

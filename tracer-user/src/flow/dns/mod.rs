@@ -4,6 +4,7 @@
 
 mod beside;
 mod book;
+mod kin;
 mod name;
 mod query;
 mod search;
@@ -13,6 +14,7 @@ mod transaction;
 mod tests;
 
 pub use book::Book;
+pub(super) use name::first;
 pub use name::{NOERROR, NXDOMAIN, Question, REFUSED, SERVFAIL, decode, rcode_name};
 pub use query::{Choice, Query, Search, Sibling, TcpFailure, is_failed};
 pub(crate) use transaction::NODE_LOCAL;
@@ -41,6 +43,6 @@ pub struct QuerySighting {
     /// Bytes 2 and 3 of the answer's header.
     pub answer_flags: u16,
     pub answer_count: u16,
-    /// Wire format, perhaps cut.
+    /// Wire format, perhaps cut; empty if the message had none.
     pub question: Vec<u8>,
 }

@@ -35,6 +35,26 @@ const LONGEST_NAME: usize = 255;
 /// `IN` of section 3.2.4.
 const INTERNET: u16 = 1;
 
+/// Type and class.
+const TYPE_AND_CLASS: usize = 4;
+
+/// The question that `wire` begins with, without what is behind it. `None` if it is none, or ends before it is whole; but of
+/// `is_cut` bytes, whose rest was not kept, all may be the begin of a long one.
+pub(crate) fn first(wire: &[u8], is_cut: bool) -> Option<&[u8]> {
+    let mut at = 0;
+    while let Some(&length) = wire.get(at) {
+        if length == 0 {
+            let whole = wire.get(..at + 1 + TYPE_AND_CLASS);
+            return whole.or(is_cut.then_some(wire));
+        }
+        at += 1 + usize::from(length);
+        if length > LONGEST_LABEL || at + 1 > LONGEST_NAME {
+            return None;
+        }
+    }
+    is_cut.then_some(wire)
+}
+
 /// `None` if it is no question: no byte, a pointer (there is nothing before it to point to), or a name that is too long.
 pub fn decode(wire: &[u8]) -> Option<Question> {
     let (mut name, mut rest) = (String::new(), wire);
@@ -188,6 +208,23 @@ mod tests {
     fn asked(wire: &[u8]) -> (String, String) {
         let question = decode(wire).unwrap();
         (question.name, question.kind)
+    }
+
+    #[test]
+    fn a_question_ends_where_its_class_does() {
+        let question = b"\x03www\x07example\x03com\0\0\x1c\0\x01";
+        let more = [&question[..], b"\0\0\x29\x10\0\0\0\0\0\0\0"].concat();
+        assert_eq!(first(&more, false), Some(&question[..]));
+        assert_eq!(first(&more, true), Some(&question[..]));
+        assert_eq!(first(b"\0\0\x02\0\x01", false), Some(&b"\0\0\x02\0\x01"[..]), "the root");
+        for length in 0..question.len() {
+            assert_eq!(first(&question[..length], false), None, "{length}");
+            assert_eq!(first(&question[..length], true), Some(&question[..length]), "{length}");
+        }
+        let long = [&[63; 64][..], &[62; 63], &[61; 62], &[65; 66]].concat();
+        for not in [b"\xc0\x0c\0\x01\0\x01", &b"\x40aaaa"[..], b"\x01a\xff\0\0\0\0", &long] {
+            assert_eq!((first(not, false), first(not, true)), (None, None), "{not:?}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //!
 //! Rule: an answer of "no such name" is held until the client found what it looked for, or a second has passed.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::query::{Query, Search};
@@ -10,14 +11,19 @@ use crate::event::QueryOutcome;
 
 /// How long one is held, ns: the next name of a search path is asked for at once.
 const HELD: u64 = 1_500_000_000;
-/// Held at once, some KiB each.
+/// Held at once, some KiB each; and of these, of one client with the same first label.
 const MOST: usize = 2048;
+const MOST_ALIKE: usize = 64;
 /// Suffixes that are named.
 const MOST_SUFFIXES: usize = 8;
 
+/// What all queries of one search have in common: whose it is, and type and first label of its names.
+type Path = (IpAddr, String, String);
+
 #[derive(Debug, Default)]
 pub(super) struct Searches {
-    held: Vec<Query>,
+    held: HashMap<Path, Vec<Query>>,
+    count: usize,
 }
 
 impl Searches {
@@ -25,23 +31,51 @@ impl Searches {
     pub(super) fn pass(&mut self, decided: Vec<Query>, now: u64, is_end: bool) -> Vec<Query> {
         let mut told = Vec::new();
         for mut query in decided {
-            if query.outcome == QueryOutcome::NoSuchName && self.held.len() < MOST {
-                self.held.push(query);
+            if query.outcome == QueryOutcome::NoSuchName {
+                told.extend(self.hold(query));
                 continue;
             }
             if matches!(query.outcome, QueryOutcome::Answered | QueryOutcome::Slow) {
-                let misses = self.take(|held| is_miss_of(held, &query));
+                let alike = self.held.get_mut(&path(&query));
+                let misses = alike.map(|alike| take(alike, |held| is_miss_of(held, &query))).unwrap_or_default();
+                self.count -= misses.len();
                 query.search = search(&query, &misses);
                 told.extend(misses.into_iter().map(missed));
             }
             told.push(query);
         }
-        while let Some(oldest) = self.held.iter().min_by_key(|held| held.last) {
-            if !is_end && now < oldest.last.saturating_add(HELD) {
-                break;
+        told.extend(self.expired(now, is_end));
+        told
+    }
+
+    /// Keeps a query; gives it back if there is no room.
+    fn hold(&mut self, query: Query) -> Option<Query> {
+        if self.count >= MOST {
+            return Some(query);
+        }
+        let alike = self.held.entry(path(&query)).or_default();
+        if alike.len() >= MOST_ALIKE {
+            return Some(query);
+        }
+        alike.push(query);
+        self.count += 1;
+        None
+    }
+
+    /// Those that were held for long enough, the oldest first; each with what was held of the same search.
+    fn expired(&mut self, now: u64, is_end: bool) -> Vec<Query> {
+        let is_due = |held: &Query| is_end || now >= held.last.saturating_add(HELD);
+        let mut groups = Vec::new();
+        for alike in self.held.values_mut() {
+            while let Some(oldest) = alike.iter().filter(|held| is_due(held)).min_by_key(|held| held.last).cloned() {
+                groups.push((oldest.last, take(alike, |held| *held == oldest || is_of_same_search(held, &oldest))));
             }
-            let oldest = oldest.clone();
-            let mut group = self.take(|held| *held == oldest || is_of_same_search(held, &oldest));
+        }
+        self.held.retain(|_, alike| !alike.is_empty());
+        groups.sort_by_key(|(last, _)| *last);
+        let mut told = Vec::new();
+        for (_, mut group) in groups {
+            self.count -= group.len();
             // What was looked for is what all of them begin with: the shortest, where the client tried it as it is.
             group.sort_by_key(|query| query.question.name.len());
             let mut group = group.into_iter();
@@ -53,10 +87,15 @@ impl Searches {
         }
         told
     }
+}
 
-    fn take(&mut self, is_wanted: impl Fn(&Query) -> bool) -> Vec<Query> {
-        self.held.extract_if(.., |held| is_wanted(held)).collect()
-    }
+fn path(query: &Query) -> Path {
+    let label = query.question.name.split('.').next().unwrap_or_default();
+    (query.tuple.client.ip(), query.question.kind.clone(), label.to_ascii_lowercase())
+}
+
+fn take(held: &mut Vec<Query>, is_wanted: impl Fn(&Query) -> bool) -> Vec<Query> {
+    held.extract_if(.., |held| is_wanted(held)).collect()
 }
 
 fn missed(query: Query) -> Query {

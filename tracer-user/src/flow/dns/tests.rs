@@ -308,5 +308,43 @@ fn a_flood_of_queries_is_counted_and_takes_no_more_room() {
         book.add(&batch(T0 + 1, (part * 10_000..(part + 1) * 10_000).map(one).collect()));
     }
     assert_eq!(book.take(T0 + S, false).len(), 0);
-    assert_eq!(book.totals().0, 40_000 - 8192);
+    assert_eq!((book.totals().0, book.not_followed()), (0, 40_000 - 16_384));
+}
+
+#[test]
+fn what_the_kernel_pushed_out_before_its_answer_is_not_called_lost() {
+    let (near, far) = (seen(POD, 7, T0), seen(UPLINK, 7, T0 + MS));
+    let told_without = |seen: &[&QuerySighting], gone: &QuerySighting| {
+        let mut book = Book::default();
+        book.add(&batch(T0 + 5 * MS, seen.iter().copied().cloned().collect()));
+        let id = SightingId { device: gone.device, tuple: gone.tuple, first: gone.first };
+        book.add(&Batch { gone_queries: vec![(id, gone.dns_id)], ..batch(T0 + S, Vec::new()) });
+        book.add(&batch(T0 + 60 * S, Vec::new()));
+        (book.take(T0 + 60 * S, false).len(), book.not_followed())
+    };
+    assert_eq!(told_without(&[&near, &far], &near), (0, 1), "the answer would have been seen there");
+    assert_eq!(told_without(&[&near, &far], &far), (1, 0), "nothing came back to the client");
+    assert_eq!(told_without(&[&near], &QuerySighting { dns_id: 8, ..near.clone() }), (1, 0), "another one");
+    let had = answered(near.clone(), T0 + MS, 0);
+    assert_eq!(told_without(&[&had], &had), (1, 0), "it was answered");
+}
+
+/// Looked up, not searched for: with a search for each it took minutes.
+#[test]
+fn thousands_of_silent_queries_are_decided_at_once() {
+    let query = |index: u16| QuerySighting {
+        question: wire(&format!("h{index}.example"), 1),
+        ..seen(UPLINK, index, T0 + u64::from(index))
+    };
+    let mut book = Book::default();
+    book.add(&batch(T0 + S, (0..8000).map(query).collect()));
+    let pair = QuerySighting { question: wire("H7.example", 28), ..answered(seen(UPLINK, 9000, T0), T0 + MS, 0) };
+    book.add(&batch(T0 + 7 * S, vec![pair]));
+    let began = std::time::Instant::now();
+    let queries = book.take(T0 + 7 * S, false);
+    assert_eq!(queries.len(), 8001);
+    let with_sibling: Vec<_> = queries.iter().filter(|query| query.sibling.is_some()).collect();
+    let [one] = with_sibling[..] else { panic!("{with_sibling:?}") };
+    assert_eq!((one.question.name.as_str(), one.sibling.as_ref().unwrap().kind.as_str()), ("h7.example", "AAAA"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }

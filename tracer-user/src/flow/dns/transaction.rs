@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::query::{Query, outcome};
 use super::{QuerySighting, Question};
 use crate::event::QueryOutcome;
-use crate::flow::{Lost, Point, Role, Tuple};
+use crate::flow::{Lost, Point, Role, SightingId, Tuple};
 
 /// Sightings of one transaction that are kept, some 400 bytes each: a packet passes few devices.
 const MOST_SIGHTINGS: usize = 16;
@@ -71,6 +71,12 @@ impl Transaction {
     /// Where it was seen first.
     pub(super) fn nearest(&self) -> Option<&(Arc<Point>, QuerySighting)> {
         self.asked().min_by_key(|(_, seen)| seen.first)
+    }
+
+    /// Whether its answer would be seen by this sighting, and none was so far.
+    pub(super) fn is_watched_by(&self, id: &SightingId) -> bool {
+        let is_it = |seen: &QuerySighting| (seen.device, seen.tuple, seen.first) == (id.device, id.tuple, id.first);
+        !self.is_answered() && self.nearest().is_some_and(|(_, seen)| is_it(seen))
     }
 
     /// Where the query was seen last.

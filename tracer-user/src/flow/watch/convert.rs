@@ -5,18 +5,22 @@
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use tracer_common::{
-    Attempt, AttemptKey, EGRESS, FAMILY_IPV4, FAMILY_IPV6, INGRESS, Query, QueryKey, Quoting, Retransmit,
-    RetransmitKey, TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_VXLAN,
+    Attempt, AttemptKey, EGRESS, FAMILY_IPV4, FAMILY_IPV6, INGRESS, QUESTION_LENGTH, Query, QueryKey, Quoting,
+    Retransmit, RetransmitKey, TUNNEL_GENEVE, TUNNEL_IPIP, TUNNEL_VXLAN,
 };
 
 use crate::decode;
-use crate::flow::dns::QuerySighting;
+use crate::flow::dns::{self, QuerySighting};
 use crate::flow::{Icmp, Pair, Resent, Sighting, SightingId, Tunnel, Tuple};
 
+pub(super) fn id(key: &AttemptKey, first: u64) -> Option<SightingId> {
+    Some(SightingId { device: key.device, tuple: tuple(key)?, first })
+}
+
 pub(super) fn attempt(key: &AttemptKey, attempt: &Attempt) -> Option<Sighting> {
-    let tuple = tuple(key)?;
+    let id @ SightingId { tuple, .. } = id(key, attempt.first)?;
     Some(Sighting {
-        id: SightingId { device: key.device, tuple, first: attempt.first },
+        id,
         netns: attempt.netns,
         netns_cookie: attempt.netns_cookie,
         ifindex: attempt.ifindex,
@@ -35,8 +39,12 @@ pub(super) fn attempt(key: &AttemptKey, attempt: &Attempt) -> Option<Sighting> {
     })
 }
 
+/// `None` too for what has no question where one should be: the kernel does not look for its end.
 pub(super) fn query(key: &QueryKey, query: &Query) -> Option<QuerySighting> {
     let tuple = tuple(&key.attempt)?;
+    let length = usize::from(query.question_length);
+    let kept = query.question.get(..length).unwrap_or(&query.question);
+    let question = if kept.is_empty() { kept } else { dns::first(kept, kept.len() == QUESTION_LENGTH)? };
     Some(QuerySighting {
         device: key.attempt.device,
         tuple,
@@ -53,7 +61,7 @@ pub(super) fn query(key: &QueryKey, query: &Query) -> Option<QuerySighting> {
         original: original(&query.original, &tuple),
         answer_flags: query.answer_flags,
         answer_count: query.answer_count,
-        question: query.question.iter().take(usize::from(query.question_length)).copied().collect(),
+        question: question.to_vec(),
     })
 }
 
@@ -141,7 +149,7 @@ fn when(time: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use tracer_common::{QUESTION_LENGTH, read_plain};
+    use tracer_common::read_plain;
 
     use super::*;
 
@@ -251,12 +259,15 @@ mod tests {
     fn a_query_has_its_question_and_no_more() {
         let empty: Query = read_plain(&[0; size_of::<Query>()]).unwrap();
         let mut question = [0; QUESTION_LENGTH];
-        question[..3].copy_from_slice(b"\x01a\0");
+        question[..10].copy_from_slice(b"\x01a\0\0\x01\0\x01\xc0\x0c\0");
         let key = QueryKey { attempt: key("10.0.0.1", "10.0.0.2"), id: 99, pad: [0; 3] };
-        let seen = query(&key, &Query { question, question_length: 3, asked: [1, 0], ..empty }).unwrap();
-        assert_eq!((seen.question.as_slice(), seen.dns_id), (&b"\x01a\0"[..], 99));
+        let seen = query(&key, &Query { question, question_length: 10, asked: [1, 0], ..empty }).unwrap();
+        assert_eq!((seen.question.as_slice(), seen.dns_id), (&b"\x01a\0\0\x01\0\x01"[..], 99));
+        assert_eq!(query(&key, &Query { question, question_length: 6, ..empty }), None, "cut in its class");
+        assert_eq!(query(&key, &Query { question: [0xc0; QUESTION_LENGTH], question_length: 9, ..empty }), None);
+        assert!(query(&key, &empty).unwrap().question.is_empty(), "an answer that repeats none");
         let lying = query(&key, &Query { question_length: u16::MAX, ..empty }).unwrap();
-        assert_eq!(lying.question.len(), QUESTION_LENGTH);
+        assert_eq!(lying.question, [0; 5], "the root, asked for type 0");
     }
 
     #[test]

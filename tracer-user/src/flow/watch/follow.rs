@@ -89,6 +89,8 @@ pub(super) struct Watched {
     is_behind: bool,
     /// It was not looked at yet.
     is_new: bool,
+    /// The last device that could not be attached to, and why.
+    refused: Option<(String, Refused)>,
 }
 
 impl Watched {
@@ -105,6 +107,7 @@ impl Watched {
             verify: false,
             is_behind: false,
             is_new: true,
+            refused: None,
         })
     }
 
@@ -172,6 +175,21 @@ impl Watched {
         if self.gateways.is_stale {
             self.look_at(self.gateways.next);
         }
+    }
+
+    /// Whether nothing is attached to.
+    pub(super) fn is_blind(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// The last device that could not be attached to, and why.
+    pub(super) fn refused(&self) -> Option<(&str, Refused)> {
+        self.refused.as_ref().map(|(name, refused)| (name.as_str(), *refused))
+    }
+
+    /// Says that there is nothing to attach to.
+    pub(super) fn note_blind(&self, notes: &mut Notes) {
+        notes.add(self.named("no attempts are seen there so far: no interface leads out of it".to_owned()));
     }
 
     /// Counts the devices that are attached to.
@@ -305,6 +323,7 @@ impl Watched {
                     let sentence =
                         format!("attempts on {} are not seen: it can't be attached to ({refused})", wanted.name);
                     with.notes.add(self.named(sentence));
+                    self.refused = Some((wanted.name, refused));
                 }
             }
         }

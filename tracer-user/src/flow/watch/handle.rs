@@ -13,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::attach::Mode;
 use super::worker::{self, Line};
 use crate::flow::dns::{Choice, QuerySighting};
-use crate::flow::{Points, Resent, Sighting};
+use crate::flow::{Points, Resent, Sighting, SightingId};
 use crate::host::error::Errno;
 use crate::host::{self, HostError, Netns};
 use crate::load::FlowMaps;
@@ -71,10 +71,15 @@ pub struct Batch {
     pub sightings: Vec<Sighting>,
     pub queries: Vec<QuerySighting>,
     pub resent: Vec<Resent>,
+    /// Pushed out by newer ones before there was an answer: whether one came is not known. Queries with their DNS id.
+    pub gone: Vec<SightingId>,
+    pub gone_queries: Vec<(SightingId, u16)>,
     pub kept: Kept,
     pub hooks: Hooks,
     /// Devices that could not be attached to and what is hidden otherwise, a sentence each; told once.
     pub coverage: Vec<String>,
+    /// Nothing more is read; what was attached is detached meanwhile.
+    pub is_last: bool,
     /// Why nothing can be watched at all; then there is nothing else here.
     pub refused: Option<String>,
 }
@@ -114,7 +119,7 @@ impl FlowHandle {
         }
     }
 
-    /// What is left until the last reading; `None` after it, when everything is detached.
+    /// What is left until the last reading ([`Batch::is_last`]); `None` where there is none to come.
     pub async fn rest(&mut self) -> Option<Batch> {
         let batch = self.batches.recv().await?;
         Some(self.taken(batch))

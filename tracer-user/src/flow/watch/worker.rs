@@ -33,8 +33,8 @@ const HOST: Duration = Duration::from_secs(3);
 /// How long the start waits until many devices are attached to; the rest follows.
 const START: Duration = Duration::from_millis(2500);
 const POLL: Duration = Duration::from_millis(5);
-/// Readings that nobody takes: the maps hold as much.
-const MOST_WAITING: usize = 64;
+/// Readings that nobody takes, of up to 8 MiB each: those of four seconds, which is longer than entries are kept.
+const MOST_WAITING: usize = 8;
 const MOST_FAULTS: u32 = 3;
 
 const FAULT: &str =
@@ -100,7 +100,10 @@ pub(super) fn run(
     let mut faults = 0;
     let work = |worker: &mut Worker| {
         worker.start(plan);
-        while worker.turn().is_ok() {}
+        match worker.refused() {
+            Some(why) => worker.line.refuse(why),
+            None => while worker.turn().is_ok() {},
+        }
     };
     while catch_unwind(AssertUnwindSafe(|| work(&mut worker))).is_err() {
         worker.leave();
@@ -127,7 +130,7 @@ fn prepare(
         let why = LoadError::of_program(error);
         notes.add(format!("segments that are sent again are not seen: {why}"));
     }
-    let programs = Programs::load(object, mode).map_err(|error| LoadError::of_program(error).to_string())?;
+    let programs = Programs::load(object, mode).map_err(attach::not_loaded)?;
     Ok((programs, reader))
 }
 
@@ -175,7 +178,19 @@ impl Worker {
                 "attempts are not seen from the start on all devices: there are many, and it takes long".to_owned(),
             );
         }
+        for blind in self.watched.iter().filter(|watched| watched.is_blind() && watched.refused().is_none()) {
+            blind.note_blind(&mut self.notes);
+        }
         self.next_reading = Instant::now();
+    }
+
+    /// Why not a single device could be attached to, if there are any.
+    fn refused(&self) -> Option<String> {
+        if !self.watched.iter().all(Watched::is_blind) {
+            return None;
+        }
+        let (device, refused) = self.watched.iter().find_map(Watched::refused)?;
+        Some(refused.of_all(device))
     }
 
     /// Also where namespaces are given: the other ends of their devices are named by what is known of all.
@@ -214,7 +229,7 @@ impl Worker {
         if self.next_reading <= now {
             self.next_reading = now + READ_EVERY;
             if self.line.waiting.load(Ordering::Relaxed) < MOST_WAITING {
-                self.read()?;
+                self.read(false)?;
             }
         }
         Ok(())
@@ -226,7 +241,7 @@ impl Worker {
         match self.line.asked.read(&mut byte) {
             Ok(0) => Err(Ended),
             Ok(_) => {
-                self.read()?;
+                self.read(true)?;
                 Err(Ended)
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(()),
@@ -234,8 +249,8 @@ impl Worker {
         }
     }
 
-    fn read(&mut self) -> Result<(), Ended> {
-        let mut batch = Batch::default();
+    fn read(&mut self, is_last: bool) -> Result<(), Ended> {
+        let mut batch = Batch { is_last, ..Batch::default() };
         if let Err(error) = self.reader.read(&mut batch) {
             self.notes.add(format!("attempts are missing: the kernel does not give them ({error})"));
         }

@@ -48,27 +48,37 @@ pub(super) fn firewall(numbers: &Numbers, platform: Platform) -> Option<Scored> 
             return None;
         }
         score -= 10;
-        let answered = answered(same.alive, "before the first of these");
-        evidence.push(format!("{answered}: rules may have changed since"));
+        if let Some(hosts) = numbers.all_stopped() {
+            score += 80;
+            let alive = attempts(same.alive);
+            evidence.push(format!(
+                "{hosts} hosts answered at {ports} at first ({alive}) and do not any more, and no other host does: rules may \
+                 have changed since"
+            ));
+        } else {
+            let answered = answered(same.alive, "before the first of these");
+            evidence.push(format!("{answered}: a rule would have to have been changed during the run"));
+        }
     } else if numbers.example.0 == TCP {
         evidence.push("no refusal came back either, as a host sends where no program has the port".to_owned());
     } else {
         evidence.push("no ICMP error came back either, as a host sends where no program has the port".to_owned());
     }
-    if other_ports.alive > 0 {
+    // That the host is there is known where it answers at the port itself.
+    if other_ports.alive > 0 && same.alive == 0 {
         score += 60;
         let answered = answered(other_ports.alive, "to other ports of the same");
         evidence.push(format!("{answered}: the host is there"));
     }
     let tried = numbers.hosts.len() + other_hosts.failed_hosts.len();
-    if numbers.ports.len() == 1 && tried > 1 && other_hosts.alive == 0 {
+    if numbers.ports.len() == 1 && tried > 1 && same.alive + other_hosts.alive == 0 {
         score += 40;
         evidence.push(format!("{ports} fails at all {tried} hosts that it was tried at"));
         if elsewhere.alive > 0 {
             score += 10;
             evidence.push(answered(elsewhere.alive, "to other ports elsewhere"));
         }
-    } else if other_hosts.alive > 0 && other_ports.alive == 0 {
+    } else if other_hosts.alive > 0 && other_ports.alive == 0 && numbers.all_stopped().is_none() {
         let answering = other_hosts.alive_hosts.len();
         evidence.push(format!("{answering} other hosts answer at {ports}: a rule would be one for {hosts}"));
     }
@@ -88,7 +98,10 @@ pub(super) fn translation(numbers: &Numbers, platform: Platform) -> Option<Score
         score -= 25;
         evidence.push("against: few fail, and chance loses as many".to_owned());
     }
-    if numbers.began_to_fail() {
+    if let Some(hosts) = numbers.all_stopped() {
+        score -= 40;
+        evidence.push(format!("against: {hosts} hosts do not answer any more, and ports run out for each by itself"));
+    } else if numbers.began_to_fail() {
         score += 20;
         evidence.push("all that were answered were begun before the first that was not".to_owned());
     } else {

@@ -73,6 +73,10 @@ pub(super) struct Numbers {
     /// Of the same services, `CLOCK_MONOTONIC` ns: when the last that was answered and the first that was not were begun.
     pub(super) last_ok: u64,
     pub(super) first_failed: u64,
+    /// Hosts at which one of the ports was answered until some time, and not once after it.
+    pub(super) stopped: BTreeSet<IpAddr>,
+    /// When an attempt for one of the ports at any host was the last that was answered.
+    pub(super) last_ok_of_port: u64,
     /// Ports that answered attempts left from, as far as they were told apart, and whether there were more.
     pub(super) ok_ports: (usize, bool),
     pub(super) failed_clients: usize,
@@ -127,6 +131,8 @@ impl Numbers {
             elsewhere: Fared::default(),
             last_ok: 0,
             first_failed: u64::MAX,
+            stopped: BTreeSet::new(),
+            last_ok_of_port: 0,
             ok_ports: (0, false),
             failed_clients: 0,
             large_lost: 0,
@@ -136,6 +142,12 @@ impl Numbers {
 
     fn add(&mut self, service: &Service, tally: &Tally) {
         let (protocol, server) = (service.protocol, service.server);
+        if self.ports.contains(&(protocol, server.port())) {
+            self.last_ok_of_port = self.last_ok_of_port.max(tally.ok.last);
+            if tally.ok.count > 0 && tally.no_answer > 0 && tally.failed.first > tally.ok.last {
+                self.stopped.insert(server.ip());
+            }
+        }
         if self.services.contains(&(protocol, server)) {
             self.same.add(service, tally);
             self.large_lost += tally.large_lost;
@@ -159,6 +171,13 @@ impl Numbers {
     /// Whether all that were answered were begun before the first that was not.
     pub(super) fn began_to_fail(&self) -> bool {
         self.same.failed > 0 && self.first_failed != u64::MAX && self.first_failed > self.last_ok
+    }
+
+    /// How many hosts do not answer at the ports any more, if no other does either, and it is more than one: ports for
+    /// translation run out for one host at a time.
+    pub(super) fn all_stopped(&self) -> Option<usize> {
+        let is_all = self.began_to_fail() && self.stopped.len() > 1 && self.first_failed > self.last_ok_of_port;
+        is_all.then_some(self.stopped.len())
     }
 
     /// `tcp 443`, `tcp 443 and 2 more ports`.

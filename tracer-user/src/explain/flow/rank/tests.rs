@@ -113,7 +113,10 @@ fn a_plateau_of_answers_is_exhausted_translation() {
     assert!(has(&all[0].evidence, "begun before the first that was not"));
     assert!(has(&all[0].check, "OUT_OF_RESOURCES"), "{all:#?}");
     let firewall = all.iter().find(|suspect| suspect.what == SuspectKind::Firewall).unwrap();
-    assert!(has(&firewall.evidence, "1024 attempts before the first of these were answered: rules may have changed"));
+    assert!(has(
+        &firewall.evidence,
+        "1024 attempts before the first of these were answered: a rule would have to have been changed"
+    ));
     for (platform, place) in [
         (Platform::Aks, "SNAT Connection Count"),
         (Platform::Eks, "ErrorPortAllocation"),
@@ -121,6 +124,46 @@ fn a_plateau_of_answers_is_exhausted_translation() {
     ] {
         assert!(has(&suspects(&["203.0.113.9:443"], &run, platform)[0].check, place), "{platform:?}");
     }
+}
+
+#[test]
+fn the_first_connections_live_on_and_no_more_come_is_exhausted_translation() {
+    // Whether other ports of the host answer tells nothing: it answers at this one.
+    let run = census(&[
+        ("203.0.113.11:443", 8, 0, 6),
+        ("203.0.113.11:53", 4, 0, 0),
+        ("203.0.113.12:443", 5, 0, 0),
+        ("203.0.113.12:8443", 9, 0, 0),
+    ]);
+    let all = suspects(&["203.0.113.11:443"], &run, Platform::Other);
+    assert_eq!(all[0].what, SuspectKind::SnatExhausted, "{all:#?}");
+    let firewall = all.iter().find(|suspect| suspect.what == SuspectKind::Firewall).unwrap();
+    assert!(
+        has(
+            &firewall.evidence,
+            "8 attempts before the first of these were answered: a rule would have to have been changed during the run"
+        ),
+        "{all:#?}"
+    );
+}
+
+#[test]
+fn a_port_that_stops_for_all_hosts_at_once_is_a_firewall() {
+    let run = census(&[
+        ("203.0.113.11:443", 8, 0, 6),
+        ("203.0.113.12:443", 9, 0, 5),
+        ("203.0.113.11:53", 4, 0, 0),
+        ("203.0.113.12:8443", 9, 0, 0),
+    ]);
+    let all = suspects(&["203.0.113.11:443", "203.0.113.12:443"], &run, Platform::Other);
+    assert_eq!(all[0].what, SuspectKind::Firewall, "{all:#?}");
+    assert!(
+        has(&all[0].evidence, "2 hosts answered at tcp 443 at first (17 attempts) and do not any more"),
+        "{all:#?}"
+    );
+    // Told of one of them, it is the same.
+    let all = suspects(&["203.0.113.11:443"], &run, Platform::Other);
+    assert_eq!(all[0].what, SuspectKind::Firewall, "{all:#?}");
 }
 
 #[test]

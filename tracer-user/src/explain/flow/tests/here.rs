@@ -95,6 +95,11 @@ fn a_drop_is_the_explanation() {
     story.drops = vec![
         drop(Confidence::Derived, "some rule", 9),
         drop(Confidence::Certain, "rule 1 of chain FORWARD dropped it", 5),
+        // Its RST is what the rule dropped.
+        DropSeen {
+            explanation: Explanation::new(Cause::NoSocket, Confidence::Certain, "nobody has tcp port 8080"),
+            ..drop(Confidence::Certain, "", 20)
+        },
     ];
     assert!(wanted(&story).is_none());
     let told = explain(&story, None);

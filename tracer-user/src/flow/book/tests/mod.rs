@@ -142,6 +142,11 @@ impl Book {
         self.add(&Batch { read, points: points(), sightings: sightings.to_vec(), ..Batch::default() });
     }
 
+    fn lose_on(&mut self, read: u64, gone: &[Sighting]) {
+        let gone = gone.iter().map(|sighting| sighting.id).collect();
+        self.add(&Batch { read: BEGIN + read * MS, points: points(), gone, ..Batch::default() });
+    }
+
     fn told(&mut self) -> Vec<Story> {
         self.take(u64::MAX, false)
     }

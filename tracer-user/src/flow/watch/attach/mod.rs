@@ -15,6 +15,7 @@ use super::handle::Hooks;
 use super::select::Layer;
 use crate::host::error::Errno;
 use crate::host::{Netns, enter};
+use crate::load::LoadError;
 
 /// Seen from the device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +103,32 @@ impl Refused {
     pub(super) fn is_gone(self) -> bool {
         self.clsact.0 == libc::ENODEV
     }
+
+    /// The kernel wants a capability for it.
+    fn is_for_privileged(self) -> bool {
+        matches!(self.clsact.0, libc::EPERM | libc::EACCES)
+    }
+
+    /// For the end of a run in which no device could be attached to; `device` is one of them.
+    pub(super) fn of_all(self, device: &str) -> String {
+        let first = format!("no interface can be attached to ({device}: {self})");
+        if self.is_for_privileged() { format!("{first}; {PRIVILEGE}") } else { first }
+    }
+}
+
+/// What to do where interfaces are refused. tcx links are given to whoever has the programs, which are loaded with
+/// `CAP_NET_ADMIN` or `CAP_SYS_ADMIN` (`bpf_prog_load`, kernel/bpf/syscall.c, 6.18); filters need `CAP_NET_ADMIN`.
+const PRIVILEGE: &str = "whydrop needs CAP_NET_ADMIN for that: run it as root, in a container with --privileged, on a node \
+                         by `kubectl debug node/NAME --profile=sysadmin`";
+
+/// Why the programs for interfaces are not loaded.
+pub(super) fn not_loaded(error: ProgramError) -> String {
+    match LoadError::of_program(error) {
+        LoadError::NotPermitted { call, error } => {
+            format!("the kernel refused the programs for interfaces ({call}: {error}); {PRIVILEGE}")
+        }
+        other => other.to_string(),
+    }
 }
 
 impl std::fmt::Display for Refused {
@@ -176,4 +203,23 @@ pub(super) fn attach_retransmit(object: &mut Ebpf) -> Result<(), ProgramError> {
     program.load()?;
     program.attach("tcp_retransmit_skb")?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_lacks_a_capability_is_told_which_and_how_to_get_it() {
+        let refused = Refused { tcx: None, clsact: Errno(libc::EPERM) }.of_all("eth0");
+        assert!(refused.starts_with("no interface can be attached to (eth0: clsact: "), "{refused}");
+        assert!(refused.contains("CAP_NET_ADMIN") && refused.contains("--privileged"), "{refused}");
+        let other = Refused { tcx: Some(Errno(libc::EINVAL)), clsact: Errno(libc::EOPNOTSUPP) }.of_all("eth0");
+        assert!(!other.contains("CAP_"), "{other}");
+        let io_error = std::io::Error::from_raw_os_error(libc::EPERM);
+        let call = aya::sys::SyscallError { call: "bpf_prog_load", io_error };
+        let loading = not_loaded(ProgramError::SyscallError(call));
+        assert!(loading.contains("bpf_prog_load") && loading.contains("CAP_NET_ADMIN"), "{loading}");
+        assert!(!not_loaded(ProgramError::NotLoaded).contains("CAP_"));
+    }
 }
