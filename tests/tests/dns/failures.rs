@@ -1,9 +1,9 @@
 //! Queries that fail, each in its own way.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tracer_tests::event::key;
 use tracer_tests::topology::{self, SERVER};
 use tracer_tests::{Event, Family};
@@ -47,12 +47,19 @@ fn a_silent_resolver_beyond_the_namespace() -> Result<()> {
 #[test]
 fn a_resolver_in_a_namespace_of_this_machine_that_is_silent() -> Result<()> {
     let lab = topology::router()?;
-    lab.server.exec("nft 'table inet t { chain i { type filter hook input priority 0; udp dport 53 drop; }; }'")?;
     let mut tracer = watch(&lab.router, &[])?;
     let (name, server) = asked(Family::V4, SERVER, "www");
+    // Somebody has the port, and reads nothing.
+    let silent = lab.server.run(|| UdpSocket::bind(server).context("cannot bind"))?;
     assert_eq!(ask(&lab.client, server, &name, SHORT)?, None);
     let event = tracer.wait_for(&line(&name, "no_answer").cause("dns").sure("derived"))?;
     says(&event, &format!("was handed to {} and {} did not answer", lab.server.name(), server.ip()))?;
+    drop(silent);
+    // The drops of that namespace are seen too.
+    lab.server.exec("nft 'table inet t { chain i { type filter hook input priority 0; udp dport 53 drop; }; }'")?;
+    let (name, server) = asked(Family::V4, SERVER, "dropped");
+    assert_eq!(ask(&lab.client, server, &name, SHORT)?, None);
+    tracer.wait_for(&line(&name, "dropped").cause("netfilter_rule"))?;
     tracer.stop()?.ensure_clean()
 }
 
