@@ -30,6 +30,8 @@ const LAST_OPENER: u64 = 500 * MILLISECOND;
 const SILENCE_OF_UDP: u64 = 2 * SECOND;
 /// At the end of the run this is enough.
 const SILENCE_AT_END: u64 = SECOND;
+/// How late a segment may be sent again, after some times of waiting.
+const LATE: u64 = 100 * MILLISECOND;
 /// SYN-ACKs that nobody confirmed.
 const UNCONFIRMED: u32 = 3;
 
@@ -112,11 +114,20 @@ fn answered(known: &Known<'_>, nearest: &Sighting, moment: Moment) -> Verdict {
         return Verdict::Wait;
     }
     let is_unconfirmed = nearest.id.tuple.protocol == protocol::TCP && nearest.answers.most() >= UNCONFIRMED;
-    if is_unconfirmed && !nearest.client_resets.any() {
+    if is_unconfirmed && !nearest.client_resets.any() && is_sent_again(nearest) {
         let at = known.steps.first().map(|step| step.point.clone());
         return Verdict::is(Outcome::NoAnswer, at.map(|at| Lost::Unconfirmed { at }));
     }
     Verdict::is(Outcome::Established, None)
+}
+
+/// Whether the same handshake is begun again and again, and not the ports used again by new connections: there are more answers
+/// than openers, or the openers came when a client sends one again: after whole seconds (RFC 6298, section 2; Linux waits for
+/// `TCP_TIMEOUT_INIT`, and twice as long or as long as before, plus some ms).
+fn is_sent_again(nearest: &Sighting) -> bool {
+    let (opened, lasted) = (nearest.opened.most(), nearest.last.saturating_sub(nearest.id.first));
+    let is_in_step = lasted >= SECOND * u64::from(opened.saturating_sub(1)) && lasted % SECOND <= LATE;
+    nearest.answers.most() > opened || is_in_step
 }
 
 /// Somebody said no.

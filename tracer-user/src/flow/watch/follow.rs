@@ -15,6 +15,7 @@ use super::notes::{Map, Notes};
 use super::select::{Selection, Wanted, select};
 use super::{hidden, look};
 use crate::flow::Point;
+use crate::host::clock::monotonic;
 use crate::host::{Facts, HostError, Netns, NetnsName, enter, interface};
 
 /// Events come in groups: a pair, its addresses, its state.
@@ -302,9 +303,9 @@ impl Watched {
             return;
         }
         let programs = with.programs;
-        let attach = |wanted: &Wanted| programs.attach(wanted.index, wanted.layer);
+        let attach = |wanted: &Wanted| programs.attach(wanted.index, wanted.layer).map(|done| (done, monotonic()));
         let done = enter::visit(&self.netns, || Ok(new.iter().map(attach).collect::<Vec<_>>()));
-        let done: Vec<Result<Attached, Refused>> = match done {
+        let done: Vec<Result<(Attached, u64), Refused>> = match done {
             Ok(done) => done,
             Err(HostError::Gone { .. }) => return,
             Err(error) => {
@@ -314,8 +315,9 @@ impl Watched {
         };
         for (wanted, result) in new.into_iter().zip(done) {
             match result {
-                Ok(attached) => {
+                Ok((attached, at)) => {
                     self.note(&wanted, &attached, with.notes);
+                    with.map.attached(self.netns.inode, wanted.index, at);
                     self.devices.insert(wanted.index, Device { wanted, attached, leads_to: None });
                 }
                 Err(refused) if refused.is_gone() => {}

@@ -1,6 +1,6 @@
 //! What is to be said to the user of what can't be seen, each sentence once, and the devices with those that went away.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::mem::take;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ impl Notes {
 pub(super) struct Map {
     points: Arc<Points>,
     gone: Vec<(u32, u32, Instant)>,
+    /// When both directions of a device were attached to, `CLOCK_MONOTONIC` ns, by namespace and index.
+    complete: HashMap<(u32, u32), u64>,
 }
 
 impl Map {
@@ -51,6 +53,16 @@ impl Map {
         }
     }
 
+    /// Both directions of a device are attached to.
+    pub(super) fn attached(&mut self, netns: u32, index: u32, now: u64) {
+        self.complete.insert((netns, index), now);
+    }
+
+    /// Whether an attempt that began then was seen in both directions: those that began between the two would have no answer.
+    pub(super) fn is_whole(&self, netns: u32, index: u32, first: u64) -> bool {
+        self.complete.get(&(netns, index)).is_none_or(|complete| first >= *complete)
+    }
+
     pub(super) fn leaves(&mut self, netns: u32, index: u32, now: Instant) {
         self.gone.push((netns, index, now));
     }
@@ -60,6 +72,7 @@ impl Map {
         let is_late = |(_, _, since): &mut (u32, u32, Instant)| now.saturating_duration_since(*since) >= KEEP_GONE;
         for (netns, index, _) in self.gone.extract_if(.., is_late).collect::<Vec<_>>() {
             Arc::make_mut(&mut self.points).remove(netns, index);
+            self.complete.remove(&(netns, index));
         }
     }
 }
@@ -73,6 +86,14 @@ mod tests {
     fn point(name: &str) -> Point {
         let netns = Arc::new(Netns { inode: 7, name: NetnsName::Host, doors: Vec::new() });
         Point { netns, index: 3, name: name.to_owned(), role: Role::Uplink, leads_to: None, kind: None }
+    }
+
+    #[test]
+    fn what_began_before_both_directions_are_seen_is_not_whole() {
+        let mut map = Map::default();
+        assert!(map.is_whole(7, 3, 0), "nothing is known of it");
+        map.attached(7, 3, 100);
+        assert_eq!((map.is_whole(7, 3, 99), map.is_whole(7, 3, 100), map.is_whole(7, 4, 99)), (false, true, true));
     }
 
     #[test]

@@ -254,6 +254,9 @@ impl Worker {
         if let Err(error) = self.reader.read(&mut batch) {
             self.notes.add(format!("attempts are missing: the kernel does not give them ({error})"));
         }
+        let map = &self.map;
+        batch.sightings.retain(|seen| map.is_whole(seen.netns, seen.ifindex, seen.id.first));
+        batch.queries.retain(|seen| map.is_whole(seen.netns, seen.ifindex, seen.first));
         batch.points = self.map.points();
         for watched in &self.watched {
             watched.count(&mut batch.hooks);

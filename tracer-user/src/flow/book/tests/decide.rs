@@ -200,3 +200,14 @@ fn an_attempt_that_nobody_was_seen_to_begin_is_none() {
     assert_eq!(book.so_far(), (0, 0));
     assert_eq!(book.census().services.len(), 0);
 }
+
+#[test]
+fn ports_that_are_used_again_are_no_unconfirmed_answers() {
+    let again = |until| see(ETH0, tuple(CLIENT), 0).came(3).answered_by(3, 1).until(until);
+    assert_eq!(book(5000, &[again(1700)]).so_far(), (1, 0), "three healthy connections");
+    assert_eq!(book(5000, &[again(2430)]).so_far(), (1, 0));
+    for in_step in [2010, 3060] {
+        let story = book(5000, &[again(in_step)]).one();
+        assert!(matches!(&story.lost, Some(Lost::Unconfirmed { .. })), "{story:?}");
+    }
+}
