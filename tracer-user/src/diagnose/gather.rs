@@ -13,7 +13,7 @@ use crate::event::{
 use crate::sink::{endpoint, named, place_of};
 
 use super::group::{Failure, Group, Hit, Kind};
-use super::same::SameDrops;
+use super::same::{Few, SameDrops};
 use super::talk::Talk;
 
 const MOST_GROUPS: usize = 1024;
@@ -21,8 +21,6 @@ const MOST_GROUPS: usize = 1024;
 const MOST_HITS: usize = 65_536;
 /// Pairs of ends of dropped packets that attempts are looked up by.
 const MOST_DROPPED: usize = 65_536;
-/// Drops that may have ended the attempts of one pair of ends.
-const MOST_DROPS_OF_ONE: usize = 4;
 /// Attempts kept in all groups together, 1 to 2 KiB each.
 const MOST_SAMPLES: usize = 4096;
 
@@ -50,7 +48,7 @@ pub(super) struct Gathered {
     scope: Vec<u32>,
     keys: HashMap<Key, usize>,
     groups: Vec<Group>,
-    dropped: HashMap<Talk, Vec<usize>>,
+    dropped: HashMap<Talk, Few>,
     same: SameDrops,
     hits: usize,
     samples: usize,
@@ -90,10 +88,7 @@ impl Gathered {
         self.same.add(drop, talk, is_named, at);
         for talk in talk.into_iter().chain(Talk::of_either_end(drop)) {
             if self.dropped.len() < MOST_DROPPED || self.dropped.contains_key(&talk) {
-                let groups = self.dropped.entry(talk).or_default();
-                if groups.len() < MOST_DROPS_OF_ONE && !groups.contains(&at) {
-                    groups.push(at);
-                }
+                self.dropped.entry(talk).or_default().add(at);
             }
         }
         let hit = Hit { netns: drop.netns.clone(), packets: drop.count, ..Hit::default() };
@@ -216,9 +211,7 @@ impl Gathered {
     /// All groups, those that are about the same joined.
     pub(super) fn take(&mut self) -> Vec<Group> {
         let same = std::mem::take(&mut self.same).joined();
-        for to in self.dropped.values_mut().flatten() {
-            *to = same.get(to).copied().unwrap_or(*to);
-        }
+        self.dropped.values_mut().for_each(|groups| groups.change(|group| same.get(&group).copied()));
         self.join_each(|at| same.get(&at).copied());
         self.join(|kind| matches!(kind, Kind::Flow(_) | Kind::Dns(_)), Self::drop_of);
         self.join(|kind| kind == Kind::Drop, Self::silenced_by);
@@ -273,8 +266,8 @@ impl Gathered {
             let translated = hit.translated.as_ref().and_then(|talk| self.dropped.get(talk));
             let groups = self.dropped.get(talk).or(translated)?;
             // Of several, the one that the attempt was explained by.
-            let is_same = |at: &&usize| self.groups.get(**at).is_some_and(|drops| drops.cause() == cause);
-            groups.iter().find(is_same).or(groups.first()).copied()
+            let is_same = |at: &usize| self.groups.get(*at).is_some_and(|drops| drops.cause() == cause);
+            groups.iter().find(is_same).or_else(|| groups.iter().next())
         };
         if group.kind == Kind::Flow(Outcome::Dropped) {
             return group.by_count().into_iter().find_map(|(talk, hit)| of(talk, hit));
@@ -288,13 +281,13 @@ impl Gathered {
             return None;
         }
         most(group, |talk, _| {
-            let is_silencing = |at: &&usize| {
-                self.groups.get(**at).is_some_and(|other| {
+            let is_silencing = |at: &usize| {
+                self.groups.get(*at).is_some_and(|other| {
                     let is_other = other.kind == Kind::Drop && other.cause() != Cause::NoSocket;
                     is_other && other.refused == 0 && other.hits.values().any(|hit| hit.attempts > 0)
                 })
             };
-            self.dropped.get(talk)?.iter().find(is_silencing).copied()
+            self.dropped.get(talk)?.iter().find(is_silencing)
         })
     }
 
