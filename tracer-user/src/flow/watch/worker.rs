@@ -20,6 +20,7 @@ use super::follow::{Watched, With};
 use super::handle::{Batch, Plan};
 use super::notes::{Map, Notes};
 use super::read::Reader;
+use crate::host::clock::monotonic;
 use crate::host::{self, Netns};
 use crate::load::{FlowMaps, LoadError};
 
@@ -175,6 +176,7 @@ impl Worker {
                 "attempts are not seen from the start on all devices: there are many, and it takes long".to_owned(),
             );
         }
+        self.map.started(monotonic());
         self.next_reading = Instant::now();
     }
 
