@@ -58,6 +58,11 @@ impl Map {
         self.complete.insert((netns, index), now);
     }
 
+    /// All devices of the start are attached to: what passed the first of them before was not seen at the last.
+    pub(super) fn started(&mut self, now: u64) {
+        self.complete.values_mut().for_each(|complete| *complete = now);
+    }
+
     /// Whether an attempt that began then was seen in both directions: those that began between the two would have no answer.
     pub(super) fn is_whole(&self, netns: u32, index: u32, first: u64) -> bool {
         self.complete.get(&(netns, index)).is_none_or(|complete| first >= *complete)
@@ -94,6 +99,8 @@ mod tests {
         assert!(map.is_whole(7, 3, 0), "nothing is known of it");
         map.attached(7, 3, 100);
         assert_eq!((map.is_whole(7, 3, 99), map.is_whole(7, 3, 100), map.is_whole(7, 4, 99)), (false, true, true));
+        map.started(200);
+        assert_eq!((map.is_whole(7, 3, 199), map.is_whole(7, 3, 200)), (false, true));
     }
 
     #[test]

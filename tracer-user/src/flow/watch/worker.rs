@@ -20,6 +20,7 @@ use super::follow::{Watched, With};
 use super::handle::{Batch, Plan};
 use super::notes::{Map, Notes};
 use super::read::Reader;
+use crate::host::clock::monotonic;
 use crate::host::{self, Netns};
 use crate::load::{FlowMaps, LoadError};
 
@@ -181,6 +182,7 @@ impl Worker {
         for blind in self.watched.iter().filter(|watched| watched.is_blind() && watched.refused().is_none()) {
             blind.note_blind(&mut self.notes);
         }
+        self.map.started(monotonic());
         self.next_reading = Instant::now();
     }
 
