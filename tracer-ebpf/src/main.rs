@@ -4,6 +4,10 @@
 //! layouts stand in `tracer-common`; offsets of kernel members are globals that user space sets before the load.
 #![no_std]
 #![no_main]
+#![expect(
+    clippy::needless_borrows_for_generic_args,
+    reason = "by value, keys and entries would be copied once more to the stack, which has 512 bytes"
+)]
 
 mod bridge;
 mod conntrack;

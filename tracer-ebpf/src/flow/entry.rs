@@ -127,7 +127,7 @@ fn make(context: Context, key: &AttemptKey, part: Part, direction: u32, ttl: u8)
 /// Word by word, as the compiler would call a function that does it byte by byte.
 #[inline(always)]
 pub fn zero<T>(to: *mut T) {
-    const { assert!(size_of::<T>() % size_of::<u64>() == 0) };
+    const { assert!(size_of::<T>().is_multiple_of(size_of::<u64>())) };
     for word in 0..size_of::<T>() / size_of::<u64>() {
         // SAFETY: it has that many words, and begins with one. Volatile, or it becomes a call again.
         unsafe { write_volatile(to.cast::<u64>().add(word), 0) };

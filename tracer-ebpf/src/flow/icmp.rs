@@ -19,7 +19,7 @@ pub fn is_error4(kind: u8) -> bool {
 /// Destination unreachable, packet too big, time exceeded, parameter problem (RFC 4443).
 #[inline(always)]
 pub fn is_error6(kind: u8) -> bool {
-    kind >= 1 && kind <= 4
+    (1..=4).contains(&kind)
 }
 
 /// An ICMP or ICMPv6 packet.

@@ -115,7 +115,9 @@ mod tests {
     #[test]
     fn few_are_few_and_each_is_there_once() {
         let mut few = Few::default();
-        [7, 7, 3, 9, 1, 5, 100_000].into_iter().for_each(|group| few.add(group));
+        for group in [7, 7, 3, 9, 1, 5, 100_000] {
+            few.add(group);
+        }
         assert_eq!(few.iter().collect::<Vec<_>>(), [7, 3, 9, 1]);
         few.change(|group| (group == 3).then_some(7));
         assert_eq!(few.iter().collect::<Vec<_>>(), [7, 9, 1]);
