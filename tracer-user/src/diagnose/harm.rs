@@ -27,8 +27,12 @@ const PACKETS: u64 = 2;
 const LOAD_PACKETS: u64 = 10;
 /// Where others were answered: one failure in so many attempts is harm, if there are two of them,
 const SHARE: u64 = 20;
-/// and so many failures are harm however many were answered.
+/// and so many failures are harm however many were answered;
 const FAILED: u64 = 10;
+/// but silence, which is only reasoned, must then be one attempt in so many, or tried so often each: a port that is used again
+/// within seconds looks like an attempt that is tried twice or three times.
+const SHARE_OF_SILENCE: u64 = 100;
+const TRIES_OF_SILENCE: u64 = 4;
 /// Destinations of a scan: more than this, with fewer than so many tries each.
 const SCAN_DESTINATIONS: usize = 16;
 const SCAN_TRIES: u64 = 3;
@@ -171,7 +175,11 @@ fn outweighs(group: &Group, answered: u64) -> bool {
         // No attempt is known to have failed by it: what was lost was sent again.
         return group.packets() >= LOAD_PACKETS && group.packets() * SHARE >= answered;
     }
-    failed >= FAILED || (failed >= 2 && failed * SHARE >= failed + answered)
+    let tried = failed.saturating_add(answered);
+    let is_clear = group.kind != Kind::Flow(Outcome::NoAnswer)
+        || failed.saturating_mul(SHARE_OF_SILENCE) >= tried
+        || group.tries >= failed.saturating_mul(TRIES_OF_SILENCE);
+    (failed >= FAILED && is_clear) || (failed >= 2 && failed.saturating_mul(SHARE) >= tried)
 }
 
 /// Whether somebody tries ports or addresses, one after the other, that nobody is meant to reach.

@@ -46,11 +46,12 @@ fn refusals_are_harm_when_they_are_repeated() {
 
 #[test]
 fn some_failures_among_many_successes_are_told_with_their_share() {
-    let failing = |failed: u16, established: u64| {
-        let flows = (0..failed).map(|at| silent(&format!("10.244.0.5:{}", 41_000 + at), "52.0.0.1:443", 7));
+    let tried = |tries: u64, failed: u16, established: u64| {
+        let flows = (0..failed).map(|at| silent(&format!("10.244.0.5:{}", 41_000 + at), "52.0.0.1:443", tries));
         let run = Run::new().seen(Way::Out, 6, "52.0.0.1:443", answered(established));
         flows.fold(run, |run, flow| run.flow(&flow)).end()
     };
+    let failing = |failed, established| tried(7, failed, established);
     assert!(failing(1, 1).findings.is_empty(), "it was tried again, and went well");
     assert!(failing(2, 100).findings.is_empty());
     assert_eq!(
@@ -58,6 +59,8 @@ fn some_failures_among_many_successes_are_told_with_their_share() {
         ["tcp from 10.244.0.5 to 52.0.0.1:443 leaves this node and is never answered, 5 of 100 attempts"]
     );
     assert_eq!(failing(10, 100_000).findings.len(), 1);
+    assert!(tried(2, 44, 11_000).findings.is_empty(), "ports that were used again");
+    assert_eq!(tried(2, 44, 1000).findings.len(), 1);
 }
 
 #[test]
