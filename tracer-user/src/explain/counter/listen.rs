@@ -7,6 +7,7 @@ use super::{Beside, remedies, rose};
 use crate::counter::table::{OVERFLOWS, PROTOCOLS};
 use crate::counter::{Listener, Listening, Protocol, Rise};
 use crate::event::{Confidence, Explanation, Sysctl};
+use crate::explain::node::socket::words;
 
 /// What a listener's backlog should at least be, and the kernel's own limit since 5.4.
 const AMPLE: u32 = 4096;
@@ -121,9 +122,9 @@ fn half_open(explanation: &mut Explanation, listening: &Listening, beside: &Besi
 /// What was seen of a listener.
 fn facts(listener: &Listener) -> Vec<String> {
     let Listener { address, queue, backlog, drops, owner, .. } = listener;
-    let waits = if *queue == 1 { "connection waits" } else { "connections wait" };
     let mut facts = vec![format!(
-        "{queue} {waits} to be accepted from tcp {address}, its backlog is {backlog}{}",
+        "{} to be accepted from tcp {address}, its backlog is {backlog}{}",
+        words::waiting(*queue),
         if listener.is_full() { ": it is full" } else { "" }
     )];
     if let Some(drops) = drops {

@@ -155,8 +155,9 @@ fn facts(explanation: &mut Explanation, expected: &Expected, held: &Held) {
     if held.socket.protocol == TCP {
         let (waiting, backlog) = (held.socket.receive_queue, held.socket.send_queue);
         explanation.evidence.push(format!(
-            "{} is open: {waiting} connections wait to be accepted, its backlog is {backlog}",
-            sockets::address(held)
+            "{} is open: {} to be accepted, its backlog is {backlog}",
+            sockets::address(held),
+            sockets::waiting(waiting)
         ));
     }
     let drops = held.socket.memory.map_or(0, |memory| memory.drops);
@@ -201,7 +202,8 @@ fn of_listener(
         }));
         let because = stopped.map(|stopped| format!(", because {stopped}")).unwrap_or_default();
         return format!(
-            "the accept queue of {label} is full: {waiting} connections wait, its backlog is {backlog}{because}"
+            "the accept queue of {label} is full: {}, its backlog is {backlog}{because}",
+            sockets::waiting(waiting)
         );
     }
     let half_open = expected.half_open.unwrap_or_default();

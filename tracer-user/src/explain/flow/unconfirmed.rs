@@ -46,15 +46,16 @@ pub(super) fn explain(story: &Story, at: &Arc<Point>, silence: Option<&Silence>)
         explanation.evidence.extend(sockets::holder(held));
         explanation
             .evidence
-            .push(format!("{waiting} connections wait to be accepted by {label}, its backlog is {backlog}"));
-        // `sk_acceptq_is_full` compares with "greater".
-        if waiting >= backlog {
+            .push(format!("{} to be accepted by {label}, its backlog is {backlog}", sockets::waiting(waiting)));
+        // `sk_acceptq_is_full` compares with "greater": one more than the backlog fits.
+        if waiting > backlog {
             explanation.cause = Cause::NoAnswer;
             explanation.confidence = Confidence::Derived;
             let _ = write!(
                 explanation.summary,
-                ": the accept queue of {label} is full ({waiting} connections wait, its backlog is {backlog}), so it does not \
-                 take the client's ACK"
+                ": the accept queue of {label} is full ({}, its backlog is {backlog}), so it does not take the \
+                 client's ACK",
+                sockets::waiting(waiting)
             );
             if let Some((evidence, remedy)) = sockets::stopped(held) {
                 explanation.summary += ", and its program is stopped";

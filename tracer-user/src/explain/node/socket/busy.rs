@@ -75,14 +75,16 @@ fn accept_queue(explanation: &mut Explanation, held: &Held, settings: &Settings,
     // The kernel compares with "greater" (`sk_acceptq_is_full`): one more than the backlog fits.
     let is_full = waiting > backlog;
     if is_full {
-        explanation.summary =
-            format!("the accept queue of {label} is full: {waiting} connections wait, the backlog is {backlog}");
+        explanation.summary = format!(
+            "the accept queue of {label} is full: {}, the backlog is {backlog}",
+            super::words::waiting(waiting)
+        );
     } else {
         explanation.summary = format!("the accept queue of {label} was full: its backlog is {backlog}");
-        let open = format!("how full it was: {waiting} connections wait now");
+        let open = format!("how full it was: {} now", super::words::waiting(waiting));
         explanation.unknown.get_or_insert(open);
     }
-    explanation.evidence.push(format!("{waiting} connections wait to be accepted, its backlog is {backlog}"));
+    explanation.evidence.push(format!("{} to be accepted, its backlog is {backlog}", super::words::waiting(waiting)));
     explanation.evidence.extend(settings.somaxconn.map(|most| format!("net.core.somaxconn is {most}")));
     explanation.evidence.extend(settings.syn_backlog.zip(settings.syncookies).map(|(most, cookies)| {
         format!("net.ipv4.tcp_max_syn_backlog is {most}, net.ipv4.tcp_syncookies is {cookies}")

@@ -15,6 +15,12 @@ pub(in crate::explain) const fn protocol(number: u8) -> &'static str {
     }
 }
 
+/// `1 connection waits`, in an accept queue.
+pub(in crate::explain) fn waiting(connections: u32) -> String {
+    let wait = if connections == 1 { "connection waits" } else { "connections wait" };
+    format!("{connections} {wait}")
+}
+
 /// `tcp 127.0.0.1:80`.
 pub(in crate::explain) fn address(held: &Held) -> String {
     format!("{} {}", protocol(held.socket.protocol), held.socket.local)
