@@ -100,7 +100,8 @@ impl Group {
         let mut placed: Vec<Placed> = self.seen.iter().filter_map(place).collect();
         // Of one that began again: devices that saw only the earlier one.
         placed.retain(|(_, sighting)| !sighting.is_empty());
-        placed.sort_by_key(|(_, sighting)| sighting.id.first);
+        let own: Vec<Sighting> = placed.iter().map(|(_, sighting)| *sighting).collect();
+        placed.sort_by_key(|(_, sighting)| place::order(&own, sighting));
         placed
     }
 

@@ -1,6 +1,6 @@
 //! From sightings to a way: which device came first, which last, and how the attempt went through this node.
 //!
-//! Rule: the order is that of each device's first packet. An answer that was seen without what it answers gives no place on
+//! Rule: the order is that of each device's first packet, except where a device was attached to later than the next. An answer that was seen without what it answers gives no place on
 //! the way there.
 
 use std::sync::Arc;
@@ -35,6 +35,21 @@ pub(super) fn steps(placed: &[Placed]) -> Vec<Step<'_>> {
         }
     }
     steps
+}
+
+/// By what sightings of one attempt are put in order: the time of the first packet, `CLOCK_MONOTONIC` ns. A device that was attached
+/// to between two tries has fewer than the one that these left the namespace by; it stands before that one nevertheless.
+pub(super) fn order(all: &[Sighting], one: &Sighting) -> u64 {
+    let only_enters = one.opened.ingress > 0 && one.opened.egress == 0;
+    let is_left_by = |other: &&Sighting| {
+        other.netns == one.netns && other.opened.ingress == 0 && other.opened.egress > one.opened.ingress
+    };
+    let is_late = |other: &&Sighting| other.id.first < one.id.first && one.id.first <= other.last;
+    let next = all.iter().filter(is_left_by).filter(is_late).map(|other| other.id.first).min();
+    match next {
+        Some(next) if only_enters => next.saturating_sub(1),
+        _ => one.id.first,
+    }
 }
 
 /// How it went through this node. What came from here and was not seen any further was to leave.
@@ -95,7 +110,8 @@ fn is_outer(point: &Point) -> bool {
 /// The tuple as the client has it, and as it was last seen, if that is another.
 pub(super) fn tuples(sightings: &[Sighting]) -> Option<(Tuple, Option<Tuple>)> {
     let openers = || sightings.iter().filter(|sighting| sighting.opened.any());
-    let first = openers().min_by_key(|sighting| sighting.id.first).or(sightings.first())?;
+    let order = |sighting: &&Sighting| order(sightings, sighting);
+    let first = openers().min_by_key(order).or(sightings.first())?;
     let mut client = first.id.tuple;
     // Bounded: one translation a sighting, and a circle ends too.
     for _ in sightings {
@@ -105,6 +121,6 @@ pub(super) fn tuples(sightings: &[Sighting]) -> Option<(Tuple, Option<Tuple>)> {
             _ => break,
         }
     }
-    let last = openers().max_by_key(|sighting| sighting.id.first).map(|sighting| sighting.id.tuple);
+    let last = openers().max_by_key(order).map(|sighting| sighting.id.tuple);
     Some((client, last.filter(|last| *last != client)))
 }

@@ -39,6 +39,19 @@ fn silence_is_behind_the_last_device() {
 }
 
 #[test]
+fn a_device_that_was_attached_to_between_two_tries_has_its_place() {
+    let (client, masqueraded) = (tuple(CLIENT), tuple("192.0.2.1:50000 10.96.0.1:80"));
+    let late = [see(ETH0, masqueraded, 0).left(2).of(client).until(1001), see(POD_A, client, 1000).came(1).until(1000)];
+    let mut book = book(6000, &late);
+    let story = book.one();
+    assert_eq!((story.way, said(story.lost.as_ref())), (Way::Out, "after dev1-2".into()));
+    assert_eq!((story.tuple, story.translated), (client, Some(masqueraded)));
+    // Sent out, and come back: both saw each of them.
+    let back = [see(ETH0, client, 0).left(2).until(1000), see(ETH1, client, 5).came(2).until(1005)];
+    assert_eq!(lost(&back), (Way::Local, "between dev1-3 and the next".into()));
+}
+
+#[test]
 fn of_several_namespaces_the_last_one_outward_counts() {
     let client = tuple(CLIENT);
     let nested = [see(IN_A, client, 0).left(1), see(POD_A, client, 1).came(1), see(ETH0, client, 2).left(1)];
