@@ -8,7 +8,7 @@ use std::mem::replace;
 use std::net::IpAddr;
 
 use crate::event::{
-    Cause, Confidence, Counter, Dns, Drop, Explanation, Flow, Netns, Outcome, Seen, SeenPacket, Severity,
+    Cause, Confidence, Counter, Direction, Dns, Drop, Explanation, Flow, Netns, Outcome, Seen, SeenPacket, Severity,
 };
 use crate::sink::{endpoint, named, place_of};
 
@@ -344,9 +344,13 @@ fn most(group: &Group, of: impl Fn(&Talk, &Hit) -> Option<usize>) -> Option<usiz
     (2 * count >= group.hits.len()).then_some(to)
 }
 
-/// The last interface that a request passed.
+/// The last interface that a request passed: of one that was lost beyond this node the last that it left by, as an interface that
+/// was attached to between two tries comes later than its place.
 fn last_seen(flow: &Flow) -> Option<&Seen> {
-    flow.seen.iter().rfind(|seen| seen.packet == SeenPacket::Open).or_else(|| flow.seen.last())
+    let is_beyond = flow.explanation.as_ref().is_some_and(|said| said.cause == Cause::Upstream);
+    let opened = || flow.seen.iter().filter(|seen| seen.packet == SeenPacket::Open);
+    let left = opened().rfind(|seen| is_beyond && seen.direction == Direction::Egress);
+    left.or_else(|| opened().next_back()).or_else(|| flow.seen.last())
 }
 
 /// What a sentence says, whoever it is said of: without the client's address, and for what depends on no single destination
