@@ -6,7 +6,7 @@ use tracer_tests::firewall::{self, Backend, nft};
 use tracer_tests::story::CONTROL_PORT;
 use tracer_tests::topology::{self, NEIGHBOUR, Router, SERVER};
 use tracer_tests::traffic::{tcp, udp};
-use tracer_tests::{Expect, Family, NetNs, Story, require};
+use tracer_tests::{Expect, Family, NetNs, Story, require, sysctl};
 
 const PORT: u16 = 10250;
 
@@ -114,6 +114,7 @@ fn policy() -> Result<()> {
 #[test]
 fn an_arp_request() -> Result<()> {
     let lab = topology::pair()?;
+    let _as_usual = sysctl::set(&lab.client, "net/ipv4/neigh/c0/mcast_solicit", "3")?;
     nft(&lab.server, &chain("arp", "input", "arp operation request drop"))?;
     let mut story = Story::of(&lab.server)?;
     lab.client.exec("ip neighbour flush all")?;
