@@ -266,7 +266,9 @@ impl Gathered {
             let translated = hit.translated.as_ref().and_then(|talk| self.dropped.get(talk));
             let groups = self.dropped.get(talk).or(translated)?;
             // Of several, the one that the attempt was explained by.
-            let is_same = |at: &usize| self.groups.get(*at).is_some_and(|drops| drops.cause() == cause);
+            // What found no socket is refused: where the client heard nothing, the other drop kept the refusal back.
+            let is_silence = cause == Cause::NoSocket && group.kind == Kind::Flow(Outcome::Dropped);
+            let is_same = |at: &usize| self.groups.get(*at).is_some_and(|drops| (drops.cause() == cause) != is_silence);
             groups.iter().find(is_same).or_else(|| groups.iter().next())
         };
         if group.kind == Kind::Flow(Outcome::Dropped) {
