@@ -2,21 +2,21 @@
 
 use std::ffi::OsString;
 use std::io::{BufWriter, IsTerminal, Write, stderr, stdout};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 
 use super::Output;
+use super::attempts::AttemptArgs;
 use super::output::style;
-use super::watch::{load, time};
+use super::watch::time;
 use crate::counter::Scope;
 use crate::diagnose::{self, Diagnosis, Expectation, Health, Render, Settings, Text};
 use crate::flow;
 use crate::host::{Netns, platform};
 use crate::pipeline::{self, Watch};
-use crate::settings::{self, FilterArgs, SettingsError, shortened};
+use crate::settings::{self, SettingsError, shortened};
 use crate::sink::JsonLines;
 
 /// Exit status where something is wrong.
@@ -34,19 +34,11 @@ pub(super) struct DiagnoseArgs {
     /// How long to watch, if there is no command
     #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "30s")]
     time: Duration,
-    /// Look at this network namespace and attach to the interfaces in it: name, path, inode, `host` or `pid:PID`; may be given
-    /// several times; else the host's own, with every pod's end there
-    #[arg(long, value_name = "NETNS", value_delimiter = ',')]
-    netns: Vec<String>,
     /// Traffic that there should be: in:tcp:80, out:tcp:mcr.example.com:443, out:udp:53; if it is not seen, that is a finding
     #[arg(long, value_name = "WHAT")]
     expect: Vec<String>,
-    /// How to print
-    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
-    output: Output,
-    /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
-    #[arg(long, value_name = "FILE")]
-    btf: Option<PathBuf>,
+    #[command(flatten)]
+    attempts: AttemptArgs,
     /// Run a command, and watch while it runs: one failure of its is enough to be told
     #[arg(last = true, value_name = "CMD")]
     command: Vec<OsString>,
@@ -59,8 +51,7 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
         let signals = pipeline::Signals::new().context("can't handle signals")?;
         let (namespaces, expectations) = asked_for(&args)?;
         let total = args.command.is_empty().then_some(args.time);
-        let filter = FilterArgs { netns: watched(&args.netns), ..FilterArgs::default() };
-        let (kernel, programs, only) = load(args.btf.as_deref(), &filter, false, true)?;
+        let (kernel, programs, only) = args.attempts.load()?;
         let plan = flow::Plan {
             udp_ports: expectations.iter().filter_map(Expectation::udp_port).collect(),
             namespaces,
@@ -72,7 +63,7 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
             has_command: !args.command.is_empty(),
             platform: platform::read(),
         };
-        let diagnosis = Diagnosis::new(renderer(args.output, total), settings);
+        let diagnosis = Diagnosis::new(renderer(args.attempts.output, total), settings);
         let health = diagnosis.health();
         let watch = Watch {
             duration: total,
@@ -87,7 +78,7 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
         match health {
             Health::Healthy => Ok(status),
             Health::Unhealthy => Ok(ExitCode::from(UNHEALTHY)),
-            Health::Blind => anyhow::bail!("{}", blind(&args.netns)),
+            Health::Blind => anyhow::bail!("{}", blind(args.attempts.chosen())),
         }
     })
 }
@@ -109,21 +100,12 @@ fn asked_for(args: &DiagnoseArgs) -> anyhow::Result<(Vec<Netns>, Vec<Expectation
     }
     let expectations: Result<Vec<Expectation>, _> = args.expect.iter().map(|text| text.parse()).collect();
     let mut expectations = expectations?;
-    let namespaces: Result<Vec<_>, _> = args.netns.iter().map(|netns| settings::netns(Some(netns))).collect();
-    let namespaces = namespaces?;
+    let namespaces = args.attempts.namespaces()?;
     if expectations.iter().any(|expectation| expectation.host().is_some_and(|host| host.addresses.is_empty())) {
         let from = namespaces.first().cloned().map_or_else(|| settings::netns(None), Ok)?;
         diagnose::resolve(&mut expectations, &from);
     }
     Ok((namespaces, expectations))
-}
-
-/// The namespaces whose drops are looked at: also the host's, as what a pod sends may be dropped there; not all, as a flood in one
-/// would take the place of what is asked for.
-fn watched(chosen: &[String]) -> Vec<String> {
-    const HOST: &str = "host";
-    let is_there = !chosen.is_empty() && settings::netns(Some(HOST)).is_ok();
-    chosen.iter().cloned().chain(is_there.then(|| HOST.to_owned())).collect()
 }
 
 /// The way to standard output; progress is shown where somebody sees it, and no command writes between.

@@ -3,6 +3,7 @@
 //! Rule: every failure is one sentence on standard error. Exit status 0: done; 1: it could not be done; 2: the command
 //! line is wrong; with `-- CMD`, the command's own, or 127 (not found) or 126 (can't be run).
 
+mod attempts;
 mod demo;
 mod diagnose;
 mod dns;

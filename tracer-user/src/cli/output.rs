@@ -12,7 +12,7 @@ const BUFFER: usize = 64 << 10;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(super) enum Output {
-    /// Aligned lines; on a terminal a table that follows the counts
+    /// For people; of `watch` on a terminal a table that follows the counts
     #[default]
     Text,
     /// One JSON object a line, as docs/events.md says
@@ -30,11 +30,13 @@ impl Output {
         }
     }
 
-    /// The sink of `whydrop dns`.
-    pub(super) fn queries(self, all: bool, slow: Duration) -> Box<dyn Sink> {
+    /// The sink of `whydrop dns`; `is_hosts` if the drops of the host's namespace are of interest by themselves.
+    pub(super) fn queries(self, all: bool, slow: Duration, is_hosts: bool) -> Box<dyn Sink> {
         match self {
-            Self::Json => Box::new(QueryLines::new(self.sink(false), all)),
-            Self::Text => Box::new(QueryText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), all, slow)),
+            Self::Json => Box::new(QueryLines::new(self.sink(false), all, is_hosts)),
+            Self::Text => {
+                Box::new(QueryText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), all, slow, is_hosts))
+            }
         }
     }
 

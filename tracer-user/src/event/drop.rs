@@ -248,3 +248,54 @@ pub struct Process {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
 }
+
+#[cfg(test)]
+impl Drop {
+    /// A TCP packet between two ends (port 0: unknown) that was dropped in the namespace `node`, for tests to change.
+    pub(crate) fn between(source: &str, destination: &str, explanation: Explanation) -> Self {
+        Self {
+            time: String::new(),
+            count: 1,
+            bytes: 60,
+            severity: Severity::Problem,
+            severity_why: String::new(),
+            reason: Reason { name: "NETFILTER_DROP".into(), code: None, subsystem: None, derived: None },
+            location: Location { symbol: "nft_do_chain".into(), offset: 0, module: None },
+            stack: None,
+            hook: Hook::Input,
+            netns: Netns { inode: 7, name: Some("node".into()) },
+            interface: Interface { index: 2, name: Some("eth0".into()) },
+            in_interface: None,
+            out_interface: None,
+            bridge_in_interface: None,
+            bridge_out_interface: None,
+            packet: Packet {
+                family: Family::Ipv4,
+                protocol: "tcp".into(),
+                length: 60,
+                source: Endpoint::of(source),
+                destination: Endpoint::of(destination),
+                tcp_flags: Some("S".into()),
+                icmp: None,
+                ttl: None,
+                mark: None,
+                vlan: None,
+                tunnel: None,
+            },
+            conntrack: None,
+            socket: None,
+            process: None,
+            explanation,
+        }
+    }
+}
+
+#[cfg(test)]
+impl Endpoint {
+    /// `10.0.0.1:80`; port 0 is unknown.
+    pub(crate) fn of(text: &str) -> Self {
+        let end: std::net::SocketAddr = text.parse().unwrap();
+        let port = Some(end.port()).filter(|port| *port != 0);
+        Self { address: Some(end.ip()), port, unknown_why: None }
+    }
+}

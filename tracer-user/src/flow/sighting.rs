@@ -160,3 +160,28 @@ pub struct Resent {
     /// `TCP_…` of include/net/tcp_states.h.
     pub state: u32,
 }
+
+#[cfg(test)]
+impl Sighting {
+    /// Nothing but its time and place, for tests to fill in.
+    pub(crate) fn bare(netns: u32, ifindex: u32, tuple: Tuple, first: u64) -> Self {
+        Self {
+            id: SightingId { device: u64::from(netns) << 32 | u64::from(ifindex), tuple, first },
+            netns,
+            netns_cookie: 0,
+            ifindex,
+            tunnel: None,
+            last: first,
+            answered: None,
+            opened: Pair::default(),
+            answers: Pair::default(),
+            client_resets: Pair::default(),
+            server_resets: Pair::default(),
+            icmp: None,
+            original: None,
+            open_ttl: 64,
+            answer_ttl: 0,
+            reset_ttl: 0,
+        }
+    }
+}

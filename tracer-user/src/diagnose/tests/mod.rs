@@ -6,15 +6,14 @@ mod harm;
 mod rendering;
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
 use tracer_common::{FlowKey, Tally as Packets};
 
 use super::*;
 use crate::event::{
-    AttemptTotals, Cause, Confidence, Dns, Drop, Endpoint, Explanation, Family, Finding, Flow, Header, Hook, Interface,
-    Location, Netns, Outcome, Packet, QueryOutcome, Reason, Seen, SeenPacket, Severity, Stats,
+    AttemptTotals, Cause, Confidence, Dns, Drop, Endpoint, Explanation, Finding, Flow, Header, Interface, Netns,
+    Outcome, QueryOutcome, Seen, SeenPacket, Severity, Stats,
 };
 use crate::flow::{Census, Service, Tally, Way};
 use crate::sink::{Line, Sink};
@@ -193,8 +192,7 @@ fn time(second: u32) -> String {
 }
 
 fn end(text: &str) -> Endpoint {
-    let address: SocketAddr = text.parse().unwrap();
-    Endpoint { address: Some(address.ip()), port: Some(address.port()), unknown_why: None }
+    Endpoint::of(text)
 }
 
 fn netns(inode: u32, name: &str) -> Netns {
@@ -207,40 +205,10 @@ fn said(cause: Cause, summary: &str) -> Explanation {
 
 /// Packets of a client that were dropped in the namespace `node`.
 fn drop_of(protocol: &str, source: &str, destination: &str, count: u64, explanation: Explanation) -> Drop {
-    Drop {
-        time: time(10),
-        count,
-        bytes: 60 * count,
-        severity: Severity::Problem,
-        severity_why: String::new(),
-        reason: Reason { name: "NETFILTER_DROP".into(), code: None, subsystem: None, derived: None },
-        location: Location { symbol: "nft_do_chain".into(), offset: 0, module: None },
-        stack: None,
-        hook: Hook::Input,
-        netns: netns(7, "node"),
-        interface: Interface { index: 2, name: Some("eth0".into()) },
-        in_interface: None,
-        out_interface: None,
-        bridge_in_interface: None,
-        bridge_out_interface: None,
-        packet: Packet {
-            family: Family::Ipv4,
-            protocol: protocol.into(),
-            length: 60,
-            source: end(source),
-            destination: end(destination),
-            tcp_flags: (protocol == "tcp").then(|| "S".into()),
-            icmp: None,
-            ttl: None,
-            mark: None,
-            vlan: None,
-            tunnel: None,
-        },
-        conntrack: None,
-        socket: None,
-        process: None,
-        explanation,
-    }
+    let mut drop = Drop { time: time(10), count, bytes: 60 * count, ..Drop::between(source, destination, explanation) };
+    drop.packet.protocol = protocol.into();
+    drop.packet.tcp_flags = drop.packet.tcp_flags.filter(|_| protocol == "tcp");
+    drop
 }
 
 /// An attempt that was last seen when it left by eth0 of `node`, after so many tries.

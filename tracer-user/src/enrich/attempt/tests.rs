@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::event::{Cause, Confidence, ConntrackState, ConntrackTuple, Family, Hook, Location, Outcome, Reason};
-use crate::flow::{Icmp, Point, Role, Sighting, SightingId, Tunnel, Way};
+use crate::event::{Cause, Confidence, ConntrackState, ConntrackTuple, Outcome};
+use crate::flow::{Icmp, Point, Role, Sighting, Tunnel, Way};
 use crate::host::{self, NetnsName};
 
 fn endpoint(text: &str) -> Endpoint {
@@ -18,40 +18,7 @@ fn tuple(client: &str, server: &str) -> Tuple {
 }
 
 fn dropped(source: &str, destination: &str) -> Drop {
-    Drop {
-        time: String::new(),
-        count: 1,
-        bytes: 60,
-        severity: Severity::Problem,
-        severity_why: String::new(),
-        reason: Reason { name: "NETFILTER_DROP".into(), code: None, subsystem: None, derived: None },
-        location: Location { symbol: "nf_hook_slow".into(), offset: 0, module: None },
-        stack: None,
-        hook: Hook::Forward,
-        netns: Netns { inode: 1, name: None },
-        interface: Interface::default(),
-        in_interface: None,
-        out_interface: None,
-        bridge_in_interface: None,
-        bridge_out_interface: None,
-        packet: Packet {
-            family: Family::Ipv4,
-            protocol: "tcp".into(),
-            length: 60,
-            source: endpoint(source),
-            destination: endpoint(destination),
-            tcp_flags: None,
-            icmp: None,
-            ttl: None,
-            mark: None,
-            vlan: None,
-            tunnel: None,
-        },
-        conntrack: None,
-        socket: None,
-        process: None,
-        explanation: Explanation::new(Cause::NetfilterRule, Confidence::Certain, "a rule"),
-    }
+    Drop::between(source, destination, Explanation::new(Cause::NetfilterRule, Confidence::Certain, "a rule"))
 }
 
 fn conntrack(protocol: &str, original: [&str; 2], reply: [&str; 2]) -> Conntrack {
@@ -137,24 +104,7 @@ fn noise_and_other_protocols_are_of_no_attempt() {
 }
 
 fn sighting(first: u64) -> Sighting {
-    Sighting {
-        id: SightingId { device: 1, tuple: tuple(CLIENT, SERVICE), first },
-        netns: 1,
-        netns_cookie: 0,
-        ifindex: 2,
-        tunnel: None,
-        last: first,
-        answered: None,
-        opened: Pair::default(),
-        answers: Pair::default(),
-        client_resets: Pair::default(),
-        server_resets: Pair::default(),
-        icmp: None,
-        original: None,
-        open_ttl: 64,
-        answer_ttl: 0,
-        reset_ttl: 0,
-    }
+    Sighting::bare(1, 2, tuple(CLIENT, SERVICE), first)
 }
 
 fn point(index: u32, name: &str) -> Arc<Point> {

@@ -91,7 +91,7 @@ impl AllResent {
         let keys = netns
             .flat_map(|netns| [Key { netns, local: one, remote: other }, Key { netns, local: other, remote: one }]);
         let found = keys.filter_map(|key| self.0.get(&key).map(|history| history.resent));
-        found.max_by_key(|resent| resent.segments + resent.handshakes)
+        found.max_by_key(|resent| resent.segments.saturating_add(resent.handshakes))
     }
 
     pub(super) fn forget(&mut self, read: u64) {
@@ -105,8 +105,8 @@ fn first_data(resent: &Resent) -> u64 {
 
 fn is_stuck(history: &History) -> bool {
     let resent = &history.resent;
-    let is_large =
-        resent.large >= LEAST_LARGE && (resent.segments - resent.large.min(resent.segments)) * SMALL <= resent.segments;
+    let is_large = resent.large >= LEAST_LARGE
+        && resent.segments.saturating_sub(resent.large).saturating_mul(SMALL) <= resent.segments;
     let ([Some(second), Some(third)], Some(first)) = (history.before, history.data) else { return false };
     let (wait, earlier) = (resent.last.saturating_sub(second), second.saturating_sub(third));
     let is_doubled = earlier > 0 && TWICE.contains(&(wait.saturating_mul(10) / earlier.max(1)));

@@ -29,8 +29,9 @@ pub struct QueryLines {
 }
 
 impl QueryLines {
-    pub fn new(inner: Box<dyn Sink>, all: bool) -> Self {
-        Self { inner, all, drops: HeldDrops::default() }
+    /// `all`: also queries that went well; `with_hosts`: also drops of the host's namespace that no query's line tells of.
+    pub fn new(inner: Box<dyn Sink>, all: bool, with_hosts: bool) -> Self {
+        Self { inner, all, drops: HeldDrops::new(with_hosts) }
     }
 }
 
@@ -40,8 +41,10 @@ impl Sink for QueryLines {
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        self.drops.add(line);
-        Ok(())
+        match self.drops.add(line) {
+            Some(held) => self.inner.line(&held.line()),
+            None => Ok(()),
+        }
     }
 
     fn counter(&mut self, _counter: &Counter) -> io::Result<()> {

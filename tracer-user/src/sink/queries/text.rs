@@ -28,9 +28,10 @@ pub struct QueryText<W> {
 }
 
 impl<W: Write> QueryText<W> {
-    /// `all`: a line also for queries that went well; `slow` is only told.
-    pub fn new(out: W, style: Style, all: bool, slow: Duration) -> Self {
-        let (drops, tally, explained) = (HeldDrops::default(), Tally::default(), Explained::default());
+    /// `all`: a line also for queries that went well; `slow` is only told; `with_hosts`: also drops of the host's namespace that no
+    /// query's line tells of.
+    pub fn new(out: W, style: Style, all: bool, slow: Duration, with_hosts: bool) -> Self {
+        let (drops, tally, explained) = (HeldDrops::new(with_hosts), Tally::default(), Explained::default());
         Self { out, style, all, slow, titled: false, drops, tally, explained }
     }
 
@@ -63,8 +64,10 @@ impl<W: Write> Sink for QueryText<W> {
     }
 
     fn line(&mut self, line: &Line<'_>) -> io::Result<()> {
-        self.drops.add(line);
-        Ok(())
+        match self.drops.add(line) {
+            Some(held) => self.drop(&held.drop),
+            None => Ok(()),
+        }
     }
 
     fn counter(&mut self, _counter: &Counter) -> io::Result<()> {
@@ -199,7 +202,7 @@ mod tests {
 
     fn printed(all: bool, queries: &[Dns]) -> String {
         let mut out = Vec::new();
-        let mut text = QueryText::new(&mut out, Style { colour: false }, all, Duration::from_millis(100));
+        let mut text = QueryText::new(&mut out, Style { colour: false }, all, Duration::from_millis(100), true);
         for dns in queries {
             text.dns(dns).unwrap();
         }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::event::{Explanation, Outcome};
-use crate::flow::{Lost, Pair, Point, Role, Sighting, SightingId, Story, Tuple, Way};
+use crate::flow::{Lost, Pair, Point, Role, Sighting, Story, Tuple, Way};
 use crate::host::{Netns, NetnsName};
 use crate::node::silence::Silence;
 use crate::node::{Facts, State};
@@ -51,24 +51,7 @@ pub(super) fn pod() -> Arc<Point> {
 }
 
 pub(super) fn sighting(at: &Point, tuple: Tuple, opened: Pair) -> Sighting {
-    Sighting {
-        id: SightingId { device: u64::from(at.index), tuple, first: SECOND },
-        netns: at.netns.inode,
-        netns_cookie: 0,
-        ifindex: at.index,
-        tunnel: None,
-        last: 32 * SECOND,
-        answered: None,
-        opened,
-        answers: Pair::default(),
-        client_resets: Pair::default(),
-        server_resets: Pair::default(),
-        icmp: None,
-        original: None,
-        open_ttl: 64,
-        answer_ttl: 0,
-        reset_ttl: 0,
-    }
+    Sighting { opened, last: 32 * SECOND, ..Sighting::bare(at.netns.inode, at.index, tuple, SECOND) }
 }
 
 /// Six openers without an answer.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::event::{Cause, Confidence, Explanation};
-use crate::flow::{Icmp, Pair, SightingId};
+use crate::flow::{Icmp, Pair};
 use crate::host::{Netns, NetnsName};
 
 const MS: u64 = 1_000_000;
@@ -59,25 +59,7 @@ fn points() -> Arc<Points> {
 /// A sighting of `device` whose first packet was `first` ms after the begin.
 fn see(device: Device, tuple: Tuple, first: u64) -> Sighting {
     let (netns, ifindex, _) = device;
-    let first = BEGIN + first * MS;
-    Sighting {
-        id: SightingId { device: u64::from(netns) << 32 | u64::from(ifindex), tuple, first },
-        netns,
-        netns_cookie: 0,
-        ifindex,
-        tunnel: None,
-        last: first,
-        answered: None,
-        opened: Pair::default(),
-        answers: Pair::default(),
-        client_resets: Pair::default(),
-        server_resets: Pair::default(),
-        icmp: None,
-        original: None,
-        open_ttl: 64,
-        answer_ttl: 0,
-        reset_ttl: 0,
-    }
+    Sighting::bare(netns, ifindex, tuple, BEGIN + first * MS)
 }
 
 const fn came(ingress: u32) -> Pair {
