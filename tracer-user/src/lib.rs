@@ -24,10 +24,12 @@
 //! explanation are functions of an event and facts and do no input or output; readers beside the line ([`host`],
 //! [`btf`]) replace the facts as a whole, and [`netfilter`] and [`node`] answer what the line asks about drops: which rule
 //! it was, and which of the node's own settings, routes, sockets, programs or queues. [`counter`] finds drops that no event
-//! shows. [`diagnose`] is a sink that gathers all of it and says at the end what is wrong.
+//! shows. [`kubernetes`] knows the pods, Services and policies: who had an address or a namespace when a packet was seen, and which
+//! policy is about it. [`diagnose`] is a sink that gathers all of it and says at the end what is wrong.
 
 pub mod aggregate;
 pub mod btf;
+pub mod cilium;
 pub mod cli;
 pub mod counter;
 pub mod decode;
@@ -40,11 +42,14 @@ pub mod explain;
 pub mod flow;
 pub mod host;
 pub mod inquiry;
+pub mod kubernetes;
 pub mod load;
 pub mod netfilter;
 pub mod node;
 pub mod pipeline;
+pub mod policy;
 pub mod recording;
 pub mod settings;
 pub mod sink;
 pub mod source;
+pub mod verdict;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::Output;
+use super::kubernetes::{NameArgs, PodArgs};
 use super::watch::load;
 use crate::host::Netns;
 use crate::load::{Kernel, Programs};
@@ -23,6 +24,10 @@ pub(super) struct AttemptArgs {
     /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) names: NameArgs,
+    #[command(flatten)]
+    pub(super) pods: PodArgs,
 }
 
 impl AttemptArgs {

@@ -71,6 +71,8 @@ pub(super) fn run(args: DiagnoseArgs) -> anyhow::Result<ExitCode> {
             only,
             counters: Scope::All,
             flows: Some(plan),
+            names: args.attempts.names.plan(),
+            pods: args.attempts.pods.selection()?,
             ..Watch::default()
         };
         let status = pipeline::run(watch, programs, kernel, signals, Box::new(diagnosis)).await?;

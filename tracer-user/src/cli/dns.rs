@@ -48,6 +48,8 @@ pub(super) fn run(args: DnsArgs) -> anyhow::Result<ExitCode> {
             only,
             counters: Scope::Nothing,
             flows: Some(flow::Plan { namespaces, queries, ..flow::Plan::default() }),
+            names: args.attempts.names.plan(),
+            pods: args.attempts.pods.selection()?,
             ..Watch::default()
         };
         let sink = args.attempts.output.queries(args.all, args.slow, is_hosts);

@@ -9,6 +9,7 @@ mod diagnose;
 mod dns;
 mod doctor;
 mod explain;
+mod kubernetes;
 mod output;
 mod watch;
 

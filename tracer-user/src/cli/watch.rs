@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::Output;
+use super::kubernetes::{NameArgs, PodArgs};
 use crate::load::{self, Kernel, Plan, Programs, Sizes};
 use crate::pipeline::{self, Watch};
 use crate::recording::Recorder;
@@ -47,6 +48,10 @@ pub(super) struct WatchArgs {
     /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
+    #[command(flatten)]
+    names: NameArgs,
+    #[command(flatten)]
+    pods: PodArgs,
     // Last of the flags: its heading holds for all that follow.
     #[command(flatten)]
     filter: FilterArgs,
@@ -75,6 +80,8 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             command: args.command,
             only,
             counters: args.filter.counters(),
+            names: args.names.plan(),
+            pods: args.pods.selection()?,
             ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)

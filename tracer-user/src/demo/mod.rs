@@ -22,6 +22,7 @@ pub use lab::Lab;
 
 use crate::counter::Scope;
 use crate::host::error::{Errno, HostError};
+use crate::kubernetes::Plan;
 use crate::load::{Kernel, Programs};
 use crate::pipeline::{self, Signals, Watch};
 use crate::sink::{Style, Text};
@@ -58,7 +59,13 @@ pub async fn run(
     say(BEFORE)?;
     // The stories are of drops; counters of the machine's other namespaces are not the demo's.
     let counters = Scope::Nothing;
-    let watch = Watch { interval: INTERVAL, namespaces: lab.netns(), counters, ..Watch::default() };
+    let watch = Watch {
+        interval: INTERVAL,
+        namespaces: lab.netns(),
+        counters,
+        names: Plan { off: true, ..Plan::default() },
+        ..Watch::default()
+    };
     let (tell, shown) = channel();
     let sink = Witness::new(Text::new(BufWriter::new(stdout()), style), tell);
     let narrator = Narrator { lab, shown, end: watch.end.clone(), style, pause };

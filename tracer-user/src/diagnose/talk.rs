@@ -63,11 +63,7 @@ impl Talk {
 
     /// For the event.
     pub(super) fn affected(&self, netns: &Netns, count: u64) -> Affected {
-        let end = |address, port: u16| Endpoint {
-            address: Some(address),
-            port: (port != 0).then_some(port),
-            unknown_why: None,
-        };
+        let end = |address, port: u16| Endpoint::at(address, (port != 0).then_some(port));
         Affected {
             source: end(self.client, 0),
             destination: end(self.server, self.port),

@@ -157,11 +157,11 @@ fn rfc3339(clock: &Clock, monotonic: u64) -> String {
 }
 
 fn netns(netns: &host::Netns) -> Netns {
-    Netns { inode: netns.inode, name: Some(netns.name.to_string()) }
+    Netns { inode: netns.inode, name: Some(netns.name.to_string()), pod: None }
 }
 
 fn end(address: SocketAddr) -> Endpoint {
-    Endpoint { address: Some(address.ip()), port: Some(address.port()), unknown_why: None }
+    Endpoint::at(address.ip(), Some(address.port()))
 }
 
 #[cfg(test)]

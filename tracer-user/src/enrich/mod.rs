@@ -5,6 +5,7 @@
 
 mod attempt;
 mod conntrack;
+mod names;
 mod observation;
 mod packet;
 mod symbol;
@@ -19,6 +20,7 @@ use crate::node::socket::Owner;
 
 pub use attempt::{dns, drops_of_attempts, ends, flow};
 pub use conntrack::conntrack;
+pub use names::{name_counter, name_dns, name_drop, name_flow};
 pub use observation::observation;
 pub use packet::packet;
 pub use symbol::{location, stack};
@@ -50,7 +52,7 @@ pub fn reason(code: u32, reasons: &ReasonNames) -> Reason {
 }
 
 pub fn netns(inode: u32, host: &host::Facts) -> Netns {
-    Netns { inode, name: host.netns(inode).map(|netns| netns.name.to_string()) }
+    Netns { inode, name: host.netns(inode).map(|netns| netns.name.to_string()), pod: None }
 }
 
 /// The interface that the packet was on: the event carries its name, which is right even when the interface or its
@@ -114,7 +116,7 @@ pub fn socket(dropped: &Dropped) -> Option<Socket> {
 
 /// The program that holds a socket.
 pub fn process(owner: &Owner) -> Process {
-    Process { pid: owner.pid, comm: owner.comm.clone(), container: owner.place.container.clone() }
+    Process { pid: owner.pid, comm: owner.comm.clone(), container: owner.place.container.clone(), pod: None }
 }
 
 /// Where the packet was freed.

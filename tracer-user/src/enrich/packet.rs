@@ -27,7 +27,7 @@ fn of_flow(flow: &FlowKey, family: Family) -> Packet {
     let end = |words: [u32; 4], is_service: bool| Endpoint {
         address: is_ip.then(|| address(words)),
         port: (is_ip && is_service && has_ports(flow.protocol) && flow.port != 0).then_some(flow.port),
-        unknown_why: None,
+        ..Endpoint::default()
     };
     let port_is_source = flow.family & PORT_IS_SOURCE != 0;
     let [kind, code] = flow.port.to_be_bytes();

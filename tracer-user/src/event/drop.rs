@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Explanation, Hook, Severity};
+use super::{Explanation, Hook, PodName, ServiceName, Severity, WorkloadName};
 
 /// Packets of one flow that were dropped since its last line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -95,6 +95,9 @@ pub struct Netns {
     pub inode: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// The pod whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
 }
 
 /// A network interface.
@@ -155,9 +158,30 @@ pub struct Endpoint {
     pub address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+    /// The pod that has the address, or whose process has the socket.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workload: Option<WorkloadName>,
+    /// The Service whose address it is, or through whose address it was reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceName>,
+    /// The node whose address it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Any other known name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Why nothing is known of this end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unknown_why: Option<String>,
+}
+
+impl Endpoint {
+    /// An address without names.
+    pub fn at(address: IpAddr, port: Option<u16>) -> Self {
+        Self { address: Some(address), port, ..Self::default() }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, JsonSchema)]
@@ -247,6 +271,9 @@ pub struct Process {
     /// 64 hexadecimal digits, as the container runtime names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container: Option<String>,
+    /// The pod of that container.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<PodName>,
 }
 
 #[cfg(test)]
@@ -263,7 +290,7 @@ impl Drop {
             location: Location { symbol: "nft_do_chain".into(), offset: 0, module: None },
             stack: None,
             hook: Hook::Input,
-            netns: Netns { inode: 7, name: Some("node".into()) },
+            netns: Netns { inode: 7, name: Some("node".into()), pod: None },
             interface: Interface { index: 2, name: Some("eth0".into()) },
             in_interface: None,
             out_interface: None,
@@ -296,6 +323,6 @@ impl Endpoint {
     pub(crate) fn of(text: &str) -> Self {
         let end: std::net::SocketAddr = text.parse().unwrap();
         let port = Some(end.port()).filter(|port| *port != 0);
-        Self { address: Some(end.ip()), port, unknown_why: None }
+        Self::at(end.ip(), port)
     }
 }

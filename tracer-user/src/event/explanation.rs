@@ -185,9 +185,18 @@ pub struct Policy {
     pub verdict: PolicyVerdict,
     /// The policies that select the pod.
     pub selected_by: Vec<PolicyName>,
+    /// The rule that allowed or denied it; absent for a denial by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<PolicyRule>,
     /// The rule that almost allowed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nearest: Option<Nearest>,
+    /// What put the policy into force: `calico`, `azure-npm`, `kube-router`, `cilium`, …
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enforced_by: Option<String>,
+    /// What was seen that the policies do not say: `the policies allow it, yet a rule of calico drops it`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contradiction: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -206,16 +215,30 @@ pub enum PolicyVerdict {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyName {
-    pub namespace: String,
+    /// Another kind than NetworkPolicy: `AdminNetworkPolicy`, `CiliumNetworkPolicy`, …
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Absent for a policy of the whole cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
     pub name: String,
+}
+
+/// A rule in a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PolicyRule {
+    #[serde(flatten)]
+    pub policy: PolicyName,
+    /// Position in the list of its direction, from 1; 0 if it is not known.
+    pub rule: u32,
 }
 
 /// The policy rule that came closest, and what kept it from matching.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Nearest {
-    pub namespace: String,
-    pub name: String,
-    /// Position in `spec.ingress` or `spec.egress`, from 1.
+    #[serde(flatten)]
+    pub policy: PolicyName,
+    /// Position in `spec.ingress` or `spec.egress`, from 1; 0 if it has no rule.
     pub rule: u32,
     /// `port 5432 is allowed, 5433 was used`.
     pub mismatch: String,

@@ -10,7 +10,9 @@ mod explanation;
 mod finding;
 mod flow;
 mod header;
+mod name;
 mod stats;
+mod verdict;
 
 pub use cause::{Cause, Confidence, Direction, Hook, Outcome, QueryOutcome, SeenPacket, Severity, SuspectKind};
 pub use counter::Counter;
@@ -20,10 +22,12 @@ pub use drop::{
     Location, Netns, Packet, Process, Reason, Socket,
 };
 pub use explanation::{
-    Backend, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyVerdict, Program, Route, Rule, RuleStep,
-    RulesetFamily, Suspect, Sysctl,
+    Backend, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyRule, PolicyVerdict, Program, Route,
+    Rule, RuleStep, RulesetFamily, Suspect, Sysctl,
 };
 pub use finding::{Affected, Finding};
 pub use flow::{Flow, Seen, Translated};
 pub use header::{Header, SCHEMA, SourceLine};
+pub use name::{PodName, ServiceName, WorkloadName};
 pub use stats::{AttemptTotals, PlaceTotal, ReasonTotal, Stats};
+pub use verdict::Verdict;

@@ -15,6 +15,7 @@ mod netfilter;
 mod no_reason;
 mod node;
 mod observation;
+pub mod policy;
 pub mod reference;
 #[cfg(test)]
 mod scenarios;

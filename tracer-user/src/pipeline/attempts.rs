@@ -16,6 +16,7 @@ use crate::flow::dns::Choice;
 use crate::flow::{self, Batch, FlowHandle, Hooks, Kept, Role, Story};
 use crate::host::clock::monotonic;
 use crate::inquiry::Case;
+use crate::kubernetes::Span;
 use crate::load::FlowMaps;
 
 use super::PipelineError;
@@ -230,7 +231,8 @@ impl Stages {
         let (stories, queries) = (attempts.book.take(now, is_end), attempts.dns.take(now, is_end));
         stories.into_iter().try_for_each(|story| self.tell(story))?;
         for query in queries.iter().filter(|query| choice.tells(query)) {
-            let dns = enrich::dns(query, self.describer.clock(), explain::dns::explain(query));
+            let mut dns = enrich::dns(query, self.describer.clock(), explain::dns::explain(query));
+            self.describer.name_dns(&mut dns, Span { from: query.first, to: query.last });
             self.sink.dns(&dns).map_err(PipelineError::Sink)?;
         }
         self.flush()
@@ -277,7 +279,8 @@ impl Stages {
 
     fn tell_now(&mut self, story: &Story, finding: Option<&Finding>) -> Result<(), PipelineError> {
         let explanation = explain::flow::explain(story, finding.and_then(Finding::state));
-        let flow = enrich::flow(story, self.describer.clock(), explanation);
+        let mut flow = enrich::flow(story, self.describer.clock(), explanation);
+        self.describer.name_flow(&mut flow, story);
         self.sink.flow(&flow).map_err(PipelineError::Sink)
     }
 

@@ -60,7 +60,9 @@ impl Stages {
             let entry = rise.netns.entry_command();
             let shown_is_unknown = !self.describer.knows_reasons(places.iter().map(|(reason, _)| *reason));
             let beside = Beside { netns_entry: entry.as_deref(), shown, shown_is_unknown };
-            self.sink.counter(&event(&rise, &beside)).map_err(PipelineError::Sink)?;
+            let mut counter = event(&rise, &beside);
+            self.describer.name_counter(&mut counter);
+            self.sink.counter(&counter).map_err(PipelineError::Sink)?;
         }
         self.flush()
     }
@@ -91,7 +93,7 @@ fn event(rise: &Rise, beside: &Beside<'_>) -> Counter {
         time: rfc3339(rise.read),
         name: rise.name.clone(),
         delta: rise.delta,
-        netns: Netns { inode: rise.netns.inode, name: Some(rise.netns.name.to_string()) },
+        netns: Netns { inode: rise.netns.inode, name: Some(rise.netns.name.to_string()), pod: None },
         interface,
         explanation: explain::counter::explain(rise, beside),
     }

@@ -14,10 +14,12 @@ use crate::btf::ReasonNames;
 use crate::counter::{self, CounterHandle};
 use crate::decode::Dropped;
 use crate::enrich::{self, Facts};
-use crate::event::{Drop, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
+use crate::event::{Drop, Explanation, Header, Interface, PlaceTotal, SCHEMA, SourceLine};
 use crate::explain;
+use crate::host::clock::monotonic;
 use crate::host::{self, Clock, HostHandle};
 use crate::inquiry::Case;
+use crate::kubernetes::{self, Directory};
 use crate::load::{Hook, Kernel};
 use crate::netfilter::{self, NetfilterHandle};
 use crate::node;
@@ -44,6 +46,8 @@ const CONFIRM: &str =
 pub(super) struct Known {
     case: Case,
     drop: Drop,
+    /// As it is without what the network policies say.
+    explanation: Explanation,
 }
 
 /// Facts, and the readers that renew them.
@@ -52,7 +56,11 @@ pub(super) struct Describer {
     symbols: SymbolTable,
     host: HostHandle,
     facts: Arc<host::Facts>,
+    pub(super) directory: Directory,
     clock: Clock,
+    /// When the tick before this one began, `CLOCK_MONOTONIC` ns.
+    pub(super) tick_before: u64,
+    tick: u64,
     /// What this kernel or node does not show.
     coverage: Vec<String>,
     with_stack: bool,
@@ -64,6 +72,7 @@ pub(super) struct Describer {
 
 impl Describer {
     pub(super) fn new(kernel: Kernel, watch: &Watch) -> Result<Self, PipelineError> {
+        let directory = kubernetes::spawn(watch.names.clone())?;
         let host = host::spawn(host::Reader::default().knowing(watch.namespaces.clone()))?;
         let mut coverage = kernel.gaps();
         let (symbols, hidden) = SymbolTable::start();
@@ -75,6 +84,8 @@ impl Describer {
         let counters = counter::spawn(host.subscribe(), plan)?;
         let answers = Answers::new(start_netfilter(&host, watch)?, node::spawn(host.subscribe())?);
         counters.wait_for_first_look(FIRST_READING);
+        directory.wait_for_first_listing(FIRST_READING);
+        coverage.extend(directory.gaps());
         Ok(Self {
             reasons: kernel.reasons,
             symbols,
@@ -82,7 +93,10 @@ impl Describer {
             host,
             answers,
             counters,
+            directory,
             clock: Clock::measure(),
+            tick_before: monotonic(),
+            tick: monotonic(),
             coverage,
             with_stack: watch.stack,
             interface_names: HashMap::new(),
@@ -121,6 +135,7 @@ impl Describer {
     /// Takes up what the readers have found; true if names may have changed.
     pub(super) fn refresh(&mut self) -> bool {
         self.clock = Clock::measure();
+        self.tick_before = std::mem::replace(&mut self.tick, monotonic());
         let facts = self.host.facts();
         let changed = !Arc::ptr_eq(&facts, &self.facts);
         self.facts = facts;
@@ -145,9 +160,10 @@ impl Describer {
             if let (true, Some(name)) = (self.interface_names.len() < MOST_NAMES, &drop.interface.name) {
                 self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
             }
-            *known = Some(Box::new(Known { case, drop }));
+            let explanation = drop.explanation.clone();
+            *known = Some(Box::new(Known { case, drop, explanation }));
         }
-        let drop = &mut known.as_deref_mut()?.drop;
+        let Known { drop, explanation, .. } = known.as_deref_mut()?;
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
             None => Self::now(),
@@ -155,6 +171,8 @@ impl Describer {
         drop.count = due.since_last.packets;
         drop.bytes = due.since_last.bytes;
         drop.packet = enrich::packet(&due.key, sample);
+        drop.explanation.clone_from(explanation);
+        self.name_drop(drop, due.time);
         Some(drop)
     }
 

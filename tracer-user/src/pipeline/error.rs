@@ -6,6 +6,7 @@ use std::io;
 use thiserror::Error;
 
 use crate::host::HostError;
+use crate::kubernetes::KubernetesError;
 use crate::source::SourceError;
 
 /// What a shell ends with when a command is not found, and when it can't be run (POSIX, 2.8.2).
@@ -29,6 +30,8 @@ pub enum PipelineError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Host(#[from] HostError),
+    #[error(transparent)]
+    Kubernetes(#[from] KubernetesError),
     #[error("can't watch attempts to talk: {0}")]
     Attempts(String),
     #[error("can't write the output")]

@@ -8,6 +8,7 @@ mod child;
 mod counters;
 mod describe;
 mod error;
+mod names;
 mod signals;
 mod stages;
 mod stats;
@@ -27,6 +28,7 @@ use crate::counter::Scope;
 use crate::flow::{self, Batch};
 use crate::host::Netns;
 use crate::inquiry::{Case, QUEUE};
+use crate::kubernetes::{self, Selection};
 use crate::load::{Kernel, Programs};
 use crate::sink::Sink;
 use crate::source::{Progress, Source};
@@ -73,6 +75,12 @@ pub struct Watch {
     pub flows: Option<flow::Plan>,
     /// Network namespaces that nothing leads to but this process, with what to call them.
     pub namespaces: Vec<Netns>,
+    /// Where names of pods come from.
+    pub names: kubernetes::Plan,
+    /// Only what has to do with these pods.
+    pub pods: Selection,
+    /// Tell the policy verdict of each new connection.
+    pub verdicts: bool,
     /// Notified, it ends the run.
     pub end: Arc<Notify>,
 }
@@ -94,6 +102,9 @@ impl Default for Watch {
             counters: Scope::All,
             flows: None,
             namespaces: Vec::new(),
+            names: kubernetes::Plan::default(),
+            pods: Selection::default(),
+            verdicts: false,
             end: Arc::default(),
         }
     }

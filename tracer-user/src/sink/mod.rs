@@ -23,7 +23,7 @@ pub use style::{Style, endpoint, place, printable};
 pub(crate) use style::{place_of, thousands};
 pub use text::Text;
 
-use crate::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats};
+use crate::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats, Verdict};
 use crate::flow::Census;
 
 /// Packets of a flow that were dropped since its last line.
@@ -49,6 +49,10 @@ pub trait Sink {
     }
     /// Called for each DNS query that is to be told.
     fn dns(&mut self, _dns: &Dns) -> io::Result<()> {
+        Ok(())
+    }
+    /// Called for each verdict of network policies on a new connection, where these are asked for.
+    fn verdict(&mut self, _verdict: &Verdict) -> io::Result<()> {
         Ok(())
     }
     /// Called for each thing that `diagnose` found.

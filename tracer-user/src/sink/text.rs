@@ -143,7 +143,7 @@ mod tests {
             time: "2026-11-21T14:13:10.138000000Z".into(),
             name: "rx_missed_errors".into(),
             delta: 1234,
-            netns: Netns { inode: 7, name: Some("host".into()) },
+            netns: Netns { inode: 7, name: Some("host".into()), pod: None },
             interface: Some(Interface { index: 2, name: Some("eth\u{1b}0".into()) }),
             explanation: Explanation::new(Cause::Device, Confidence::Certain, "no free buffer"),
         };

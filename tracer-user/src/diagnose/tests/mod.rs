@@ -196,7 +196,7 @@ fn end(text: &str) -> Endpoint {
 }
 
 fn netns(inode: u32, name: &str) -> Netns {
-    Netns { inode, name: Some(name.to_owned()) }
+    Netns { inode, name: Some(name.to_owned()), pod: None }
 }
 
 fn said(cause: Cause, summary: &str) -> Explanation {

@@ -10,7 +10,7 @@ use crate::host::{self, NetnsName};
 fn endpoint(text: &str) -> Endpoint {
     let (address, port) = text.rsplit_once(':').unwrap();
     let port = Some(port.parse().unwrap()).filter(|port| *port != 0);
-    Endpoint { address: Some(address.parse().unwrap()), port, unknown_why: None }
+    Endpoint::at(address.parse().unwrap(), port)
 }
 
 fn tuple(client: &str, server: &str) -> Tuple {
@@ -160,7 +160,7 @@ fn an_event_tells_what_each_device_saw_in_the_order_of_time() {
     ];
     assert_eq!(seen, expected);
     assert_eq!(event.seen[1].tunnel.as_deref(), Some("vxlan"));
-    assert_eq!(event.seen[0].netns, Netns { inode: 1, name: Some("host".into()) });
+    assert_eq!(event.seen[0].netns, Netns { inode: 1, name: Some("host".into()), pod: None });
     let translated = event.translated.unwrap();
     assert_eq!((translated.source, translated.destination), (endpoint(NODE), endpoint(POD)));
     assert_eq!((event.rtt_us, event.attempts, event.protocol.as_str()), (Some(4), 2, "tcp"));

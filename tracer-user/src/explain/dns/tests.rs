@@ -63,7 +63,7 @@ fn drop(summary: &str, evidence: &str) -> DropSeen {
     let mut explanation = Explanation::new(Cause::NetfilterRule, Confidence::Certain, summary);
     explanation.evidence.push(evidence.into());
     explanation.remedy.push("nft delete rule".into());
-    let netns = crate::event::Netns { inode: 1, name: Some("host".into()) };
+    let netns = crate::event::Netns { inode: 1, name: Some("host".into()), pod: None };
     DropSeen { netns, time: 0, count: 2, is_answer: false, explanation }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn explanation(ruling: &Ruling, drop: &Observation<'_>) -> Option<Exp
         .extend(others.iter().map(|other| format!("possible too: {}: {}", other.place(), other.rule.text)));
     explanation.remedy = first.remedy(drop.netns_entry);
     explanation.owner = Some(first.owner.as_ref().map_or("user", |owner| owner.name).to_owned());
-    explanation.policy = first.owner.as_ref().and_then(|owner| owner.policy.as_ref()).and_then(policy);
+    explanation.policy = first.owner.as_ref().and_then(|owner| owner.policy.as_ref()).map(policy);
     explanation.rule = Some(first.rule.clone());
     explanation.alternatives = (!others.is_empty()).then(|| others.iter().map(|other| other.rule.clone()).collect());
     explanation.unknown = unknown(first, ruling);
@@ -104,13 +104,21 @@ fn evidence(suspect: &Suspect, ruling: &Ruling) -> Vec<String> {
     facts
 }
 
-fn policy(named: &PolicyRef) -> Option<Policy> {
-    let name = PolicyName { namespace: named.namespace.clone()?, name: named.name.clone() };
+fn policy(named: &PolicyRef) -> Policy {
+    let name = PolicyName { kind: None, namespace: named.namespace.clone(), name: named.name.clone() };
     let direction = match named.direction {
         owner::PolicyDirection::Ingress => PolicyDirection::Ingress,
         owner::PolicyDirection::Egress => PolicyDirection::Egress,
     };
-    Some(Policy { direction, verdict: PolicyVerdict::Denied, selected_by: vec![name], nearest: None })
+    Policy {
+        direction,
+        verdict: PolicyVerdict::Denied,
+        selected_by: vec![name],
+        decided_by: None,
+        nearest: None,
+        enforced_by: None,
+        contradiction: None,
+    }
 }
 
 fn unknown(suspect: &Suspect, ruling: &Ruling) -> Option<String> {

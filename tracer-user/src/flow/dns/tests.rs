@@ -235,7 +235,7 @@ fn an_answer_that_was_cut_waits_for_tcp() {
 }
 
 fn dropped(summary: &str) -> DropSeen {
-    let netns = crate::event::Netns { inode: 1, name: Some("host".into()) };
+    let netns = crate::event::Netns { inode: 1, name: Some("host".into()), pod: None };
     let explanation = Explanation::new(Cause::NetfilterRule, Confidence::Certain, summary);
     DropSeen { netns, time: T0 + MS, count: 1, is_answer: false, explanation }
 }

@@ -176,7 +176,7 @@ mod tests {
     fn dns(name: &str, outcome: QueryOutcome, rcode: Option<&str>, took: Option<u64>) -> Dns {
         let end = |text: &str| {
             let address: std::net::SocketAddr = text.parse().unwrap();
-            Endpoint { address: Some(address.ip()), port: Some(address.port()), unknown_why: None }
+            Endpoint::at(address.ip(), Some(address.port()))
         };
         let well = matches!(outcome, QueryOutcome::Answered | QueryOutcome::Search);
         Dns {
@@ -192,8 +192,8 @@ mod tests {
             client: end("10.99.1.2:4000"),
             server: end("10.0.0.10:53"),
             translated: None,
-            netns: Netns { inode: 7, name: Some("host".into()) },
-            client_netns: Some(Netns { inode: 8, name: Some("pod\u{1b}".into()) }),
+            netns: Netns { inode: 7, name: Some("host".into()), pod: None },
+            client_netns: Some(Netns { inode: 8, name: Some("pod\u{1b}".into()), pod: None }),
             search: None,
             wasted: None,
             explanation: (!well).then(|| Explanation::new(Cause::Dns, Confidence::Inferred, format!("why {name}"))),

@@ -10,7 +10,7 @@ use crate::node::socket::diag::TCP;
 
 fn end(address: &str) -> Endpoint {
     let address: SocketAddr = address.parse().unwrap();
-    Endpoint { address: Some(address.ip()), port: Some(address.port()), unknown_why: None }
+    Endpoint::at(address.ip(), Some(address.port()))
 }
 
 fn flow(server: &str) -> Flow {
@@ -247,7 +247,7 @@ fn attempts_that_stay_on_this_node_and_unknown_ends_say_nothing() {
     run.services.insert(local, Tally { established: 99, ..Tally::default() });
     let all = suspects(&["203.0.113.9:9000"], &run, Platform::Other);
     assert!(!all.iter().any(|suspect| has(&suspect.evidence, "99")), "{all:#?}");
-    let nobody = Flow { destination: Endpoint { address: None, port: None, unknown_why: None }, ..flow("1.1.1.1:1") };
+    let nobody = Flow { destination: Endpoint::default(), ..flow("1.1.1.1:1") };
     assert!(rank(&[&nobody], around(&run, Platform::Other)).is_empty());
     assert!(rank(&[], around(&run, Platform::Other)).is_empty());
 }

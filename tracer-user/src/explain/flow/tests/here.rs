@@ -85,7 +85,7 @@ fn a_program_that_may_redirect_is_named_and_not_blamed() {
 #[test]
 fn a_drop_is_the_explanation() {
     let drop = |confidence, summary: &str, count| DropSeen {
-        netns: Where { inode: 1, name: Some("host".to_owned()) },
+        netns: Where { inode: 1, name: Some("host".to_owned()), pod: None },
         time: 3 * SECOND,
         count,
         is_answer: false,

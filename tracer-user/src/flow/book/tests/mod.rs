@@ -149,7 +149,7 @@ impl Book {
 
 fn drop_seen(at: u64, is_answer: bool, summary: &str) -> DropSeen {
     DropSeen {
-        netns: crate::event::Netns { inode: 1, name: None },
+        netns: crate::event::Netns { inode: 1, name: None, pod: None },
         time: BEGIN + at * MS,
         count: 1,
         is_answer,

@@ -1,0 +1,183 @@
+//! The handle of the index, and the thread that its sources run on.
+//!
+//! Rule: the line reads under a lock that writers hold for microseconds; no source can make it wait for a peer's answer.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::index::{Change, Index};
+use super::{KubernetesError, api, cri, process};
+
+/// How far the Kubernetes API is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Reach {
+    /// The whole cluster's pods, Services and policies
+    #[default]
+    All,
+    /// This node's pods only, with Services and policies
+    Node,
+    /// Not at all
+    Off,
+}
+
+/// Where names come from.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Sockets of container runtimes; the usual places if empty.
+    pub cri: Vec<PathBuf>,
+    pub reach: Reach,
+    /// How to reach the API; else `KUBECONFIG`, the pod's service account, `~/.kube/config`.
+    pub kubeconfig: Option<PathBuf>,
+    /// Nothing is asked, not even the runtime: a run that has no pods.
+    pub off: bool,
+}
+
+/// The line's way to names.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    shared: Arc<Shared>,
+    generation: watch::Receiver<u64>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    index: RwLock<Index>,
+    state: Mutex<State>,
+    ready: Condvar,
+    generation: watch::Sender<u64>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Sources that have not said that their first listing is there, or that there will be none.
+    starting: usize,
+    /// What is not known for want of a source, by source: one sentence each.
+    gaps: Vec<(&'static str, String)>,
+    is_closed: bool,
+}
+
+impl Directory {
+    /// The index as it is now; hold it briefly.
+    pub fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.shared.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rises with every change.
+    pub fn generation(&self) -> u64 {
+        *self.generation.borrow()
+    }
+
+    /// Waits for the next change.
+    pub async fn changed(&mut self) {
+        if self.generation.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until every source has listed what there is, or can't.
+    pub fn wait_for_first_listing(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.state();
+        while state.starting > 0 && Instant::now() < deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            state = self.shared.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// What is not known for want of a source, one sentence each; renewed as sources come and go.
+    pub fn gaps(&self) -> Vec<String> {
+        self.shared.state().gaps.iter().map(|(_, gap)| gap.clone()).collect()
+    }
+
+    /// One without sources, for tests and for what has no pods.
+    pub fn without_sources(index: Index) -> Self {
+        Self::new(index, 0).0
+    }
+
+    fn new(index: Index, sources: usize) -> (Self, Feed) {
+        let (publish, generation) = watch::channel(0);
+        let shared = Arc::new(Shared {
+            index: RwLock::new(index),
+            state: Mutex::new(State { starting: sources, ..State::default() }),
+            ready: Condvar::new(),
+            generation: publish,
+        });
+        (Self { shared: Arc::clone(&shared), generation }, Feed { shared, source: "" })
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A source's way to the index.
+#[derive(Clone, Debug)]
+pub struct Feed {
+    shared: Arc<Shared>,
+    source: &'static str,
+}
+
+impl Feed {
+    /// Applies what a source has seen, all at once.
+    pub fn apply(&self, changes: impl IntoIterator<Item = Change>) {
+        let mut index = self.shared.index.write().unwrap_or_else(PoisonError::into_inner);
+        changes.into_iter().for_each(|change| index.apply(change));
+        drop(index);
+        self.shared.generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// The first listing is there, or there will be none. Called once.
+    pub fn started(&self) {
+        let mut state = self.shared.state();
+        state.starting = state.starting.saturating_sub(1);
+        self.shared.ready.notify_all();
+    }
+
+    /// What is not known because of this source, in one sentence; `None`: nothing any more.
+    pub fn gap(&self, gap: Option<String>) {
+        let mut state = self.shared.state();
+        state.gaps.retain(|(source, _)| *source != self.source);
+        state.gaps.extend(gap.map(|gap| (self.source, gap)));
+    }
+
+    /// Whether nobody listens any more.
+    pub fn is_closed(&self) -> bool {
+        self.shared.state().is_closed
+    }
+
+    fn of(&self, source: &'static str) -> Self {
+        Self { shared: Arc::clone(&self.shared), source }
+    }
+}
+
+/// Starts the sources on a thread of their own.
+pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
+    if plan.off {
+        return Ok(Directory::without_sources(Index::default()));
+    }
+    let (directory, feed) = Directory::new(Index::default(), 3);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| KubernetesError::Thread(error.to_string()))?;
+    thread::Builder::new()
+        .name("kubernetes".to_owned())
+        .spawn(move || {
+            let follow = async {
+                tokio::join!(
+                    cri::follow(&plan, feed.of("cri")),
+                    process::follow(feed.of("process")),
+                    api::follow(&plan, feed.of("api")),
+                )
+            };
+            runtime.block_on(follow);
+        })
+        .map_err(|error| KubernetesError::Thread(error.to_string()))?;
+    Ok(directory)
+}
