@@ -6,6 +6,7 @@
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod containerd;
 pub mod cpu;
 pub mod cri;
 pub mod diagnosis;
@@ -29,6 +30,7 @@ pub mod traffic;
 pub mod tun;
 
 pub use cloud::Cloud;
+pub use containerd::Containerd;
 pub use cri::FakeCri;
 pub use diagnosis::{Diagnosis, Findings};
 pub use event::{Event, Report};
