@@ -153,7 +153,8 @@ impl Containerd {
         let options = NamespaceOption { network: network.into() };
         let config = api::PodSandboxConfig {
             metadata: Some(metadata),
-            hostname: plain(name),
+            // The node's own name is not to be changed.
+            hostname: if network == NamespaceMode::Node { String::new() } else { plain(name) },
             log_directory: self.folder.join("logs").join(&uid).display().to_string(),
             labels,
             linux: Some(api::LinuxPodSandboxConfig {

@@ -105,7 +105,7 @@ fn what_is_no_runtime_is_said() -> Result<()> {
 fn lies_are_left_out_and_said() -> Result<()> {
     let cri = FakeCri::new()?;
     cri.pod("shop", "file").address("10.0.0.2").netns(Path::new("/etc/passwd")).run();
-    cri.pod("shop", "host").address("10.0.0.3").netns(Path::new("/proc/1/ns/net")).run();
+    cri.pod("shop", "host").address("10.0.0.3").netns(Path::new("/proc/self/ns/net")).run();
     cri.pod("shop", "address").address("not an address").run();
     cri.pod("shop", "huge").address("10.0.0.4").labels(&[("k", &"x".repeat(100_000))]).info(&"[".repeat(100_000)).run();
     cri.pod("shop", "\u{1b}[2J").address("10.0.0.5").run();

@@ -3,6 +3,7 @@
 //! Rule: names are as Kubernetes allows them, addresses are addresses, a namespace is one and not the host's; what is not is left
 //! out and said. Labels that kubelet adds are not the pod's.
 
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::Path;
 
@@ -97,14 +98,16 @@ fn addresses(status: &PodSandboxStatus, say: &mut impl FnMut(String)) -> Box<[Ip
 
 /// By the path that the runtime names, here or below the root of the node; else by the sandbox's process.
 fn namespace(info: &Info, sandbox: &str, host: Option<u32>, say: &mut impl FnMut(String)) -> Option<u32> {
-    let bound = info.netns.as_deref().and_then(|path| {
-        let found = root::places(path).find_map(|place| netns::at(&place).ok());
-        if found == Some(None) {
-            say(format!("{} is no network namespace", path.display()));
+    let bound = info.netns.as_deref().map(bound);
+    let found = match (&bound, of_process(info.pid, sandbox)) {
+        (Some(Ok(inode)), _) => *inode,
+        (_, Some(inode)) => inode,
+        (Some(Err(why)), None) => {
+            say(why.clone());
+            return None;
         }
-        found.flatten()
-    });
-    let found = bound.or_else(|| of_process(info.pid?, sandbox))?;
+        (None, None) => return None,
+    };
     if Some(found) == host {
         say("it is said to have the host's network namespace, but not hostNetwork".to_owned());
         return None;
@@ -112,9 +115,27 @@ fn namespace(info: &Info, sandbox: &str, host: Option<u32>, say: &mut impl FnMut
     Some(found)
 }
 
+/// The inode of the namespace that is bound to this path of the node.
+fn bound(path: &Path) -> Result<u32, String> {
+    let mut refused = None;
+    for place in root::places(path) {
+        match netns::at(&place) {
+            Ok(Some(inode)) => return Ok(inode),
+            Ok(None) => return Err(format!("{} is no network namespace", path.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => refused = refused.or(Some(error)),
+        }
+    }
+    let path = path.display();
+    Err(match refused {
+        Some(error) => format!("its network namespace {path} can't be opened: {error}"),
+        None => format!("its network namespace {path} is not found: mount the node's /run at /host/run"),
+    })
+}
+
 /// The namespace of a process that is in the sandbox's cgroup: in a PID namespace of our own, the number means another.
-fn of_process(pid: u32, sandbox: &str) -> Option<u32> {
-    let process = Path::new("/proc").join(pid.to_string());
+fn of_process(pid: Option<u32>, sandbox: &str) -> Option<u32> {
+    let process = Path::new("/proc").join(pid?.to_string());
     let cgroup = std::fs::read_to_string(process.join("cgroup")).ok()?;
     let is_its = !sandbox.is_empty() && cgroup.contains(sandbox);
     netns::link(&process.join("ns/net")).ok().flatten().filter(|_| is_its)
