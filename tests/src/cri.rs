@@ -229,7 +229,7 @@ impl PodBuilder<'_> {
     }
 
     pub fn uid(mut self, uid: &str) -> Self {
-        self.served.status.metadata.get_or_insert_default().uid = uid.to_owned();
+        uid.clone_into(&mut self.served.status.metadata.get_or_insert_default().uid);
         self
     }
 

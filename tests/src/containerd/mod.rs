@@ -81,8 +81,8 @@ impl Containerd {
     /// # Errors
     /// Also where containerd is not installed: the error has the command.
     pub fn start() -> Result<Self> {
-        installed()?;
         static NEXT: AtomicU32 = AtomicU32::new(1);
+        installed()?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("wd-node-{}-{number}", std::process::id());
         let namespace = NetNs::new("node")?;
