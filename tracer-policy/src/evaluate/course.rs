@@ -3,12 +3,10 @@
 //! Rule: every way that it may end is noted while something is open; if all ends are alike, what is open does not matter.
 
 use super::{Direction, RuleId, Side, Verdict, Why};
-use crate::model::PolicyId;
 
 #[derive(Debug, Default)]
 pub(super) struct Course {
     ends: Vec<Ending>,
-    selected_by: Vec<PolicyId>,
     /// What is open, in sentences.
     unknown: Vec<String>,
 }
@@ -45,14 +43,10 @@ impl Course {
         }
     }
 
-    pub(super) fn selected_by(&mut self, policy: PolicyId) {
-        self.selected_by.push(policy);
-    }
-
-    /// What came of it, without the nearest rule.
+    /// What came of it, without who selects the pod and the nearest rule.
     pub(super) fn finish(self, direction: Direction) -> Side {
-        let Self { mut ends, selected_by, unknown } = self;
-        let open = Side { selected_by, ..Side::open(direction, Why::NoPolicy) };
+        let Self { mut ends, unknown } = self;
+        let open = Side::open(direction, Why::NoPolicy);
         let is_agreed = ends.windows(2).all(|two| matches!(two, [one, other] if one.verdict == other.verdict));
         if !is_agreed {
             return Side { verdict: Verdict::Unknown, why: Why::Undecided, unknown, ..open };

@@ -43,20 +43,15 @@ pub(super) fn nearest(view: &View<'_>) -> Option<Nearest> {
 }
 
 /// What each rule of a policy lacks, by the peer of it that comes nearest.
-fn in_policy(view: &View<'_>, policy: &NetworkPolicy, rules: &[Rule]) -> Vec<Nearest> {
+fn in_policy(view: &View<'_>, policy: &NetworkPolicy, rules: &[Rule]) -> impl Iterator<Item = Nearest> {
     let id = PolicyId { kind: PolicyKind::NetworkPolicy, id: policy.id.clone() };
-    let mut found: Vec<Nearest> = (1..)
-        .zip(rules)
-        .map(|(rule, wanted)| {
-            let (peer, mut mismatch) = peers(view, policy, wanted);
-            mismatch.extend(ports(view, &wanted.ports));
-            Nearest { policy: id.clone(), rule, peer, mismatch }
-        })
-        .collect();
-    if found.is_empty() {
-        found.push(Nearest { policy: id, rule: 0, peer: 0, mismatch: vec![Mismatch::NoRule] });
-    }
-    found
+    let without = Nearest { policy: id.clone(), rule: 0, peer: 0, mismatch: vec![Mismatch::NoRule] };
+    let each = (1..).zip(rules).map(move |(rule, wanted)| {
+        let (peer, mut mismatch) = peers(view, policy, wanted);
+        mismatch.extend(ports(view, &wanted.ports));
+        Nearest { policy: id.clone(), rule, peer, mismatch }
+    });
+    each.chain(rules.is_empty().then_some(without))
 }
 
 /// The number of the nearest peer, and what it lacks; 0 and nothing if the rule means the far end.

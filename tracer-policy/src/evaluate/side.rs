@@ -8,7 +8,7 @@ use super::fit::Fit;
 use super::view::View;
 use super::{Connection, Direction, Side, Verdict, Why, nearest, stage, tier};
 use crate::World;
-use crate::model::TierLevel;
+use crate::model::{PolicyId, TierLevel};
 
 pub(super) fn judge(world: &World, connection: &Connection<'_>, direction: Direction) -> Side {
     let Some(view) = View::new(world, connection, direction) else { return Side::open(direction, Why::NotAPod) };
@@ -28,13 +28,17 @@ pub(super) fn judge(world: &World, connection: &Connection<'_>, direction: Direc
             Fit::No => {}
         }
     }
-    let leads_on = tier::judge(&view, TierLevel::Admin, &mut course)
-        && stage::judge(&view, connection, &mut course)
-        && tier::judge(&view, TierLevel::Baseline, &mut course);
+    let [admin, baseline] = [TierLevel::Admin, TierLevel::Baseline].map(|level| tier::selecting(&view, level));
+    let mut selected_by: Vec<PolicyId> = tier::names(&admin).collect();
+    let turns = stage::turns(&view, connection, &mut selected_by);
+    selected_by.extend(tier::names(&baseline));
+    let leads_on = tier::judge(&view, &admin, &mut course)
+        && stage::walk(turns, &mut course)
+        && tier::judge(&view, &baseline, &mut course);
     if leads_on {
         course.ends(Verdict::Allowed, Why::NoPolicy, None);
     }
-    let side = course.finish(direction);
+    let side = Side { selected_by, ..course.finish(direction) };
     if side.verdict == Verdict::Denied && side.why == Why::Default {
         return Side { nearest: nearest::nearest(&view), ..side };
     }

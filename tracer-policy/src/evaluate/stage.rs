@@ -17,8 +17,8 @@ use crate::model::{NetworkPolicy, Policy, PolicyId, PolicyKind, Rule, VendorPoli
 #[derive(Debug)]
 enum Said {
     Allows(RuleId),
-    /// What is open was told; if it is not allowed, it is denied by default.
-    MayAllow(RuleId),
+    /// And what it hangs on; if it is not allowed, it is denied by default.
+    MayAllow(RuleId, String),
     Denies(RuleId),
     DeniesByDefault,
     Passes,
@@ -26,7 +26,7 @@ enum Said {
 }
 
 #[derive(Debug)]
-struct Turn<'a> {
+pub(super) struct Turn<'a> {
     tier: Tier<'a>,
     order: f64,
     said: Said,
@@ -44,18 +44,24 @@ enum Tier<'a> {
 /// Where Calico puts the NetworkPolicies (`projectcalico.org/v3`, `order`).
 const NETWORK_POLICY_ORDER: f64 = 1000.0;
 
-/// Judges by this stage; whether the connection may come to the baseline: no policy here selects the pod.
-pub(super) fn judge(view: &View<'_>, connection: &Connection<'_>, course: &mut Course) -> bool {
-    let mut turns: Vec<Turn<'_>> = Vec::new();
-    if let Some(said) = network(view, course) {
+/// What the policies say, and which of them select the pod.
+pub(super) fn turns<'a>(
+    view: &View<'a>,
+    connection: &Connection<'_>,
+    selected_by: &mut Vec<PolicyId>,
+) -> Vec<Turn<'a>> {
+    let mut turns: Vec<Turn<'a>> = Vec::new();
+    if let Some(said) = network(view, selected_by) {
         turns.push(Turn { tier: Tier::Default, order: NETWORK_POLICY_ORDER, said });
     }
-    vendors(view, connection, course, &mut turns);
-    walk(turns, course)
+    for namespace in [&*view.pod.id.namespace, ""] {
+        vendors(view, namespace, connection, selected_by, &mut turns);
+    }
+    turns
 }
 
-/// Asks one after the other; whether the connection may come to what follows.
-fn walk(mut turns: Vec<Turn<'_>>, course: &mut Course) -> bool {
+/// Asks one after the other; whether the connection may come to the baseline: no policy here selects the pod, or one passes.
+pub(super) fn walk(mut turns: Vec<Turn<'_>>, course: &mut Course) -> bool {
     let by_order = |one: &Turn<'_>, other: &Turn<'_>| one.order.partial_cmp(&other.order).unwrap_or(Ordering::Equal);
     turns.sort_by(|one, other| one.tier.cmp(&other.tier).then_with(|| by_order(one, other)));
     tell_tiers(&turns, course);
@@ -85,7 +91,8 @@ fn leads_on<'a>(turns: impl Iterator<Item = Turn<'a>>, course: &mut Course) -> b
                 course.ends(Verdict::Denied, Why::Rule, Some(rule));
                 return false;
             }
-            Said::MayAllow(rule) => {
+            Said::MayAllow(rule, sentence) => {
+                course.unknown(sentence);
                 course.may_end(Verdict::Allowed, Why::Rule, Some(rule));
                 is_selected = true;
             }
@@ -114,7 +121,7 @@ pub(super) fn selecting<'a>(view: &View<'a>) -> impl Iterator<Item = (&'a Networ
 }
 
 /// What the NetworkPolicies say; `None` if none selects the pod.
-fn network(view: &View<'_>, course: &mut Course) -> Option<Said> {
+fn network(view: &View<'_>, selected_by: &mut Vec<PolicyId>) -> Option<Said> {
     let (mut allows, mut may_allow, mut last) = (None, None, None);
     for (policy, rules) in selecting(view) {
         let id = PolicyId { kind: PolicyKind::NetworkPolicy, id: policy.id.clone() };
@@ -129,14 +136,11 @@ fn network(view: &View<'_>, course: &mut Course) -> Option<Said> {
                 Fit::Maybe | Fit::No => {}
             }
         }
-        course.selected_by(id);
+        selected_by.push(id);
         last = Some(policy);
     }
     if let Some(rule) = allows {
         return Some(Said::Allows(rule));
-    }
-    if let (Some(_), Far::Pod(far)) = (&may_allow, view.far) {
-        course.unknown(tier::namespace_sentence(&far.id.namespace));
     }
     match (view.world.knows_policies(), last) {
         (false, None) => Some(Said::Open("the NetworkPolicies of the cluster are not known".to_owned())),
@@ -145,14 +149,24 @@ fn network(view: &View<'_>, course: &mut Course) -> Option<Said> {
             policy.id
         ))),
         (true, None) => None,
-        (true, Some(_)) => Some(may_allow.map_or(Said::DeniesByDefault, Said::MayAllow)),
+        (true, Some(_)) => Some(match (may_allow, view.far) {
+            (Some(rule), Far::Pod(far)) => Said::MayAllow(rule, tier::namespace_sentence(&far.id.namespace)),
+            _ => Said::DeniesByDefault,
+        }),
     }
 }
 
-/// What each policy of a vendor says, those of the namespace first.
-fn vendors<'a>(view: &View<'a>, connection: &Connection<'_>, course: &mut Course, turns: &mut Vec<Turn<'a>>) {
-    let namespaces = [&*view.pod.id.namespace, ""];
-    for policy in namespaces.into_iter().flat_map(|namespace| view.world.policies_in(namespace)) {
+/// What each policy of a vendor in a namespace says. Their kinds are the last ones, so that the many others are not looked at.
+fn vendors<'a>(
+    view: &View<'a>,
+    namespace: &str,
+    connection: &Connection<'_>,
+    selected_by: &mut Vec<PolicyId>,
+    turns: &mut Vec<Turn<'a>>,
+) {
+    let policies = view.world.policies_in(namespace);
+    let first = policies.partition_point(|policy| policy.kind() < PolicyKind::CiliumNetworkPolicy);
+    for policy in policies.iter().skip(first) {
         let Policy::Vendor(policy) = &**policy else { continue };
         let opinion = vendor::judge(view.world, policy, connection, view.direction);
         let id = PolicyId { kind: policy.kind, id: policy.id.clone() };
@@ -167,7 +181,7 @@ fn vendors<'a>(view: &View<'a>, connection: &Connection<'_>, course: &mut Course
         };
         let (tier, order) = place(policy, &said);
         if !matches!(said, Said::Open(_)) {
-            course.selected_by(id);
+            selected_by.push(id);
         }
         turns.push(Turn { tier, order, said });
     }

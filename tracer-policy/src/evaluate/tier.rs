@@ -10,11 +10,33 @@ use super::view::{Far, View};
 use super::{Direction, RuleId, Verdict, Why};
 use crate::model::{Policy, PolicyId, Text, TierAction, TierLevel, TierPeer, TierRule, TieredPolicy};
 
+/// A policy, and whether it selects the pod: `Yes` or `Maybe`.
+type Selecting<'a> = (&'a TieredPolicy, Fit);
+
+/// Policies of one level that select the pod, or may, and have rules for the direction, in the order of priority.
+pub(super) fn selecting<'a>(view: &View<'a>, level: TierLevel) -> Vec<Selecting<'a>> {
+    let tiered = view.world.policies_in("").iter().filter_map(|policy| match &**policy {
+        Policy::Tiered(policy) if policy.level == level && !rules(policy, view.direction).is_empty() => Some(policy),
+        _ => None,
+    });
+    let mut policies: Vec<Selecting<'a>> =
+        tiered.map(|policy| (policy, selects(view, policy))).filter(|(_, selects)| *selects != Fit::No).collect();
+    policies.sort_by_key(|(policy, _)| policy.priority);
+    policies
+}
+
+/// Those that select it for certain.
+pub(super) fn names(policies: &[Selecting<'_>]) -> impl Iterator<Item = PolicyId> {
+    policies.iter().filter(|(_, selects)| *selects == Fit::Yes).map(|(policy, _)| name(policy))
+}
+
+fn name(policy: &TieredPolicy) -> PolicyId {
+    PolicyId { kind: policy.kind, id: policy.id.clone() }
+}
+
 /// Judges by one level; whether the connection may come to what follows: the NetworkPolicies after `Admin`, the default after
 /// `Baseline`.
-pub(super) fn judge(view: &View<'_>, level: TierLevel, course: &mut Course) -> bool {
-    let mut policies: Vec<(&TieredPolicy, Fit)> = cluster_wide(view, level).collect();
-    policies.sort_by_key(|(policy, _)| policy.priority);
+pub(super) fn judge(view: &View<'_>, policies: &[Selecting<'_>], course: &mut Course) -> bool {
     let mut leads_on = false;
     for group in policies.chunk_by(|(one, _), (other, _)| one.priority == other.priority) {
         let mut actions: Vec<(TierAction, bool, RuleId)> = Vec::new();
@@ -45,19 +67,6 @@ pub(super) fn judge(view: &View<'_>, level: TierLevel, course: &mut Course) -> b
     true
 }
 
-/// Policies of the level that select the pod, or may, and have rules for the direction.
-fn cluster_wide<'a>(view: &View<'a>, level: TierLevel) -> impl Iterator<Item = (&'a TieredPolicy, Fit)> {
-    let view = *view;
-    view.world.policies_in("").iter().filter_map(move |policy| {
-        let Policy::Tiered(policy) = &**policy else { return None };
-        if policy.level != level || rules(policy, view.direction).is_empty() {
-            return None;
-        }
-        let selects = selects(&view, policy);
-        (selects != Fit::No).then_some((policy, selects))
-    })
-}
-
 fn rules(policy: &TieredPolicy, direction: Direction) -> &[TierRule] {
     match direction {
         Direction::Egress => &policy.egress,
@@ -80,11 +89,8 @@ fn matching(
     course: &mut Course,
     actions: &mut Vec<(TierAction, bool, RuleId)>,
 ) {
-    let id = PolicyId { kind: policy.kind, id: policy.id.clone() };
+    let id = name(policy);
     let is_understood = policy.unknown.is_empty();
-    if selects == Fit::Yes {
-        course.selected_by(id.clone());
-    }
     for (number, rule) in (1..).zip(rules(policy, view.direction)) {
         let about = rule_fits(view, rule);
         if about == Fit::No {

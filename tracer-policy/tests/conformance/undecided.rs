@@ -112,3 +112,28 @@ fn a_subject_whose_namespace_is_not_known_is_open() {
         XXX XXX XXX | XXX XXX XXX | XXX XXX XXX",
     );
 }
+
+#[test]
+fn a_field_of_the_policy_that_is_not_understood_leaves_its_rules_open() {
+    let unclear = || TieredPolicy { unknown: ["spec.schedule".into()].into(), ..admin(10, "ns=x") };
+    let deny = || tier(Deny, in_tier("ns=y"), []);
+    check(
+        [from(unclear(), [deny()])],
+        TCP,
+        80,
+        "
+        XXX XXX XXX | XXX XXX XXX | XXX XXX XXX
+        ??? XXX XXX | ??? XXX XXX | ??? XXX XXX
+        XXX XXX XXX | XXX XXX XXX | XXX XXX XXX",
+    );
+    let policies = [from(unclear(), [deny()]), from(admin(20, "ns=x"), [deny()])];
+    check(
+        policies,
+        TCP,
+        80,
+        "
+        XXX XXX XXX | XXX XXX XXX | XXX XXX XXX
+        ... XXX XXX | ... XXX XXX | ... XXX XXX
+        XXX XXX XXX | XXX XXX XXX | XXX XXX XXX",
+    );
+}

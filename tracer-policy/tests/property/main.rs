@@ -8,6 +8,7 @@ mod cluster;
 mod naive;
 mod random;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use cluster::{Cluster, Flow, PORTS, PROTOCOLS};
@@ -57,6 +58,14 @@ fn both_evaluators_agree() {
             let told = format!("seed {seed}, {flow:?}");
             is_sound(&answer.egress, &told);
             is_sound(&answer.ingress, &told);
+            for (side, near) in [(&answer.egress, flow.source), (&answer.ingress, flow.destination)] {
+                if matches!(side.why, Why::NotAPod | Why::Itself | Why::OwnNode) {
+                    continue;
+                }
+                let found: HashSet<String> = side.selected_by.iter().map(|policy| policy.id.name.to_string()).collect();
+                assert_eq!(found.len(), side.selected_by.len(), "{told}: once each");
+                assert_eq!(found, naive::selecting(&cluster, side.direction == Direction::Ingress, near), "{told}");
+            }
             assert_eq!(answer.verdict(), wanted.of(flow), "{told}: {answer:?}\n{cluster:#?}");
             counted.add(answer.verdict());
         }

@@ -62,6 +62,26 @@ pub(crate) fn verdicts(cluster: &Cluster) -> Verdicts {
     }
 }
 
+/// All policies that select a pod and have something to say of the direction.
+pub(crate) fn selecting(cluster: &Cluster, is_ingress: IsIngress, near: usize) -> HashSet<String> {
+    let pod = &cluster.pods[near];
+    let network = cluster.policies.iter().filter(|policy| {
+        let is_about = if is_ingress { policy.ingress.is_some() } else { policy.egress.is_some() };
+        is_about && policy.id.namespace == pod.id.namespace && selects(&policy.pods, &pod.labels)
+    });
+    let tiered = cluster.tiers.iter().filter(|policy| {
+        let rules = if is_ingress { &policy.ingress } else { &policy.egress };
+        !rules.is_empty() && is_subject(cluster, policy, near)
+    });
+    network.map(|policy| policy.id.name.to_string()).chain(tiered.map(|policy| policy.id.name.to_string())).collect()
+}
+
+fn is_subject(cluster: &Cluster, policy: &TieredPolicy, near: usize) -> bool {
+    let pod = &cluster.pods[near];
+    let is_there = selects(&policy.namespaces, &namespace_labels(cluster, &pod.id.namespace));
+    is_there && policy.pods.iter().all(|pods| selects(pods, &pod.labels))
+}
+
 fn ends(is_ingress: IsIngress, flow: Flow) -> (usize, usize) {
     if is_ingress { (flow.destination, flow.source) } else { (flow.source, flow.destination) }
 }
@@ -169,9 +189,7 @@ fn paint(cluster: &Cluster, level: TierLevel, is_reversed: bool) -> Painted {
     let mut painted = Painted::new();
     for policy in policies.into_iter().rev() {
         for near in members(cluster) {
-            let pod = &cluster.pods[near];
-            let is_there = selects(&policy.namespaces, &namespace_labels(cluster, &pod.id.namespace));
-            if !is_there || policy.pods.iter().any(|pods| !selects(pods, &pod.labels)) {
+            if !is_subject(cluster, policy, near) {
                 continue;
             }
             for (is_ingress, rules) in [(true, &policy.ingress), (false, &policy.egress)] {

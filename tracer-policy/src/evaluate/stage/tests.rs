@@ -104,9 +104,9 @@ fn the_order_of_two_tiers_of_calicos_is_not_known() {
 fn what_may_be_allowed_is_open_only_if_nothing_else_allows_it() {
     let cilium = policy(CILIUM, serde_json::Value::Null);
     let mut course = Course::default();
-    course.unknown("the labels of the namespace y are not known".to_owned());
-    assert!(!walk(vec![network(Said::MayAllow(rule("np")))], &mut course));
+    let may = || network(Said::MayAllow(rule("np"), "the labels of the namespace y are not known".to_owned()));
+    assert!(!walk(vec![may()], &mut course));
     assert_eq!(course.finish(Direction::Ingress).verdict, Verdict::Unknown);
-    let turns = vec![network(Said::MayAllow(rule("np"))), turn(&cilium, Said::Allows(rule("cnp")))];
+    let turns = vec![may(), turn(&cilium, Said::Allows(rule("cnp")))];
     assert_eq!(outcome(turns), decided(Verdict::Allowed, "cnp"));
 }
