@@ -187,7 +187,7 @@ fn vendors<'a>(
     }
 }
 
-/// The tier and the place in it. A policy of Calico's without `order` comes last.
+/// The tier and the place in it.
 fn place<'a>(policy: &'a VendorPolicy, said: &Said) -> (Tier<'a>, f64) {
     if matches!(policy.kind, PolicyKind::CiliumNetworkPolicy | PolicyKind::CiliumClusterwideNetworkPolicy) {
         return match said {
@@ -196,9 +196,11 @@ fn place<'a>(policy: &'a VendorPolicy, said: &Said) -> (Tier<'a>, f64) {
             _ => (Tier::Default, NETWORK_POLICY_ORDER),
         };
     }
-    let order = policy.spec.get("order").and_then(serde_json::Value::as_f64).unwrap_or(f64::INFINITY);
-    let tier = policy.spec.get("tier").and_then(serde_json::Value::as_str).filter(|name| *name != "default");
-    (tier.map_or(Tier::Default, Tier::Named), order)
+    let tier = match vendor::calico_tier(policy) {
+        "default" => Tier::Default,
+        name => Tier::Named(name),
+    };
+    (tier, vendor::calico_order(policy))
 }
 
 /// Several tiers of Calico's: which is asked first is not known.

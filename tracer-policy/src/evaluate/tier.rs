@@ -74,11 +74,13 @@ fn rules(policy: &TieredPolicy, direction: Direction) -> &[TierRule] {
     }
 }
 
+/// A field that is not understood may narrow the subject.
 fn selects(view: &View<'_>, policy: &TieredPolicy) -> Fit {
     if policy.pods.as_ref().is_some_and(|pods| !pods.matches(&view.pod.labels)) {
         return Fit::No;
     }
-    fit::namespace(view.world, &policy.namespaces, &view.pod.id.namespace)
+    let selects = fit::namespace(view.world, &policy.namespaces, &view.pod.id.namespace);
+    if policy.unknown.is_empty() { selects } else { selects.min(Fit::Maybe) }
 }
 
 /// The action of the first rule that is about the connection, after those of rules before it that may be.
@@ -90,15 +92,14 @@ fn matching(
     actions: &mut Vec<(TierAction, bool, RuleId)>,
 ) {
     let id = name(policy);
-    let is_understood = policy.unknown.is_empty();
     for (number, rule) in (1..).zip(rules(policy, view.direction)) {
         let about = rule_fits(view, rule);
         if about == Fit::No {
             continue;
         }
-        let is_certain = about == Fit::Yes && selects == Fit::Yes && is_understood;
+        let is_certain = about == Fit::Yes && selects == Fit::Yes;
         if !is_certain {
-            tell_open(view, policy, &id, rule, selects, course);
+            tell_open(view, policy, number, rule, course);
         }
         actions.push((rule.action, is_certain, RuleId { policy: id.clone(), number, name: rule.name.clone() }));
         if about == Fit::Yes {
@@ -140,19 +141,16 @@ fn peer_fits(view: &View<'_>, peer: &TierPeer) -> Fit {
 }
 
 /// Says why a rule may be about the connection.
-fn tell_open(
-    view: &View<'_>,
-    policy: &TieredPolicy,
-    id: &PolicyId,
-    rule: &TierRule,
-    selects: Fit,
-    course: &mut Course,
-) {
-    if selects == Fit::Maybe {
+fn tell_open(view: &View<'_>, policy: &TieredPolicy, number: u32, rule: &TierRule, course: &mut Course) {
+    let id = name(policy);
+    if fit::namespace(view.world, &policy.namespaces, &view.pod.id.namespace) == Fit::Maybe {
         course.unknown(namespace_sentence(&view.pod.id.namespace));
     }
-    for field in policy.unknown.iter().chain(&rule.unknown) {
+    for field in &policy.unknown {
         course.unknown(format!("{id} has a field that is not understood: {field}"));
+    }
+    for field in &rule.unknown {
+        course.unknown(format!("rule {number} of {id} has a field that is not understood: {field}"));
     }
     if !rule.unknown.is_empty() {
         return;

@@ -28,3 +28,13 @@ pub enum Opinion {
 pub fn judge(_world: &World, policy: &VendorPolicy, _connection: &Connection<'_>, _direction: Direction) -> Opinion {
     Opinion::Undecided(format!("policies of the kind {} are not understood", policy.kind.as_str()))
 }
+
+/// Where a policy of Calico's stands in its tier: the lowest first, one without an order last.
+pub fn calico_order(policy: &VendorPolicy) -> f64 {
+    policy.spec.get("order").and_then(serde_json::Value::as_f64).unwrap_or(f64::INFINITY)
+}
+
+/// The tier of a policy of Calico's.
+pub fn calico_tier(policy: &VendorPolicy) -> &str {
+    policy.spec.get("tier").and_then(serde_json::Value::as_str).unwrap_or("default")
+}
