@@ -17,6 +17,8 @@ const VALUES: usize = 8_000_000;
 /// Objects in objects: deeper than any kind that is served.
 const DEEPEST: usize = 64;
 const DOCUMENTS: usize = 100_000;
+/// Values that aliases repeat, all together: manifests have few.
+const REPEATED: usize = 20_000;
 
 /// Reads a file: YAML with any number of documents, or JSON; `List` objects are taken apart. For a workload (Deployment,
 /// StatefulSet, `DaemonSet`, `ReplicaSet`, Job, `CronJob`) that has no pod in the file, its template stands in as a pod without an address.
@@ -132,7 +134,10 @@ fn yaml(text: &str) -> Result<Vec<Value>, ReadError> {
             max_depth: DEEPEST,
             max_documents: DOCUMENTS,
             max_total_scalar_bytes: LARGEST,
+            max_recorded_anchor_events: REPEATED,
+            max_recorded_anchor_bytes: 64 * REPEATED,
         },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: REPEATED },
     };
     serde_saphyr::from_multiple_with_options(text, options).map_err(|error| {
         let place = error.location().filter(|location| location.line() > 0);
@@ -141,9 +146,11 @@ fn yaml(text: &str) -> Result<Vec<Value>, ReadError> {
             |location| format!("line {}, column {}", location.line(), location.column()),
         );
         let message = error.without_snippet().to_string();
-        let template =
-            if text.contains("{{") { " (a template has to be rendered first, as by helm template)" } else { "" };
-        broken(&field, format!("no YAML: {}{template}", short(message.lines().next().unwrap_or_default(), 200)))
+        let message = message.split(" at line ").next().and_then(|message| message.lines().next()).unwrap_or_default();
+        let problem = if message.starts_with("budget breached") { "more than is read" } else { "no YAML" };
+        let is_template = text.contains("{{");
+        let template = if is_template { " (a template has to be rendered first, as by helm template)" } else { "" };
+        broken(&field, format!("{problem}: {}{template}", short(message, 200)))
     })
 }
 

@@ -12,7 +12,8 @@ use super::error::{Fault, ReadError, each, quoted};
 use super::interner::Interner;
 use super::meta::{Meta, titled};
 use super::port::Match;
-use super::selector::{LabelSelector, optional};
+use super::selector::{LabelSelector, SHAPE as SELECTOR, optional};
+use super::shape::Shape;
 use crate::model::{NetworkPolicy, Peer, Rule};
 
 #[derive(Deserialize)]
@@ -80,9 +81,23 @@ struct Block<'a> {
     except: Option<Vec<&'a str>>,
 }
 
+const PEERS: Shape = Shape::List(&Shape::Fields(&[
+    ("podSelector", SELECTOR),
+    ("namespaceSelector", SELECTOR),
+    ("ipBlock", Shape::Fields(&[("cidr", Shape::Any), ("except", Shape::Any)])),
+]));
+const PORTS: Shape =
+    Shape::List(&Shape::Fields(&[("protocol", Shape::Any), ("port", Shape::Any), ("endPort", Shape::Any)]));
+const RULES: Shape = Shape::List(&Shape::Fields(&[("from", PEERS), ("to", PEERS), ("ports", PORTS)]));
+const SPEC: Shape =
+    Shape::Fields(&[("podSelector", SELECTOR), ("policyTypes", Shape::Any), ("ingress", RULES), ("egress", RULES)]);
+
 /// Reads a NetworkPolicy of the API.
 pub fn network_policy(value: &Value, interner: &mut Interner) -> Result<NetworkPolicy, ReadError> {
     titled("NetworkPolicy", value, |manifest: Manifest<'_>| {
+        if let Some(field) = value.get("spec").and_then(|spec| SPEC.unknown(spec).into_iter().next()) {
+            return Err(Fault::new(field, "is not of the right type").under("spec"));
+        }
         let id = manifest.metadata.namespaced(interner)?;
         let mut policy = NetworkPolicy { id, pods: crate::model::Selector::default(), ingress: None, egress: None };
         manifest.spec.unwrap_or_default().read_into(&mut policy, interner).map_err(|fault| fault.under("spec"))?;

@@ -7,7 +7,12 @@ use serde::Deserialize;
 use super::error::{Fault, each, quoted};
 use super::interner::Interner;
 use super::meta::{Pairs, label};
+use super::shape::Shape;
 use crate::model::{Operator, Requirement, Selector};
+
+pub(super) const SHAPE: Shape = Shape::Fields(&[("matchLabels", Shape::Any), ("matchExpressions", EXPRESSIONS)]);
+const EXPRESSIONS: Shape =
+    Shape::List(&Shape::Fields(&[("key", Shape::Any), ("operator", Shape::Any), ("values", Shape::Any)]));
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

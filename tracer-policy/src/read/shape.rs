@@ -41,7 +41,9 @@ impl Shape {
                     entry.collect(value, &format!("{path}[{at}]"), found);
                 }
             }
-            _ => {}
+            (Self::Any, _) | (_, Value::Null) => {}
+            // Not what it should be; a list must not pass for the fields of an object, in their order.
+            _ => found.push(super::error::short(path, 200)),
         }
     }
 }

@@ -8,12 +8,11 @@ use serde_json::Value;
 use super::error::{Fault, ReadError, each, quoted, typed};
 use super::interner::Interner;
 use super::meta::{Meta, title};
-use super::selector::{LabelSelector, optional};
+use super::selector::{LabelSelector, SHAPE as SELECTOR, optional};
 use super::shape::Shape;
 use super::tier_rule::rule;
 use crate::model::{PolicyKind, Selector, Text, TierLevel, TierRule, TieredPolicy};
 
-pub(super) const SELECTOR: Shape = Shape::Fields(&[("matchLabels", Shape::Any), ("matchExpressions", Shape::Any)]);
 pub(super) const PODS: Shape = Shape::Fields(&[("namespaceSelector", SELECTOR), ("podSelector", SELECTOR)]);
 const SPEC: Shape = Shape::Fields(&[
     ("tier", Shape::Any),

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::error::{Fault, each, quoted, typed};
 use super::interner::Interner;
 use super::port::{name, number, protocol, range};
-use super::selector::LabelSelector;
+use super::selector::{LabelSelector, SHAPE as SELECTOR};
 use super::shape::Shape;
-use super::tier::{NamespacedPods, PODS, SELECTOR};
+use super::tier::{NamespacedPods, PODS};
 use super::{block, present};
 use crate::model::{PolicyKind, PortMatch, PortRange, Protocol, Text, TierAction, TierPeer, TierRule};
 
