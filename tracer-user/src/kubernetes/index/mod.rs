@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tracer_policy::World;
 use tracer_policy::model::{ObjectName, Pod};
 
-pub use change::{Change, ContainerSeen, Origin, PodSeen};
+pub use change::{Change, ContainerSeen, Gone, Kind, Origin, PodSeen};
 
 /// The time that a line stands for: its packets were seen in it, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
