@@ -3,6 +3,8 @@
 //! Rule: both directions are judged, each by the policies that select its pod; the connection is allowed if both allow it. What
 //! can't be decided makes the verdict [`Verdict::Unknown`] unless the rest decides it alone.
 
+pub mod vendor;
+
 use std::net::IpAddr;
 
 use crate::World;
