@@ -93,11 +93,6 @@ impl Directory {
         self.shared.state().gaps.iter().map(|(_, gap)| gap.clone()).collect()
     }
 
-    /// Whether a source (`cri`, `process`, `api`) has said that it does not know what it should.
-    pub fn lacks(&self, source: &str) -> bool {
-        self.shared.state().gaps.iter().any(|(known, _)| *known == source)
-    }
-
     /// One without sources, for tests and for what has no pods.
     pub fn without_sources(index: Index) -> Self {
         Self::new(index, 0).0

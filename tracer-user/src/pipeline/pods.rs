@@ -10,10 +10,14 @@ use crate::flow::dns::Query;
 use crate::flow::{Story, Tuple};
 use crate::host::clock::monotonic;
 use crate::kubernetes::select::{Changes, Following, Key};
-use crate::kubernetes::{Directory, KubernetesError, Plan, Reach, Selection};
+use crate::kubernetes::{Directory, KubernetesError, Selection};
 
 /// Between two looks at the directory, which changes often in a large cluster.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long the start waits for those who are asked about pods: without pods there is nothing to see.
+const START: Duration = Duration::from_secs(10);
+const NOBODY: &str = "neither a container runtime nor the Kubernetes API answers";
 
 /// Pods on their node's network that are named.
 const MOST_NAMED: usize = 8;
@@ -27,22 +31,19 @@ pub(super) struct Pods {
 }
 
 impl Pods {
-    /// `None` for a run that is about everything.
+    /// `None` for a run that is about everything. Otherwise it waits for those who are asked about pods.
     ///
     /// # Errors
-    /// [`KubernetesError::NoNames`] where nobody can be asked about pods.
-    pub(super) fn new(
-        selection: &Selection,
-        names: &Plan,
-        directory: &Directory,
-    ) -> Result<Option<Self>, KubernetesError> {
+    /// [`KubernetesError::NoNames`] where none of them has told anything.
+    pub(super) fn new(selection: &Selection, directory: &Directory) -> Result<Option<Self>, KubernetesError> {
         if selection.is_empty() {
             return Ok(None);
         }
-        let is_api_missing = names.reach == Reach::Off || directory.lacks("api");
-        if directory.lacks("cri") && is_api_missing && directory.read().world().pods().next().is_none() {
-            let (selection, why) = (selection.to_string(), directory.gaps().join("; "));
-            return Err(KubernetesError::NoNames { selection, why });
+        directory.wait_for_first_listing(START);
+        if directory.generation() == 0 && directory.read().world().pods().next().is_none() {
+            let gaps = directory.gaps().join("; ");
+            let why = if gaps.is_empty() { NOBODY.to_owned() } else { gaps };
+            return Err(KubernetesError::NoNames { selection: selection.to_string(), why });
         }
         let (following, directory) = (Following::new(selection.clone()), directory.clone());
         Ok(Some(Self { following, directory, due: None, looked: Instant::now() }))
@@ -132,5 +133,70 @@ impl Pods {
     ) -> bool {
         let ends = tuples.into_iter().flat_map(|tuple| [tuple.client.ip(), tuple.server.ip()]).map(Key::Address);
         ends.chain(netns.into_iter().map(Key::Netns)).any(|key| self.following.had(key, began))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracer_policy::model::Pod;
+
+    use super::*;
+    use crate::kubernetes::{Change, Index, Origin, PodSeen};
+
+    fn index(name: &str, host_network: bool) -> Index {
+        let addresses = ["10.1.0.1".parse().unwrap()].into();
+        let pod = Pod { addresses, host_network, ..Pod::new("shop", name, name) };
+        let seen = PodSeen { origin: Origin::Runtime, pod, since: 0, netns: Some(7), containers: Vec::new() };
+        let mut index = Index::default();
+        index.apply(Change::Pod(Box::new(seen)));
+        index
+    }
+
+    fn pods(index: Index) -> Result<Option<Pods>, KubernetesError> {
+        let selection = Selection::parse(&["shop/web".to_owned()], &[], None)?;
+        Pods::new(&selection, &Directory::without_sources(index))
+    }
+
+    #[test]
+    fn nobody_to_ask_is_an_error_only_where_pods_are_asked_for() {
+        let said = pods(Index::default()).err().unwrap().to_string();
+        assert!(said.contains("--pod shop/web") && said.contains(NOBODY) && said.contains("--cri"), "{said}");
+        let all = Pods::new(&Selection::default(), &Directory::without_sources(Index::default()));
+        assert!(all.unwrap().is_none());
+    }
+
+    #[test]
+    fn what_can_t_be_seen_of_them_is_said_at_the_start() {
+        let coverage = |index| {
+            let mut pods = pods(index).unwrap().unwrap();
+            let added = pods.renew().add.len();
+            (added, pods.coverage())
+        };
+        assert_eq!(coverage(index("web", false)), (2, Vec::new()));
+        assert_eq!(
+            coverage(index("db", false)),
+            (0, vec!["no pod matches --pod shop/web now; it is waited for".into()])
+        );
+        let (added, said) = coverage(index("web", true));
+        assert_eq!((added, said.len()), (0, 1));
+        assert!(said[0].starts_with("shop/web uses its node's network: "), "{said:?}");
+    }
+
+    #[test]
+    fn an_attempt_concerns_them_by_any_of_its_addresses() {
+        let mut pods = pods(index("web", false)).unwrap().unwrap();
+        pods.renew();
+        let tuple = |client: &str, server: &str| Tuple {
+            protocol: 6,
+            client: client.parse().unwrap(),
+            server: server.parse().unwrap(),
+        };
+        let (masqueraded, own) = (tuple("192.0.2.1:4", "192.0.2.9:80"), tuple("10.1.0.1:4", "192.0.2.9:80"));
+        let (to_service, to_pod) = (tuple("10.1.0.5:4", "10.96.0.1:80"), tuple("10.1.0.5:4", "10.1.0.1:80"));
+        let concern = |tuples: &[Tuple], netns: &[u32]| pods.had_any(tuples.iter().copied(), netns.iter().copied(), 1);
+        assert!(
+            concern(&[masqueraded, own], &[]) && !concern(&[masqueraded], &[1, 8]) && concern(&[masqueraded], &[1, 7])
+        );
+        assert!(concern(&[to_service, to_pod], &[]) && !concern(&[to_service], &[]));
     }
 }

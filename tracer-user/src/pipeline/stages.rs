@@ -49,7 +49,7 @@ pub(super) struct Stages {
 impl Stages {
     pub(super) fn new(watch: &Watch, describer: Describer, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let mode = if watch.every { Mode::Every } else { Mode::Flows };
-        let pods = Pods::new(&watch.pods, &watch.names, &describer.directory)?;
+        let pods = Pods::new(&watch.pods, &describer.directory)?;
         Ok(Self {
             flows: Flows::new(mode),
             totals: Totals::default(),
