@@ -27,7 +27,8 @@ impl Node {
     fn new() -> Result<Self> {
         let (lab, cri) = (topology::router()?, FakeCri::new()?);
         topology::ip(&lab.server, &format!("address add {}/24 dev s0", IpAddr::from(UNTOLD)))?;
-        lab.router.exec("iptables -A FORWARD -p udp --dport 84 -j DROP; ip6tables -A FORWARD -p udp --dport 84 -j DROP")?;
+        lab.router
+            .exec("iptables -A FORWARD -p udp --dport 84 -j DROP; ip6tables -A FORWARD -p udp --dport 84 -j DROP")?;
         Ok(Self { lab, cri })
     }
 

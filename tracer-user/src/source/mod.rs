@@ -199,18 +199,18 @@ fn bytes(key: FilterKey) -> Option<[u8; size_of::<FilterKey>()]> {
 fn pod_key(key: Key) -> FilterKey {
     match key {
         Key::Netns(inode) => FilterKey::number(BY_POD, inode),
-        Key::Address(address) => FilterKey::address(POD_ADDRESS, words(address)),
+        Key::Address(address) => FilterKey::name(POD_ADDRESS, halves(address)),
     }
 }
 
-/// An address as the programs have it, in words as they stand in memory.
-fn words(address: IpAddr) -> [u32; 4] {
-    let octets = match address {
+/// An address as the programs have it: its first and its last eight bytes, as they stand in memory.
+fn halves(address: IpAddr) -> [u64; 2] {
+    let address = match address {
         IpAddr::V4(address) => address.to_ipv6_mapped(),
         IpAddr::V6(address) => address,
     };
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets.octets();
-    [[a, b, c, d], [e, f, g, h], [i, j, k, l], [m, n, o, p]].map(u32::from_ne_bytes)
+    let bytes = u128::from_le_bytes(address.octets());
+    [bytes as u64, (bytes >> 64) as u64]
 }
 
 /// Waits until every program that may have read the old switch has ended: programs run inside RCU read-side critical

@@ -131,7 +131,9 @@ fn in_order(reached: &Reached) -> Vec<Key> {
         .copied()
         .map(Key::Address)
         .partition(|key| matches!(key, Key::Address(address) if reached.local.contains(address)));
-    [&mut netns, &mut here, &mut elsewhere].into_iter().for_each(|keys| keys.sort_unstable());
+    for keys in [&mut netns, &mut here, &mut elsewhere] {
+        keys.sort_unstable();
+    }
     [netns, here, elsewhere].concat()
 }
 

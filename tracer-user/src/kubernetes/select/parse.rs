@@ -126,7 +126,7 @@ impl<'a> Parser<'a> {
                 Ok(value)
             }
             Token::End | Token::Symbol(",") => Ok(""),
-            other => Err(expected("a value", other)),
+            other @ Token::Symbol(_) => Err(expected("a value", other)),
         }
     }
 

@@ -86,8 +86,8 @@ fn what_is_not_wanted_is_neither_told_nor_counted() {
     let is_wanted = |story: &Story| story.tuple == tuple(CLIENT);
     let mut book = book(1000, &[see(ETH0, third, 0).left(1).answered(1)]);
     assert_eq!(book.take_of(u64::MAX, false, &is_wanted), []);
-    let seen = |tuple| see(ETH0, tuple, 2000).left(3).until(5000);
-    book.read_on(20_000, &[seen(tuple(CLIENT)), seen(other)]);
+    let seen = |tuple| see(ETH0, tuple, 2000).left(1);
+    book.read_on(8000, &[seen(tuple(CLIENT)), seen(other)]);
     let stories = book.take_of(u64::MAX, true, &is_wanted);
     assert_eq!(stories.iter().map(|story| story.tuple).collect::<Vec<_>>(), [tuple(CLIENT)]);
     let counted: u64 = book.census().services.values().map(|tally| tally.no_answer + tally.established).sum();
