@@ -15,8 +15,8 @@ pub enum KubernetesError {
     #[error("--selector does not go with `explain`: labels are not recorded; give --pod or --namespace")]
     NoLabels,
     #[error(
-        "no pods are known here, so {selection} can't be looked for ({why}); give the container runtime's socket with --cri, or \
-         the way to the Kubernetes API with --kubeconfig"
+        "no pods are known here, so {selection} can't be looked for ({why}); pods are told of by the container runtime \
+         (--cri SOCKET) and by the Kubernetes API (--kubeconfig FILE)"
     )]
     NoNames { selection: String, why: String },
     #[error("can't use {file} for the Kubernetes API: {problem}")]
