@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use output::Output;
 
 use crate::diagnose::ExpectError;
+use crate::kubernetes::KubernetesError;
 use crate::netfilter::ask::{AskError, SpecError};
 use crate::pipeline::PipelineError;
 use crate::settings::{SettingsError, shortened};
@@ -81,7 +82,8 @@ pub fn main() -> ExitCode {
 
 /// 2 for a command line that makes no sense here, as for one that clap refuses.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage);
+    let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage)
+        || error.downcast_ref::<KubernetesError>().is_some_and(KubernetesError::is_usage);
     if is_usage || error.is::<SettingsError>() || error.is::<SpecError>() || error.is::<ExpectError>() {
         return ExitCode::from(2);
     }

@@ -66,7 +66,10 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
-        let (kernel, programs, only) = load(args.btf.as_deref(), &args.filter, args.every, false)?;
+        let pods = args.pods.selection()?;
+        let counters = args.filter.counters();
+        let filter = FilterArgs { pods: !pods.is_empty(), ..args.filter };
+        let (kernel, programs, only) = load(args.btf.as_deref(), &filter, args.every, false)?;
         let sink = Box::new(Recorder::new(args.output.sink(args.command.is_empty())));
         let watch = Watch {
             all: args.all,
@@ -79,9 +82,9 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             lines: args.lines,
             command: args.command,
             only,
-            counters: args.filter.counters(),
+            counters,
             names: args.names.plan(),
-            pods: args.pods.selection()?,
+            pods,
             ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)

@@ -227,8 +227,9 @@ impl Stages {
     /// Tells the attempts that are decided; at the end all of them.
     pub(super) fn print_attempts(&mut self, is_end: bool) -> Result<(), PipelineError> {
         let Some(attempts) = &mut self.attempts else { return Ok(()) };
-        let (now, choice) = (monotonic(), attempts.queries);
-        let (stories, queries) = (attempts.book.take(now, is_end), attempts.dns.take(now, is_end));
+        let (now, choice, pods) = (monotonic(), attempts.queries, self.pods.as_ref());
+        let stories = attempts.book.take_of(now, is_end, &|story| pods.is_none_or(|pods| pods.concern(story)));
+        let queries = attempts.dns.take_of(now, is_end, |query| pods.is_none_or(|pods| pods.concern_query(query)));
         stories.into_iter().try_for_each(|story| self.tell(story))?;
         for query in queries.iter().filter(|query| choice.tells(query)) {
             let mut dns = enrich::dns(query, self.describer.clock(), explain::dns::explain(query));

@@ -15,6 +15,7 @@ use super::answers::Finding;
 use super::attempts::Attempts;
 use super::counters::Counters;
 use super::describe::{Describer, Known};
+use super::pods::Pods;
 use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
 
@@ -33,6 +34,7 @@ pub(super) struct Stages {
     pub(super) sink: Box<dyn Sink>,
     pub(super) counters: Counters,
     pub(super) attempts: Option<Attempts>,
+    pub(super) pods: Option<Pods>,
     waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
@@ -45,15 +47,17 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub(super) fn new(watch: &Watch, describer: Describer, sink: Box<dyn Sink>) -> Self {
+    pub(super) fn new(watch: &Watch, describer: Describer, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let mode = if watch.every { Mode::Every } else { Mode::Flows };
-        Self {
+        let pods = Pods::new(&watch.pods, &describer.directory)?;
+        Ok(Self {
             flows: Flows::new(mode),
             totals: Totals::default(),
             describer,
             sink,
             counters: Counters::default(),
             attempts: None,
+            pods,
             waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,
@@ -62,7 +66,7 @@ impl Stages {
             hidden: 0,
             not_shown: 0,
             undecodable: 0,
-        }
+        })
     }
 
     /// Whether `--count` is reached.
