@@ -51,6 +51,11 @@ pub(super) fn judge(view: &View<'_>, connection: &Connection<'_>, course: &mut C
         turns.push(Turn { tier: Tier::Default, order: NETWORK_POLICY_ORDER, said });
     }
     vendors(view, connection, course, &mut turns);
+    walk(turns, course)
+}
+
+/// Asks one after the other; whether the connection may come to what follows.
+fn walk(mut turns: Vec<Turn<'_>>, course: &mut Course) -> bool {
     let by_order = |one: &Turn<'_>, other: &Turn<'_>| one.order.partial_cmp(&other.order).unwrap_or(Ordering::Equal);
     turns.sort_by(|one, other| one.tier.cmp(&other.tier).then_with(|| by_order(one, other)));
     tell_tiers(&turns, course);
@@ -193,3 +198,6 @@ fn tell_tiers(turns: &[Turn<'_>], course: &mut Course) {
         course.is_open(format!("which of the tiers {first} and {other} comes first is not known"));
     }
 }
+
+#[cfg(test)]
+mod tests;
