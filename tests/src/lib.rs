@@ -6,7 +6,9 @@
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod containerd;
 pub mod cpu;
+pub mod cri;
 pub mod diagnosis;
 pub mod event;
 pub mod expect;
@@ -28,6 +30,8 @@ pub mod traffic;
 pub mod tun;
 
 pub use cloud::Cloud;
+pub use containerd::Containerd;
+pub use cri::FakeCri;
 pub use diagnosis::{Diagnosis, Findings};
 pub use event::{Event, Report};
 pub use expect::Expect;
