@@ -8,6 +8,7 @@ mod conntrack;
 mod names;
 mod observation;
 mod packet;
+pub mod policy;
 mod symbol;
 
 use tracer_common::{FLAG_OWNER, FlowKey, NO_REASON};
@@ -24,6 +25,7 @@ pub(crate) use names::{LOCAL_DNS, METADATA, WIRE_SERVER};
 pub use names::{is_steady, keep_names, name_counter, name_dns, name_drop, name_flow, name_netns};
 pub use observation::observation;
 pub use packet::packet;
+pub use policy::policy;
 pub use symbol::{location, stack};
 
 /// Everything that names come from, at one moment.
