@@ -44,9 +44,7 @@ impl Output {
     pub(super) fn verdicts(self, denied: bool) -> Box<dyn Sink> {
         match self {
             Self::Json => Box::new(VerdictLines::alone(self.sink(false), denied)),
-            Self::Text => {
-                Box::new(VerdictText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), denied))
-            }
+            Self::Text => Box::new(VerdictText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), denied)),
         }
     }
 

@@ -129,8 +129,7 @@ fn name(policy: &PolicyName) -> String {
 /// The totals, a line; nothing where verdicts are not asked for.
 pub(super) fn totals(stats: &Stats) -> String {
     let Some(totals) = stats.verdicts else { return String::new() };
-    let mut text =
-        format!("{} connections allowed, {} denied", thousands(totals.allowed), thousands(totals.denied));
+    let mut text = format!("{} connections allowed, {} denied", thousands(totals.allowed), thousands(totals.denied));
     let also = [
         (totals.undecided, "undecided"),
         (totals.not_shown, "of these without a line: there were too many at once"),

@@ -70,8 +70,7 @@ pub fn judge(flow: &Flow, attempts: u64, pods: &Selection, index: &Index, span: 
     let last = flow.translated.as_ref().map_or(&flow.destination, |translated| &translated.destination);
     let (source, destination) = (Place::new(&flow.source, index, span), Place::new(last, index, span));
     let is_asked = |place: &Place<'_>| place.pod().is_some_and(|pod| pods.matches(pod));
-    if source.netns.or(destination.netns).is_none()
-        || !(pods.is_empty() || is_asked(&source) || is_asked(&destination))
+    if source.netns.or(destination.netns).is_none() || !(pods.is_empty() || is_asked(&source) || is_asked(&destination))
     {
         return Judged::default();
     }

@@ -11,7 +11,11 @@ use super::seen::Seen;
 /// What is said of a direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Told {
-    Is { verdict: PolicyVerdict, confidence: Confidence, contradiction: Option<String> },
+    Is {
+        verdict: PolicyVerdict,
+        confidence: Confidence,
+        contradiction: Option<String>,
+    },
     Undecided,
     /// It never came so far.
     NotAsked,
@@ -58,9 +62,7 @@ pub(super) fn tell(
             Some(PolicyDirection::Egress) => Told::NotAsked,
             None => Told::Undecided,
         },
-        (Seen::Engine(_) | Seen::Silent, Some(Verdict::Denied)) => {
-            Told::is(PolicyVerdict::Denied, Confidence::Derived)
-        }
+        (Seen::Engine(_) | Seen::Silent, Some(Verdict::Denied)) => Told::is(PolicyVerdict::Denied, Confidence::Derived),
         (_, Some(Verdict::Allowed)) => Told::is(PolicyVerdict::Allowed, Confidence::Derived),
         _ => Told::Undecided,
     }

@@ -71,14 +71,14 @@ fn flow(source: &str, destination: &str, outcome: Outcome, explanation: Option<E
 }
 
 fn said(cause: Cause) -> Explanation {
-    Explanation::new(cause, Confidence::Certain, "a rule of calico drops it")
+    Explanation::new(cause, Certain, "a rule of calico drops it")
 }
 
 /// A drop that an engine's own rule says is a policy's.
 fn by_policy(direction: PolicyDirection) -> Explanation {
     let policy = Policy {
         direction,
-        verdict: PolicyVerdict::Denied,
+        verdict: Denied,
         selected_by: Vec::new(),
         decided_by: None,
         nearest: None,

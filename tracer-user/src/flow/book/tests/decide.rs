@@ -217,25 +217,6 @@ fn each_attempt_is_told_once_when_it_is_decided_for_the_first_time() {
     let client = |port: u16| tuple(&format!("10.0.0.7:{port} 10.0.1.9:80"));
     let answered = see(POD_A, client(1), 0).came(1).answered(30);
     let silent = see(POD_A, client(2), 0).came(2).until(1030);
-    let mut book = book(3500, &[answered, silent]);
-    let mut decided = Vec::new();
-    let mut look = |book: &mut Book| {
-        let stories = book.take_with(u64::MAX, false, &mut |story| decided.push(story.outcome));
-        (stories.len(), std::mem::take(&mut decided))
-    };
-    let (told, mut first) = look(&mut book);
-    first.sort_unstable();
-    assert_eq!((told, first), (1, vec![Outcome::Established, Outcome::NoAnswer]));
-    // An answer after all, and more of the other: both are decided already.
-    book.read_on(4000, &[answered.until(3900), silent.came(3).answered(3900)]);
-    assert_eq!(look(&mut book), (0, Vec::new()));
-}
-
-#[test]
-fn each_attempt_is_told_once_when_it_is_decided_for_the_first_time() {
-    let client = |port: u16| tuple(&format!("10.0.0.7:{port} 10.0.1.9:80"));
-    let answered = see(POD_A, client(1), 0).came(1).answered(30);
-    let silent = see(POD_A, client(2), 0).came(2).until(1030);
     let look = |book: &mut Book| {
         let mut decided = Vec::new();
         let stories = book.take_with(u64::MAX, false, &mut |story| decided.push(story.outcome));
