@@ -161,7 +161,7 @@ pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
     if plan.off {
         return Ok(Directory::without_sources(Index::default()));
     }
-    let (directory, feed) = Directory::new(Index::default(), 3);
+    let (directory, feed) = Directory::new(Index::of_whole_cluster(plan.reach == Reach::All), 3);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -18,7 +18,9 @@ pub enum Origin {
 pub struct PodSeen {
     pub origin: Origin,
     pub pod: Pod,
-    /// Since when it has its addresses and its namespace, `CLOCK_MONOTONIC` nanoseconds; 0 if that is not known.
+    /// Since when it has its addresses and its namespace, `CLOCK_MONOTONIC` nanoseconds: from a runtime never later than in truth (its
+    /// sandbox was made then); from the API when it was first heard that it has them. 0 if that is not known: it is taken to
+    /// have had them since whoever had them before was gone.
     pub since: u64,
     /// Inode of its network namespace; `None` for one with `hostNetwork`, or where it is not known.
     pub netns: Option<u32>,
