@@ -38,7 +38,7 @@ pub(super) struct Stages {
     /// Where verdicts of network policies are asked for.
     pub(super) ledger: Option<Ledger>,
     /// Which pods the run is about.
-    pub(super) pods: Selection,
+    pub(super) selection: Selection,
     waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
@@ -61,7 +61,7 @@ impl Stages {
             counters: Counters::default(),
             attempts: None,
             ledger: watch.verdicts.then(Ledger::default),
-            pods: watch.pods.clone(),
+            selection: watch.pods.clone(),
             waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,

@@ -18,7 +18,7 @@ impl Stages {
         let Some(ledger) = &mut self.ledger else { return Ok(()) };
         let mut lines_left = self.lines_a_tick;
         for due in ledger.due(monotonic(), is_end) {
-            let judged = self.describer.judge(&due, &self.pods);
+            let judged = self.describer.judge(&due, &self.selection);
             ledger.undecided(judged.undecided.saturating_mul(due.attempts));
             for verdict in judged.verdicts {
                 let is_shown = lines_left > 0;
