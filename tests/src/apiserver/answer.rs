@@ -116,7 +116,7 @@ fn list(state: &State, resource: &Resource, request: &Request) -> Result<String,
     if version < state.store.oldest {
         return Err(status(410, "Expired", "The provided continue parameter is too old"));
     }
-    let is_paged = state.faults.page_always || query("resourceVersion") != Some("0");
+    let is_paged = query("resourceVersion") != Some("0");
     let limit = query("limit").filter(|_| is_paged).and_then(|limit| limit.parse().ok()).filter(|limit| *limit > 0);
     let mut rest = state.store.list(resource, query("fieldSelector")).skip(given).peekable();
     let page: Vec<String> = rest.by_ref().take(limit.unwrap_or(usize::MAX)).map(|(_, object)| item(object)).collect();

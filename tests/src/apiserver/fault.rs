@@ -22,7 +22,6 @@ pub(super) struct Faults {
     pub(super) delay: Duration,
     pub(super) unauthorized: bool,
     pub(super) close_watches: bool,
-    pub(super) page_always: bool,
 }
 
 impl Faults {

@@ -179,11 +179,6 @@ current-context: fake
         self.shared.change(|state| state.store.expire());
     }
 
-    /// Lists with `resourceVersion=0` are paged as well, as by a server without a watch cache.
-    pub fn page_always(&self, page: bool) {
-        self.shared.change(|state| state.faults.page_always = page);
-    }
-
     /// Refuses connections and ends those that are there.
     pub fn stop(&self) {
         self.shared.change(|state| {

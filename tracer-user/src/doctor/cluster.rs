@@ -2,7 +2,6 @@
 //!
 //! Rule: a machine that is no Kubernetes node lacks nothing. Access is looked for, not used: no request is sent.
 
-use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -13,6 +12,7 @@ use std::time::Duration;
 use super::check::Finding;
 use super::context::Context;
 use super::fix;
+use crate::kubernetes::api::access::Access;
 
 /// Where runtimes listen by default: containerd, CRI-O, cri-dockerd, k3s and RKE2, k0s, MicroK8s.
 const SOCKETS: [&str; 6] = [
@@ -25,7 +25,6 @@ const SOCKETS: [&str; 6] = [
 ];
 /// A runtime that does not take a connection in this time hangs.
 const PATIENCE: Duration = Duration::from_secs(1);
-const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 pub(super) fn cri(context: &Context) -> Finding {
     let found: Vec<PathBuf> =
@@ -69,9 +68,8 @@ fn connect(path: &Path) -> io::Result<()> {
 }
 
 pub(super) fn kubernetes(context: &Context) -> Finding {
-    let home = std::env::home_dir().map(|home| home.join(".kube/config"));
-    match access(std::env::var_os("KUBECONFIG"), home.as_deref(), Path::new(SERVICE_ACCOUNT)) {
-        Ok(how) => Finding::ok(how),
+    match Access::find(None) {
+        Ok(how) => Finding::ok(how.to_string()),
         Err(_) if !context.kubernetes_node() => Finding::ok("not a Kubernetes node"),
         Err(why) => Finding::degraded(
             why,
@@ -80,23 +78,6 @@ pub(super) fn kubernetes(context: &Context) -> Finding {
                 "in the pod: a serviceAccountName that may list pods, services and networkpolicies".to_owned(),
             ],
         ),
-    }
-}
-
-/// How the API server would be asked; nothing is read but whether the files are there.
-fn access(kubeconfig: Option<OsString>, home: Option<&Path>, service_account: &Path) -> Result<String, String> {
-    if let Some(paths) = kubeconfig.filter(|paths| !paths.is_empty()) {
-        return match std::env::split_paths(&paths).find(|path| path.is_file()) {
-            Some(path) => Ok(format!("KUBECONFIG: {}", path.display())),
-            None => Err(format!("KUBECONFIG names no file that is there: {}", paths.to_string_lossy())),
-        };
-    }
-    if service_account.is_file() {
-        return Ok("the pod's service account".to_owned());
-    }
-    match home {
-        Some(path) if path.is_file() => Ok(path.display().to_string()),
-        _ => Err("no KUBECONFIG, no service account, no ~/.kube/config".to_owned()),
     }
 }
 
@@ -133,22 +114,5 @@ mod tests {
         let error = connect(&path).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "a socket that a dead runtime left");
         assert!(connect(&scratch.0.join("none")).is_err());
-    }
-
-    #[test]
-    fn access_is_looked_for_in_the_order_of_kubectl() {
-        let scratch = Scratch::new("access");
-        let file = scratch.0.join("config");
-        std::fs::write(&file, "").unwrap();
-        let nowhere = scratch.0.join("none");
-        let list = Some(std::env::join_paths([&nowhere, &file]).unwrap());
-        assert!(access(list, None, &nowhere).unwrap().ends_with("/config"));
-        assert!(
-            access(Some("/nonexistent".into()), Some(&file), &file).is_err(),
-            "a wrong KUBECONFIG is not passed over"
-        );
-        assert_eq!(access(None, Some(&file), &file).unwrap(), "the pod's service account");
-        assert!(access(Some("".into()), Some(&file), &nowhere).unwrap().ends_with("/config"));
-        assert!(access(None, None, &nowhere).is_err());
     }
 }
