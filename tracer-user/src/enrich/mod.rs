@@ -21,7 +21,8 @@ use crate::node::socket::Owner;
 
 pub use attempt::{dns, drops_of_attempts, ends, flow};
 pub use conntrack::conntrack;
-pub use names::{name_counter, name_dns, name_drop, name_flow};
+pub(crate) use names::{LOCAL_DNS, METADATA, WIRE_SERVER};
+pub use names::{is_steady, keep_names, name_counter, name_dns, name_drop, name_flow, name_netns};
 pub use observation::observation;
 pub use packet::packet;
 pub use policy::policy;

@@ -30,6 +30,7 @@ use known::Known;
 use share::Shared;
 
 pub use change::{Change, ContainerSeen, Gone, Kind, Origin, PodSeen};
+pub(crate) use holder::clock;
 pub use holder::{Holder, Span};
 
 /// How long it is said of an address whose it was, nanoseconds.
@@ -141,7 +142,9 @@ impl Index {
         match history.map_or(Found::Nobody, |history| history.find(span)) {
             Found::One(tenancy) => self.named(Some(&tenancy.holder)),
             Found::Nobody => Holder::Nobody,
-            Found::Part(tenancy) => Holder::Contested(holder::part(&what(), &self.name(&tenancy.holder), tenancy, span)),
+            Found::Part(tenancy) => {
+                Holder::Contested(holder::part(&what(), &self.name(&tenancy.holder), tenancy, span))
+            }
             Found::Several(one, two) => {
                 let names = [&one.holder, &two.holder].map(|holder| self.name(holder));
                 Holder::Contested(holder::several(&what(), &names, one, two))
