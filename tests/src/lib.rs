@@ -7,7 +7,9 @@ pub mod apiserver;
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod containerd;
 pub mod cpu;
+pub mod cri;
 pub mod diagnosis;
 pub mod event;
 pub mod expect;
@@ -30,6 +32,8 @@ pub mod tun;
 
 pub use apiserver::FakeApi;
 pub use cloud::Cloud;
+pub use containerd::Containerd;
+pub use cri::FakeCri;
 pub use diagnosis::{Diagnosis, Findings};
 pub use event::{Event, Report};
 pub use expect::Expect;

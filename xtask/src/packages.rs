@@ -33,6 +33,14 @@ pub(crate) const LAB: [Provided; 12] = [
     Provided { program: "bash", package: "bash" },
 ];
 
+/// What the lab makes real pods of.
+pub(crate) const PODS: [Provided; 4] = [
+    Provided { program: "containerd", package: "containerd" },
+    Provided { program: "runc", package: "runc" },
+    Provided { program: "/usr/lib/cni/bridge", package: "containernetworking-plugins" },
+    Provided { program: "busybox", package: "busybox-static" },
+];
+
 /// What the kernel matrix runs to unpack, boot and fill a virtual machine.
 pub(crate) const MATRIX: [Provided; 7] = [
     Provided { program: "qemu-system-x86_64", package: "qemu-system-x86" },

@@ -20,6 +20,7 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) ->
     let start = Instant::now();
     if !no_lab {
         packages::ensure(&packages::LAB, "the network lab")?;
+        packages::ensure(&packages::PODS, "the lab's pods")?;
     }
     let binary = build::binary(workspace, true)?;
     let unit = unit(workspace, filter)?;

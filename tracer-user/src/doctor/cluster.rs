@@ -1,52 +1,41 @@
 //! The container runtime and the cluster, as far as names come from them.
 //!
-//! Rule: a machine that is no Kubernetes node lacks nothing. Access is looked for, not used: no request is sent.
+//! Rule: a machine that is no Kubernetes node lacks nothing. The runtime is asked for its version and nothing else; access to the
+//! cluster is looked for, not used.
 
-use std::io::{self, ErrorKind};
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::sync::mpsc::sync_channel;
-use std::thread;
-use std::time::Duration;
+use std::path::Path;
 
 use super::check::Finding;
 use super::context::Context;
 use super::fix;
 use crate::kubernetes::api::access::Access;
-
-/// Where runtimes listen by default: containerd, CRI-O, cri-dockerd, k3s and RKE2, k0s, MicroK8s.
-const SOCKETS: [&str; 6] = [
-    "/run/containerd/containerd.sock",
-    "/run/crio/crio.sock",
-    "/run/cri-dockerd.sock",
-    "/run/k3s/containerd/containerd.sock",
-    "/run/k0s/containerd.sock",
-    "/var/snap/microk8s/common/run/containerd.sock",
-];
-/// A runtime that does not take a connection in this time hangs.
-const PATIENCE: Duration = Duration::from_secs(1);
+use crate::kubernetes::cri::socket::{self, Place};
+use crate::kubernetes::cri::{self, Fault};
 
 pub(super) fn cri(context: &Context) -> Finding {
-    let found: Vec<PathBuf> =
-        SOCKETS.iter().flat_map(|path| Context::places(path)).filter(|path| path.exists()).collect();
-    let Some(first) = found.first() else {
+    let places = socket::usual();
+    let found: Vec<&Path> = places.iter().flat_map(Place::present).collect();
+    if found.is_empty() {
         return no_socket(context);
-    };
-    let mut first_error = None;
-    for path in &found {
-        match connect(path) {
-            Ok(()) => return Finding::ok(path.display().to_string()),
-            Err(error) => first_error = first_error.or(Some(error)),
+    }
+    let mut first = None;
+    for path in found {
+        match cri::version(path) {
+            Ok(version) => return Finding::ok(format!("{version} at {}", path.display())),
+            Err(fault) => first = first.or(Some((path, fault))),
         }
     }
-    let error = first_error.unwrap_or_else(|| ErrorKind::NotFound.into());
-    let fix = if error.kind() == ErrorKind::PermissionDenied {
+    let Some((path, fault)) = first else { return no_socket(context) };
+    if !context.kubernetes_node() && matches!(fault, Fault::Other { .. }) {
+        return Finding::ok(format!("{fault}; this is no Kubernetes node, so there are no pods to name"));
+    }
+    let fix = if fault.is_permission() {
         fix::privileges(context)
     } else {
-        let unit = if first.ends_with("crio.sock") { "crio" } else { "containerd" };
+        let unit = if path.ends_with("crio.sock") { "crio" } else { "containerd" };
         vec![format!("systemctl status {unit}")]
     };
-    Finding::degraded(format!("{}: {error}", first.display()), fix)
+    Finding::degraded(fault.to_string(), fix)
 }
 
 fn no_socket(context: &Context) -> Finding {
@@ -56,15 +45,6 @@ fn no_socket(context: &Context) -> Finding {
     let mut fix = fix::privileges(context);
     fix.push("mount the node's /run at /host/run, or / at /host".to_owned());
     Finding::degraded("no runtime socket in the usual places, here or below /host", fix)
-}
-
-/// On a thread of its own: connecting waits for as long as the other side's queue is full.
-fn connect(path: &Path) -> io::Result<()> {
-    let (answer, answered) = sync_channel(1);
-    let socket = path.to_owned();
-    thread::Builder::new().spawn(move || answer.send(UnixStream::connect(socket).map(drop)))?;
-    let silent = || io::Error::new(ErrorKind::TimedOut, "does not answer within a second");
-    answered.recv_timeout(PATIENCE).unwrap_or_else(|_| Err(silent()))
 }
 
 pub(super) fn kubernetes(context: &Context) -> Finding {
@@ -84,6 +64,7 @@ pub(super) fn kubernetes(context: &Context) -> Finding {
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;
+    use std::path::PathBuf;
 
     use super::*;
 
@@ -109,10 +90,13 @@ mod tests {
         let scratch = Scratch::new("socket");
         let path = scratch.0.join("containerd.sock");
         let listener = UnixListener::bind(&path).unwrap();
-        assert!(connect(&path).is_ok());
+        assert!(
+            matches!(cri::version(&path).unwrap_err(), Fault::Silent { .. }),
+            "it takes connections and says nothing"
+        );
         drop(listener);
-        let error = connect(&path).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "a socket that a dead runtime left");
-        assert!(connect(&scratch.0.join("none")).is_err());
+        let fault = cri::version(&path).unwrap_err();
+        assert!(fault.to_string().contains("refused"), "a socket that a dead runtime left: {fault}");
+        assert!(cri::version(&scratch.0.join("none")).is_err());
     }
 }

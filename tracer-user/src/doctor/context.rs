@@ -2,7 +2,7 @@
 
 use std::cell::OnceCell;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,9 +14,7 @@ use crate::host::error::{Errno, HostError};
 use crate::host::kernel::Kernel;
 use crate::host::netns;
 use crate::host::{Facts, Reader};
-
-/// Where the root of the node's file system may be: here, where `kubectl debug node/…` mounts it, or behind process 1.
-const ROOTS: [&str; 3] = ["/", "/host", "/proc/1/root"];
+use crate::kubernetes;
 
 /// The typed tracepoint that whydrop lives on.
 const TRACEPOINT: &str = "btf_trace_kfree_skb";
@@ -106,20 +104,9 @@ impl Context {
         }
     }
 
-    /// The places of a file on the node, wherever its root is mounted.
-    pub(super) fn places(path: &str) -> impl Iterator<Item = PathBuf> {
-        let path = path.trim_start_matches('/').to_owned();
-        ROOTS.iter().map(move |root| Path::new(root).join(&path))
-    }
-
-    /// Whether the node has `path`.
-    pub(super) fn node_has(path: &str) -> bool {
-        Self::places(path).any(|place| place.exists())
-    }
-
     /// Whether a kubelet has run on this node.
     pub(super) fn kubernetes_node(&self) -> bool {
-        self.place == Place::Pod || Self::node_has("/var/lib/kubelet")
+        self.place == Place::Pod || kubernetes::is_node()
     }
 }
 

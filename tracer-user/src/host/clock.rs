@@ -35,6 +35,12 @@ impl Clock {
         let ns = u64::try_from(i128::from(monotonic_ns) + self.offset).unwrap_or_default();
         UNIX_EPOCH + Duration::from_nanos(ns)
     }
+
+    /// The event time of a wall-clock time, nanoseconds since the epoch: 0 for one before the boot, never later than now.
+    pub fn monotonic(&self, unix_ns: i64) -> u64 {
+        let ns = i128::from(unix_ns) - self.offset;
+        u64::try_from(ns.max(0)).unwrap_or(u64::MAX).min(monotonic())
+    }
 }
 
 /// Nanoseconds since the epoch; negative before it.
@@ -76,6 +82,10 @@ mod tests {
         let clock = Clock::measure();
         let (early, late) = (clock.wall(1_000), clock.wall(2_001));
         assert_eq!(late.duration_since(early).unwrap(), Duration::from_nanos(1_001));
+        assert_eq!((clock.monotonic(0), clock.monotonic(i64::MIN)), (0, 0), "before the boot");
+        let wall = early.duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        assert_eq!(clock.monotonic(i64::try_from(wall).unwrap()), 1_000);
+        assert!(clock.monotonic(i64::MAX) <= monotonic(), "what is to come is now");
         assert_eq!(Clock { offset: -5 }.wall(3), UNIX_EPOCH);
         assert_eq!(Clock { offset: i128::from(i64::MAX) * 4 }.wall(u64::MAX), UNIX_EPOCH);
     }

@@ -20,6 +20,7 @@ pub mod netns;
 pub mod nsid;
 pub mod platform;
 pub mod reader;
+pub mod root;
 pub mod rtnetlink;
 pub mod symbol;
 

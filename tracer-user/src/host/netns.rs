@@ -216,6 +216,29 @@ pub fn link(path: &Path) -> std::io::Result<Option<u32>> {
     Ok(mountinfo::inode(fs::read_link(path)?.as_os_str().as_bytes()))
 }
 
+/// The inode of the network namespace that a file is a bind mount of, or a link of procfs to; `None` if it is anything else.
+pub fn at(path: &Path) -> std::io::Result<Option<u32>> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    /// `NS_GET_NSTYPE`, include/uapi/linux/nsfs.h; answers the kind's `CLONE_NEW…` (4.11).
+    const GET_KIND: libc::Ioctl = 0xb703u32.cast_signed() as libc::Ioctl;
+    // What is no plain file may block or do something when it is opened.
+    if !fs::metadata(path)?.is_file() {
+        return Ok(None);
+    }
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    // SAFETY: an open descriptor; this request has no argument. Other files than namespaces refuse it.
+    let kind = unsafe { libc::ioctl(file.as_raw_fd(), GET_KIND) };
+    Ok(if kind == libc::CLONE_NEWNET { u32::try_from(file.metadata()?.ino()).ok() } else { None })
+}
+
+/// The inode of the host's network namespace, as far as it can be told (see [`Scan::host`]).
+pub fn host_inode(proc: &Path) -> Option<u32> {
+    let own = link(&proc.join("thread-self/ns/net")).ok().flatten()?;
+    Some(host(proc, own).inode)
+}
+
 /// At most 15 bytes (`TASK_COMM_LEN`), set by the process itself.
 fn comm(proc: &Path, pid: u32) -> String {
     let bytes = fs::read(proc.join(format!("{pid}/comm"))).unwrap_or_default();
@@ -262,6 +285,17 @@ mod tests {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
+    }
+
+    #[test]
+    fn only_a_network_namespace_is_one() {
+        let own = link(Path::new("/proc/self/ns/net")).unwrap();
+        assert_eq!(at(Path::new("/proc/self/ns/net")).unwrap(), own);
+        for other in ["/etc/passwd", "/proc/self/ns/pid", "/dev/null", "/", "/proc/self/status"] {
+            assert_eq!(at(Path::new(other)).unwrap(), None, "{other}");
+        }
+        assert!(at(Path::new("/nonexistent")).is_err());
+        assert!(host_inode(Path::new("/proc")).is_some());
     }
 
     #[test]

@@ -1,16 +1,25 @@
 //! The handle of the index, and the thread that its sources run on.
 //!
-//! Rule: the line reads under a lock that writers hold for microseconds; no source can make it wait for a peer's answer.
+//! Rule: the line reads under a lock that writers hold for microseconds; no source can make it wait for a peer's answer. The
+//! sources end with the last [`Directory`]; one that fails in a way that nobody thought of costs its names and says so.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::index::{Change, Index};
 use super::{KubernetesError, api, cri, process};
+
+/// The sources, as sentences name them.
+const CRI: &str = "the container runtime";
+const PROCESS: &str = "processes";
+const API: &str = "the Kubernetes API";
 
 /// How far the Kubernetes API is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -63,6 +72,8 @@ impl Default for Pace {
 pub struct Directory {
     shared: Arc<Shared>,
     generation: watch::Receiver<u64>,
+    /// Nothing is ever sent: the sources see when the last of these is dropped.
+    _open: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -76,10 +87,9 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     /// Sources that have not said that their first listing is there, or that there will be none.
-    starting: usize,
+    starting: Vec<&'static str>,
     /// What is not known for want of a source, by source: one sentence each.
     gaps: Vec<(&'static str, String)>,
-    is_closed: bool,
 }
 
 impl Directory {
@@ -104,7 +114,7 @@ impl Directory {
     pub fn wait_for_first_listing(&self, patience: Duration) {
         let deadline = Instant::now() + patience;
         let mut state = self.shared.state();
-        while state.starting > 0 && Instant::now() < deadline {
+        while !state.starting.is_empty() && Instant::now() < deadline {
             let left = deadline.saturating_duration_since(Instant::now());
             state = self.shared.ready.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -117,18 +127,19 @@ impl Directory {
 
     /// One without sources, for tests and for what has no pods.
     pub fn without_sources(index: Index) -> Self {
-        Self::new(index, 0).0
+        Self::new(index, &[]).0
     }
 
-    fn new(index: Index, sources: usize) -> (Self, Feed) {
+    fn new(index: Index, sources: &[&'static str]) -> (Self, Feed) {
         let (publish, generation) = watch::channel(0);
+        let (open, closed) = watch::channel(());
         let shared = Arc::new(Shared {
             index: RwLock::new(index),
-            state: Mutex::new(State { starting: sources, ..State::default() }),
+            state: Mutex::new(State { starting: sources.to_vec(), ..State::default() }),
             ready: Condvar::new(),
             generation: publish,
         });
-        (Self { shared: Arc::clone(&shared), generation }, Feed { shared, source: "" })
+        (Self { shared: Arc::clone(&shared), generation, _open: open }, Feed { shared, source: "", closed })
     }
 }
 
@@ -143,6 +154,7 @@ impl Shared {
 pub struct Feed {
     shared: Arc<Shared>,
     source: &'static str,
+    closed: watch::Receiver<()>,
 }
 
 impl Feed {
@@ -154,10 +166,10 @@ impl Feed {
         self.shared.generation.send_modify(|generation| *generation += 1);
     }
 
-    /// The first listing is there, or there will be none. Called once.
+    /// The first listing is there, or there will be none; may be said again.
     pub fn started(&self) {
         let mut state = self.shared.state();
-        state.starting = state.starting.saturating_sub(1);
+        state.starting.retain(|source| *source != self.source);
         self.shared.ready.notify_all();
     }
 
@@ -175,20 +187,27 @@ impl Feed {
 
     /// Whether nobody listens any more.
     pub fn is_closed(&self) -> bool {
-        self.shared.state().is_closed
+        self.closed.has_changed().is_err()
+    }
+
+    /// Waits until nobody listens any more. A source need not: it is ended then, where it waits for something.
+    pub async fn closed(&self) {
+        let mut closed = self.closed.clone();
+        while closed.changed().await.is_ok() {}
     }
 
     fn of(&self, source: &'static str) -> Self {
-        Self { shared: Arc::clone(&self.shared), source }
+        Self { source, ..self.clone() }
     }
 }
 
-/// Starts the sources on a thread of their own.
+/// Starts the sources on a thread of their own, which ends with the last [`Directory`].
 pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
     if plan.off {
         return Ok(Directory::without_sources(Index::default()));
     }
-    let (directory, feed) = Directory::new(Index::of_whole_cluster(plan.reach == Reach::All), 3);
+    let (directory, feed) =
+        Directory::new(Index::of_whole_cluster(plan.reach == Reach::All), &[CRI, PROCESS, API]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -196,15 +215,81 @@ pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
     thread::Builder::new()
         .name("kubernetes".to_owned())
         .spawn(move || {
-            let follow = async {
+            let (cri, process, api) = (feed.of(CRI), feed.of(PROCESS), feed.of(API));
+            let (answers, answered) = watch::channel(None);
+            let sources = async {
                 tokio::join!(
-                    cri::follow(&plan, feed.of("cri")),
-                    process::follow(feed.of("process")),
-                    api::follow(&plan, feed.of("api")),
+                    survive(&cri, cri::follow(&plan, cri.clone(), answers)),
+                    survive(&process, process::follow(process.clone(), answered)),
+                    survive(&api, api::follow(&plan, api.clone())),
                 )
             };
-            runtime.block_on(follow);
+            runtime.block_on(async {
+                tokio::select! {
+                    _ = sources => {}
+                    () = feed.closed() => {}
+                }
+            });
         })
         .map_err(|error| KubernetesError::Thread(error.to_string()))?;
     Ok(directory)
+}
+
+/// Runs a source until its end. An error of ours in it must not take the others with it.
+async fn survive(feed: &Feed, source: impl Future<Output = ()>) {
+    if let Err(panic) = AssertUnwindSafe(source).catch_unwind().await {
+        let (name, why) = (feed.source, said(&*panic));
+        feed.gap(Some(format!("an error in whydrop ended what it learns of pods by {name} ({why}); start it again")));
+    }
+    feed.started();
+}
+
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+
+    #[test]
+    fn the_sources_end_with_the_last_directory() {
+        let plan = Plan { cri: vec!["/nonexistent/whydrop.sock".into()], reach: Reach::Off, ..Plan::default() };
+        let directory = spawn(plan).unwrap();
+        let last = directory.clone();
+        let shared = Arc::downgrade(&directory.shared);
+        drop(directory);
+        last.wait_for_first_listing(Duration::from_secs(60));
+        assert!(Weak::strong_count(&shared) > 1, "the thread holds it");
+        drop(last);
+        while shared.upgrade().is_some() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn closing_is_seen_by_every_feed() {
+        let (directory, feed) = Directory::new(Index::default(), &[CRI]);
+        let (other, feed) = (directory.clone(), feed.of(CRI));
+        drop(directory);
+        assert!(!feed.is_closed());
+        drop(other);
+        assert!(feed.is_closed());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(feed.closed());
+    }
+
+    #[test]
+    fn a_source_that_panics_costs_its_names_and_says_so() {
+        let (directory, feed) = Directory::new(Index::default(), &[CRI, API]);
+        let (cri, api) = (feed.of(CRI), feed.of(API));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async { tokio::join!(survive(&cri, async { panic!("as wanted") }), survive(&api, async {})) });
+        directory.wait_for_first_listing(Duration::from_secs(60));
+        assert_eq!(directory.gaps().len(), 1);
+        assert!(directory.gaps()[0].contains("by the container runtime (as wanted)"), "{:?}", directory.gaps());
+    }
 }

@@ -18,3 +18,8 @@ pub use directory::{Directory, Feed, Pace, Plan, Reach, spawn};
 pub use error::KubernetesError;
 pub use index::{Change, Holder, Index, Origin, PodSeen, Span};
 pub use select::Selection;
+
+/// Whether this is a node of a cluster: a kubelet has run here, or this is a pod.
+pub fn is_node() -> bool {
+    std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() || crate::host::root::has("/var/lib/kubelet")
+}

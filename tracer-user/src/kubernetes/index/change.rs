@@ -17,6 +17,9 @@ pub enum Origin {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodSeen {
     pub origin: Origin,
+    /// A static pod (one from a file on the node) has another uid in the API than on the node: there it is the hash of its file, 32
+    /// hexadecimal digits, which the API shows in the annotation `kubernetes.io/config.hash` of the mirror pod. Its namespace and name
+    /// are the same.
     pub pod: Pod,
     /// Since when it has its addresses and its namespace, `CLOCK_MONOTONIC` nanoseconds: from a runtime never later than in truth (its
     /// sandbox was made then); from the API when it was first heard that it has them. 0 if that is not known: it is taken to

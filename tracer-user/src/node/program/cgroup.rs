@@ -24,7 +24,7 @@ pub(super) struct Attached {
 }
 
 /// Where cgroup v2 is mounted: in this mount namespace, or as process 1 has it.
-pub(in crate::node) fn mounts() -> Vec<PathBuf> {
+pub(crate) fn mounts() -> Vec<PathBuf> {
     let own = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     let first = fs::read_to_string("/proc/1/mounts").unwrap_or_default();
     let mut roots = mounted(&own, "");

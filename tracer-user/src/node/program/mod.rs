@@ -4,7 +4,7 @@
 //! with several is not. Everything is asked for by number in the kernel's own lists; nothing is loaded or attached.
 
 mod bpf;
-mod cgroup;
+pub(crate) mod cgroup;
 mod cilium;
 mod details;
 mod device;

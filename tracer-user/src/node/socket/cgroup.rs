@@ -19,7 +19,7 @@ pub struct Place {
 const SCOPES: &[&str] = &["cri-containerd-", "crio-", "docker-", "libpod-", "containerd-", ""];
 
 /// Reads `/proc/PID/cgroup` (`hierarchy:controllers:path`); the line that says most wins.
-pub(super) fn place(text: &str) -> Place {
+pub(crate) fn place(text: &str) -> Place {
     let mut best = Place::default();
     for path in text.lines().filter_map(|line| line.splitn(3, ':').nth(2)) {
         let found = of_path(path);
@@ -63,8 +63,8 @@ fn pod(part: &str) -> Option<String> {
     (is_uid && before.contains("kubepods")).then_some(uid)
 }
 
-/// `cri-containerd-4f….scope`, `4f…`, or `kubepods-…slice:cri-containerd:4f…`, as runc writes it without systemd.
-fn container(part: &str) -> Option<String> {
+/// The container of a cgroup's directory: `cri-containerd-4f….scope`, `4f…`, or `kubepods-…slice:cri-containerd:4f…`, as runc writes it without systemd.
+pub(crate) fn container(part: &str) -> Option<String> {
     let name = part.strip_suffix(".scope").unwrap_or(part);
     let name = name.rsplit_once(':').map_or(name, |(_, id)| id);
     let id = SCOPES.iter().filter_map(|scope| name.strip_prefix(scope)).find(|id| is_id(id))?;

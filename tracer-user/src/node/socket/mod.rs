@@ -5,7 +5,7 @@
 
 pub mod absent;
 pub mod busy;
-mod cgroup;
+pub(crate) mod cgroup;
 pub mod diag;
 pub mod expected;
 mod frozen;
