@@ -6,6 +6,7 @@ use tracer_common::Counter;
 
 use crate::event::{PlaceTotal, Reason, ReasonTotal, Stats};
 use crate::source::SelfCounters;
+use crate::verdict::Ledger;
 
 use super::attempts::Attempts;
 use super::describe::Describer;
@@ -38,6 +39,7 @@ impl Stages {
             unreadable: counters.get(Counter::Unreadable),
             undecodable: self.undecodable,
             attempts: self.attempts.as_ref().map(Attempts::totals),
+            verdicts: self.ledger.as_ref().map(Ledger::totals),
             coverage: self.late_coverage(),
             cpu_seconds: cpu_seconds(),
         }

@@ -12,7 +12,7 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::line::{End, Ends, Line};
-use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, PodName, Stats};
+use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, PodName, Stats, Verdict};
 use crate::sink::{self, Sink};
 
 /// What the files are called in `/proc/PID/fd`.
@@ -128,6 +128,10 @@ impl Sink for Recorder {
         let (time, netns, explanation) = (&counter.time, &counter.netns, &counter.explanation);
         self.gather(&Told { time, count: counter.delta, netns, pods: [None; 2], explanation });
         self.inner.counter(counter)
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        self.inner.verdict(verdict)
     }
 
     fn flush(&mut self) -> io::Result<()> {

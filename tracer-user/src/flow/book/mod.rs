@@ -91,18 +91,25 @@ impl Book {
 
     /// As [`Self::take_of`], of all attempts.
     pub fn take(&mut self, now: u64, is_end: bool) -> Vec<Story> {
-        self.take_of(now, is_end, &|_| true)
+        self.take_of(now, is_end, &|_| true, &mut |_| {})
     }
 
     /// Takes out the stories that are decided and failed; `now` is `CLOCK_MONOTONIC`, ns. At the end of the run nothing is waited
-    /// for any more. Stories that are not `wanted` are neither told nor counted.
-    pub fn take_of(&mut self, now: u64, is_end: bool, wanted: &Wanted<'_>) -> Vec<Story> {
+    /// for any more. Stories that are not `wanted` are neither told nor counted. `decided` is told of each of the others, also of
+    /// those that went well, when it is decided for the first time.
+    pub fn take_of(
+        &mut self,
+        now: u64,
+        is_end: bool,
+        wanted: &Wanted<'_>,
+        decided: &mut dyn FnMut(&Story),
+    ) -> Vec<Story> {
         let moment = Moment { read: self.read.min(now), is_end };
         self.groups.forget(moment.read);
         self.resent.forget(moment.read);
         let mut stories = Vec::new();
         for id in self.groups.due(moment) {
-            stories.extend(self.look(id, moment, wanted));
+            stories.extend(self.look(id, moment, wanted, decided));
         }
         for resent in self.resent.stuck() {
             stories.extend(self.large_lost(&resent, wanted));
@@ -126,7 +133,13 @@ impl Book {
     }
 
     /// Looks at one attempt; gives its story if it has failed.
-    fn look(&mut self, id: GroupId, moment: Moment, wanted: &Wanted<'_>) -> Option<Story> {
+    fn look(
+        &mut self,
+        id: GroupId,
+        moment: Moment,
+        wanted: &Wanted<'_>,
+        decided: &mut dyn FnMut(&Story),
+    ) -> Option<Story> {
         let group = self.groups.get_mut(id)?;
         let (earlier, placed) = (group.decided, group.placed(&self.points));
         group.is_changed = false;
@@ -153,12 +166,15 @@ impl Book {
             }
             verdict @ Verdict::Is { .. } => {
                 let story = self.story(id, &placed, verdict, drops)?;
-                if wanted(&story) {
-                    return self.decided(id, story, earlier, moment);
+                if !wanted(&story) {
+                    self.groups.decide(id, story.outcome, moment.read);
+                    self.learn_answering(&story);
+                    return None;
                 }
-                self.groups.decide(id, story.outcome, moment.read);
-                self.learn_answering(&story);
-                None
+                if earlier.is_none() {
+                    decided(&story);
+                }
+                self.decided(id, story, earlier, moment)
             }
         }
     }
