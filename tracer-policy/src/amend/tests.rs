@@ -1,0 +1,1 @@
+//! Denials and what is proposed.
