@@ -8,6 +8,7 @@ mod conntrack;
 mod names;
 mod observation;
 mod packet;
+pub mod policy;
 mod symbol;
 
 use tracer_common::{FLAG_OWNER, FlowKey, NO_REASON};
@@ -23,6 +24,7 @@ pub use conntrack::conntrack;
 pub use names::{name_counter, name_dns, name_drop, name_flow};
 pub use observation::observation;
 pub use packet::packet;
+pub use policy::policy;
 pub use symbol::{location, stack};
 
 /// Everything that names come from, at one moment.
