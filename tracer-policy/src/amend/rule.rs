@@ -93,7 +93,8 @@ fn proposed(
         return None;
     }
     let operations = yaml(&json!([{"op": "add", "path": path, "value": value}]))?;
-    let apply = format!("kubectl -n {} patch networkpolicy {} --type=json --patch '\n{operations}'", id.namespace, id.name);
+    let apply =
+        format!("kubectl -n {} patch networkpolicy {} --type=json --patch '\n{operations}'", id.namespace, id.name);
     Some(Amendment { summary, apply, opens: opens.into_iter().collect() })
 }
 

@@ -13,3 +13,10 @@ pub enum KubernetesError {
     #[error("can't use {file} for the Kubernetes API: {problem}")]
     Kubeconfig { file: String, problem: String },
 }
+
+impl KubernetesError {
+    /// Whether the command line makes no sense.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Pod(_) | Self::Selector { .. })
+    }
+}

@@ -8,10 +8,10 @@ use tracer_policy::World;
 use tracer_policy::evaluate::{Connection, End, evaluate};
 use tracer_policy::model::{Pod, PolicyId};
 
+use super::PolicyError;
 use super::report::Word;
 use super::seen::{Connections, Seen, SeenEnd};
 use super::source::Objects;
-use super::PolicyError;
 use crate::enrich;
 use crate::event::Policy;
 use crate::sink::{printable, thousands};
@@ -130,7 +130,7 @@ fn effect(before: &World, after: &World, seen: &Seen, attempts: u64) -> Option<E
         attempts,
         before: old.verdict().into(),
         after: new.verdict().into(),
-        policy: (!deciding.selected_by.is_empty()).then(|| enrich::policy(deciding, None)),
+        policy: (!deciding.selected_by.is_empty()).then(|| enrich::policy(deciding, None)).flatten(),
     })
 }
 
@@ -180,7 +180,8 @@ pub fn deleted(world: &World, given: &str) -> Result<PolicyId, PolicyError> {
     let failed = || PolicyError::Delete(given.to_owned());
     let (kind, id) = given.split_once('/').ok_or_else(failed)?;
     let is_it = |policy: &PolicyId| {
-        (policy.kind.as_str().eq_ignore_ascii_case(kind) || policy.kind.resource() == kind) && policy.id.to_string() == id
+        (policy.kind.as_str().eq_ignore_ascii_case(kind) || policy.kind.resource() == kind)
+            && policy.id.to_string() == id
     };
     world.policies().map(|policy| policy.id()).find(is_it).ok_or_else(failed)
 }

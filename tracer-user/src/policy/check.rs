@@ -3,14 +3,15 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use tracer_policy::World;
 use tracer_policy::amend::{Amendment, amend};
 use tracer_policy::evaluate::{Answer, Connection, Side, Verdict, Why, evaluate};
 use tracer_policy::model::{PolicyId, Protocol};
-use tracer_policy::World;
 
+use super::PolicyError;
 use super::report::{Line, Word};
 use super::{Resolved, destinations, source_end};
-use super::PolicyError;
+use crate::enrich;
 use crate::sink::printable;
 
 /// The answer about one pair of ends.
@@ -42,13 +43,7 @@ impl From<Amendment> for Remedy {
 ///
 /// # Errors
 /// [`PolicyError::End`] if an end is not there.
-pub fn check(
-    world: &World,
-    from: &str,
-    to: &str,
-    port: u16,
-    protocol: Protocol,
-) -> Result<Vec<Check>, PolicyError> {
+pub fn check(world: &World, from: &str, to: &str, port: u16, protocol: Protocol) -> Result<Vec<Check>, PolicyError> {
     let from = source_end(world, from)?;
     let to = destinations(world, to, port, protocol)?;
     Ok(to.iter().map(|to| Check::new(world, &from, to, protocol)).collect())
@@ -76,12 +71,14 @@ impl Check {
         for side in [&self.answer.egress, &self.answer.ingress] {
             let who = if side.direction.as_str() == "egress" { from } else { to };
             let _ = writeln!(text, "  {}: {}", side.direction.as_str(), said(side, who));
-            if let Some(nearest) = &side.nearest {
+            if let (Some(nearest), Some(told)) =
+                (&side.nearest, enrich::policy(side, None).and_then(|told| told.nearest))
+            {
                 let place = match nearest.rule {
                     0 => nearest.policy.to_string(),
                     rule => format!("{} rule {rule}", nearest.policy),
                 };
-                let _ = writeln!(text, "    nearest: {place}: {}", nearest.describe());
+                let _ = writeln!(text, "    nearest: {place}: {}", told.mismatch);
             }
             for unknown in &side.unknown {
                 let _ = writeln!(text, "    open: {unknown}");
@@ -96,7 +93,8 @@ impl Check {
                 let _ = writeln!(text, "    opens: {opens}");
             }
         }
-        text.lines().map(|line| format!("{}\n", printable(line))).collect()
+        let safe: Vec<_> = text.lines().map(printable).collect();
+        safe.join("\n") + "\n"
     }
 }
 

@@ -87,8 +87,9 @@ pub fn destinations(world: &World, given: &str, port: u16, protocol: Protocol) -
         Some(rest) => (true, rest),
         None => (false, given),
     };
-    let id = name(given_name)
-        .ok_or_else(|| failed("give NAMESPACE/POD, NAMESPACE/SERVICE, svc/NAMESPACE/SERVICE or an address".to_owned()))?;
+    let id = name(given_name).ok_or_else(|| {
+        failed("give NAMESPACE/POD, NAMESPACE/SERVICE, svc/NAMESPACE/SERVICE or an address".to_owned())
+    })?;
     if let Some(pod) = pod_of(world, &id).filter(|_| !is_service) {
         return Ok(vec![Resolved::of_pod(pod, port)]);
     }
@@ -115,7 +116,8 @@ fn pod_of<'a>(world: &'a World, id: &ObjectName) -> Option<&'a Arc<Pod>> {
 fn behind(world: &World, service: &Arc<Service>, port: u16, protocol: Protocol) -> Result<Vec<Resolved>, String> {
     let known = service.ports.iter().find(|known| known.number == port && known.protocol == protocol);
     let Some(known) = known else {
-        let ports: Vec<String> = service.ports.iter().map(|port| format!("{} {}", port.protocol, port.number)).collect();
+        let ports: Vec<String> =
+            service.ports.iter().map(|port| format!("{} {}", port.protocol, port.number)).collect();
         return Err(format!("the Service {} has no port {protocol} {port}, but {}", service.id, ports.join(", ")));
     };
     let target = |pod: &Pod| match &known.target {
@@ -133,32 +135,29 @@ fn behind(world: &World, service: &Arc<Service>, port: u16, protocol: Protocol) 
             Some(Resolved { service, ..Resolved::of_pod(pod, target(pod)?) })
         })
         .collect();
-    if found.is_empty() { Err(format!("no pod with that port is behind the Service {}", service.id)) } else { Ok(found) }
+    if found.is_empty() {
+        Err(format!("no pod with that port is behind the Service {}", service.id))
+    } else {
+        Ok(found)
+    }
 }
 
 /// By its selector; by its EndpointSlices where somebody else sets them.
 fn selected<'a>(world: &'a World, service: &Service) -> Vec<&'a Arc<Pod>> {
     let in_namespace = |pod: &&Arc<Pod>| pod.id.namespace == service.id.namespace && !pod.is_finished;
-    match &service.selector {
-        Some(selector) => world.pods().filter(in_namespace).filter(|pod| selector.matches(&pod.labels)).collect(),
-        None => {
-            let slices = world.slices();
-            let own = slices.filter(|slice| {
-                slice.id.namespace == service.id.namespace && slice.service == service.id.name
-            });
-            let names = own.flat_map(|slice| slice.backends.iter().filter_map(|backend| backend.pod.clone()));
-            let ids = names.map(|name| ObjectName { namespace: service.id.namespace.clone(), name });
-            ids.filter_map(|id| world.pod(&id)).collect()
-        }
+    if let Some(selector) = &service.selector {
+        return world.pods().filter(in_namespace).filter(|pod| selector.matches(&pod.labels)).collect();
     }
+    let own =
+        world.slices().filter(|slice| slice.id.namespace == service.id.namespace && slice.service == service.id.name);
+    let names = own.flat_map(|slice| slice.backends.iter().filter_map(|backend| backend.pod.clone()));
+    let ids = names.map(|name| ObjectName { namespace: service.id.namespace.clone(), name });
+    ids.filter_map(|id| world.pod(&id)).collect()
 }
 
 fn nobody(world: &World, id: &ObjectName, what: &str) -> String {
-    let mut near: Vec<String> = world
-        .pods()
-        .filter(|pod| pod.id.namespace == id.namespace)
-        .map(|pod| pod.id.to_string())
-        .collect();
+    let mut near: Vec<String> =
+        world.pods().filter(|pod| pod.id.namespace == id.namespace).map(|pod| pod.id.to_string()).collect();
     near.sort_unstable();
     near.truncate(MOST_TOLD);
     match near.as_slice() {

@@ -17,8 +17,17 @@ pub enum PolicyError {
     Cluster(String),
     #[error("--delete {0}: give KIND/NAMESPACE/NAME of a policy that exists, such as networkpolicy/shop/web")]
     Delete(String),
-    #[error("{0} holds no connection: save one with `whydrop verdicts -o json > FILE`")]
+    #[error(
+        "{0} holds no connection: save one with `whydrop verdicts -o json > FILE`, or leave `whydrop verdicts` running"
+    )]
     NoConnection(String),
     #[error("{0} holds nothing that changes a policy, a namespace or a pod")]
     NoChange(String),
+}
+
+impl PolicyError {
+    /// Whether the command line names what is not there.
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::End { .. } | Self::Delete(_))
+    }
 }

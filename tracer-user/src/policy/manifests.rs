@@ -66,8 +66,8 @@ fn is_manifest(path: &Path) -> bool {
 
 fn of_file(path: &Path) -> Result<Vec<Object>, PolicyError> {
     let name = path.display().to_string();
-    let file = fs::File::open(path)
-        .map_err(|error| PolicyError::File { path: name.clone(), problem: error.to_string() })?;
+    let file =
+        fs::File::open(path).map_err(|error| PolicyError::File { path: name.clone(), problem: error.to_string() })?;
     parsed(&name, &text(&name, file)?)
 }
 

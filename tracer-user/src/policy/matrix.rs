@@ -57,18 +57,31 @@ impl Matrix<'_> {
         let Some(port) = self.pods.first().map(|pod| pod.port) else {
             return "there is no pod to ask about\n".to_owned();
         };
-        let _ = writeln!(text, "{} {port}: . allowed, X denied, ? not decided; columns are numbered as rows", self.protocol);
+        let _ = writeln!(
+            text,
+            "{} {port}: . allowed, X denied, ? not decided; columns are numbered as rows",
+            self.protocol
+        );
         if self.pods.len() > MOST_COLUMNS {
             let count = self.pods.len();
-            let _ = writeln!(text, "{count} pods are too many for a table: choose with --namespace or --selector, or use -o json");
+            let _ = writeln!(
+                text,
+                "{count} pods are too many for a table: choose with --namespace or --selector, or use -o json"
+            );
             return text;
         }
         let width = self.pods.iter().map(|pod| pod.name.chars().count()).max().unwrap_or(0);
-        let heads: String = (1..=self.pods.len()).map(|number| format!("{number:>3}")).collect();
-        let _ = writeln!(text, "    {:width$}{heads}", "");
+        let _ = write!(text, "    {:width$}", "");
+        for number in 1..=self.pods.len() {
+            let _ = write!(text, "{number:>3}");
+        }
+        text.push('\n');
         for (number, from) in self.pods.iter().enumerate() {
-            let cells: String = self.pods.iter().map(|to| format!("{:>3}", self.cell(from, to))).collect();
-            let _ = writeln!(text, "{:>3} {:width$}{cells}", number + 1, printable(&from.name));
+            let _ = write!(text, "{:>3} {:width$}", number + 1, printable(&from.name));
+            for to in &self.pods {
+                let _ = write!(text, "{:>3}", self.cell(from, to));
+            }
+            text.push('\n');
         }
         text
     }

@@ -70,7 +70,7 @@ impl Line {
             port: to.port,
             protocol: protocol.as_str(),
             verdict: answer.verdict().into(),
-            policy: is_selected.then(|| enrich::policy(deciding, None)),
+            policy: is_selected.then(|| enrich::policy(deciding, None)).flatten(),
             unknown: [&answer.egress, &answer.ingress].into_iter().flat_map(|side| side.unknown.clone()).collect(),
         }
     }

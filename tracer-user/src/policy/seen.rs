@@ -13,6 +13,7 @@ use tracer_policy::model::{ObjectName, Protocol};
 
 use super::PolicyError;
 use crate::event::PodName;
+use crate::recording::Found;
 
 /// Bytes of a line that are read.
 const MOST_LINE: u64 = 1 << 20;
@@ -95,6 +96,24 @@ impl Connections {
         if connections.seen.is_empty() { Err(PolicyError::NoConnection(name)) } else { Ok(connections) }
     }
 
+    /// Of whydrop processes that show verdicts now.
+    ///
+    /// # Errors
+    /// [`PolicyError`] if none of them has seen a connection.
+    pub fn of_running(found: &[Found]) -> Result<Self, PolicyError> {
+        let mut connections = Self::default();
+        for path in found.iter().flat_map(|found| &found.files) {
+            // It may end, and its files with it.
+            if let Ok(file) = File::open(path)
+                && let Err(error) = connections.add(BufReader::new(file))
+            {
+                tracing::debug!("{}: {error}", path.display());
+            }
+        }
+        let name = || "what whydrop keeps now".to_owned();
+        if connections.seen.is_empty() { Err(PolicyError::NoConnection(name())) } else { Ok(connections) }
+    }
+
     /// Adds the lines of a reader.
     ///
     /// # Errors
@@ -148,7 +167,8 @@ mod tests {
 
     #[test]
     fn a_connection_with_two_verdicts_is_one_and_other_lines_are_passed_over() {
-        let text = [line("egress", 3), line("ingress", 3), line("egress", 2), r#"{"kind":"stats"}"#.into(), "{\"ki".into()];
+        let text =
+            [line("egress", 3), line("ingress", 3), line("egress", 2), r#"{"kind":"stats"}"#.into(), "{\"ki".into()];
         let mut connections = Connections::default();
         connections.add(text.join("\n").as_bytes()).unwrap();
         let pod = SeenEnd::Pod(ObjectName::new("shop", "a"));

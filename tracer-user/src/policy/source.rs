@@ -10,7 +10,7 @@ use super::{PolicyError, manifests};
 use crate::kubernetes::{self, Plan};
 
 /// How long the first lists of a cluster may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Objects of files.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,10 @@ impl Objects {
     /// [`PolicyError`] if a file can't be read, or holds what is no manifest.
     pub fn read(path: &Path) -> Result<Self, PolicyError> {
         Ok(Self(manifests::objects(path)?))
+    }
+
+    pub fn add(&mut self, more: Self) {
+        self.0.extend(more.0);
     }
 }
 
