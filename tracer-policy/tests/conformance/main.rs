@@ -1,0 +1,10 @@
+//! The behaviour that the NetworkPolicy API and its conformance programme ask of every engine, as matrices of who reaches whom.
+
+mod egress;
+mod hosts;
+mod ingress;
+mod ports;
+mod ranges;
+mod setup;
+mod tiers;
+mod undecided;
