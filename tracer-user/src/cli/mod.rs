@@ -12,6 +12,7 @@ mod explain;
 mod kubernetes;
 mod output;
 mod policy;
+mod verdicts;
 mod watch;
 
 use std::process::ExitCode;
@@ -51,6 +52,8 @@ enum Command {
     Dns(Box<dns::DnsArgs>),
     /// Say what the network policies make of a connection, or of all, from the cluster or from manifests
     Policy(Box<policy::PolicyArgs>),
+    /// Show what the network policies make of each new connection of this node's pods
+    Verdicts(Box<verdicts::VerdictsArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
     /// See it work: a throw-away client, node and pod, and some typical drops between them
@@ -70,6 +73,7 @@ pub fn main() -> ExitCode {
         Command::Diagnose(args) => diagnose::run(*args),
         Command::Dns(args) => dns::run(*args),
         Command::Policy(args) => policy::run(&args),
+        Command::Verdicts(args) => verdicts::run(*args),
         Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(&args),
     };

@@ -2,18 +2,17 @@
 //!
 //! Rule: a file may be cut short or hold other lines; what can't be read is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::net::IpAddr;
 use std::path::Path;
 
-use serde::Deserialize;
 use tracer_policy::model::{ObjectName, Protocol};
 
 use super::PolicyError;
-use crate::event::PodName;
-use crate::recording::Found;
+use crate::event::PolicyDirection;
+use crate::recording::{Connection, ConnectionEnd, Found};
 
 /// Bytes of a line that are read.
 const MOST_LINE: u64 = 1 << 20;
@@ -21,14 +20,14 @@ const MOST_LINE: u64 = 1 << 20;
 const MOST_KEPT: usize = 1_000_000;
 
 /// One end of a connection that was seen.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SeenEnd {
     Pod(ObjectName),
     Address(IpAddr),
 }
 
 /// Connections between two ends on one port.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Seen {
     pub source: SeenEnd,
     pub destination: SeenEnd,
@@ -46,35 +45,11 @@ pub struct Connections {
     pub left_out: u64,
 }
 
-#[derive(Deserialize)]
-struct VerdictLine {
-    kind: String,
-    #[serde(default)]
-    direction: String,
-    #[serde(default)]
-    protocol: String,
-    #[serde(default)]
-    source: LineEnd,
-    #[serde(default)]
-    destination: LineEnd,
-    #[serde(default)]
-    attempts: u64,
-}
-
-#[derive(Default, Deserialize)]
-struct LineEnd {
-    address: Option<IpAddr>,
-    port: Option<u16>,
-    pod: Option<PodName>,
-}
-
-impl LineEnd {
-    fn seen(&self) -> Option<SeenEnd> {
-        match (&self.pod, self.address) {
-            (Some(pod), _) => Some(SeenEnd::Pod(ObjectName::new(pod.namespace.as_str(), pod.name.as_str()))),
-            (None, Some(address)) => Some(SeenEnd::Address(address)),
-            (None, None) => None,
-        }
+fn end(end: &ConnectionEnd<'_>) -> Option<SeenEnd> {
+    match (&end.pod, end.address) {
+        (Some(pod), _) => Some(SeenEnd::Pod(ObjectName::new(pod.namespace.as_str(), pod.name.as_str()))),
+        (None, Some(address)) => Some(SeenEnd::Address(address)),
+        (None, None) => None,
     }
 }
 
@@ -120,7 +95,7 @@ impl Connections {
     /// Those of the reader.
     pub fn add(&mut self, mut from: impl BufRead) -> io::Result<()> {
         // By direction: a connection between two pods of the node has two verdicts.
-        let mut counts: BTreeMap<(Seen, String), u64> = BTreeMap::new();
+        let mut counts: HashMap<(Seen, PolicyDirection), u64> = HashMap::new();
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -144,13 +119,10 @@ impl Connections {
     }
 }
 
-fn parse(line: &[u8]) -> Result<Option<(Seen, String, u64)>, ()> {
-    let line: VerdictLine = serde_json::from_slice(line).map_err(|_| ())?;
-    if line.kind != "verdict" {
-        return Ok(None);
-    }
+fn parse(line: &[u8]) -> Result<Option<(Seen, PolicyDirection, u64)>, ()> {
+    let Some(line) = Connection::parse(line).map_err(|_| ())? else { return Ok(None) };
     let protocol = Protocol::parse(&line.protocol).ok_or(())?;
-    let (source, destination) = (line.source.seen().ok_or(())?, line.destination.seen().ok_or(())?);
+    let (source, destination) = (end(&line.source).ok_or(())?, end(&line.destination).ok_or(())?);
     let port = line.destination.port.ok_or(())?;
     Ok(Some((Seen { source, destination, protocol, port }, line.direction, line.attempts.max(1))))
 }

@@ -10,8 +10,9 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use super::Connection;
 use super::line::Line;
-use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, Stats};
+use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, Stats, Verdict};
 use crate::sink::{self, Sink};
 
 /// What the files are called in `/proc/PID/fd`.
@@ -92,7 +93,7 @@ impl Recorder {
 }
 
 fn warn(error: &io::Error) {
-    tracing::warn!("what is explained is not recorded for `whydrop explain`: {error}");
+    tracing::warn!("what is seen is not recorded for `whydrop explain` and `whydrop policy try`: {error}");
 }
 
 impl Sink for Recorder {
@@ -109,6 +110,16 @@ impl Sink for Recorder {
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
         self.gather(&counter.time, counter.delta, &counter.netns, &counter.explanation);
         self.inner.counter(counter)
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        if let Some(files) = &mut self.files
+            && let Err(error) = files.write(&Connection::of(verdict))
+        {
+            warn(&error);
+            self.files = None;
+        }
+        self.inner.verdict(verdict)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -143,7 +154,7 @@ impl Files {
         Ok(Self { newer: in_memory()?, older: in_memory()?, written: 0 })
     }
 
-    fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn write(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         if self.written + bytes.len() as u64 > MOST {
