@@ -6,9 +6,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use tracer_policy::World;
 use tracer_policy::evaluate::{Connection, End, evaluate};
-use tracer_policy::model::{Pod, PolicyId};
+use tracer_policy::model::{ObjectName, Pod, PolicyId};
 
 use super::PolicyError;
+use super::end::{address_of, pod_of};
 use super::report::Word;
 use super::seen::{Connections, Seen, SeenEnd};
 use super::source::Objects;
@@ -144,9 +145,10 @@ enum Found {
 impl Found {
     fn new(world: &World, end: &SeenEnd) -> Option<Self> {
         match end {
-            SeenEnd::Pod(id) => {
-                let pod = world.pod(id)?;
-                Some(Self::Pod(Arc::clone(pod), *pod.addresses.first()?))
+            SeenEnd::Pod(id, workload) => {
+                let of_workload = || pod_of(world, &ObjectName::new(id.namespace.clone(), workload.as_deref()?));
+                let pod = world.pod(id).or_else(of_workload)?;
+                Some(Self::Pod(Arc::clone(pod), address_of(pod)))
             }
             SeenEnd::Address(address) => {
                 let node = world.nodes().find(|node| node.addresses.contains(address));

@@ -28,8 +28,7 @@ pub struct Resolved {
 
 impl Resolved {
     fn of_pod(pod: &Arc<Pod>, port: u16) -> Self {
-        // A pod that was only planned has no address: no range contains it but that of all addresses.
-        let address = pod.addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+        let address = address_of(pod);
         Self { name: pod.id.to_string(), pod: Some(Arc::clone(pod)), node: None, address, port, service: None }
     }
 
@@ -104,12 +103,17 @@ fn name(given: &str) -> Option<ObjectName> {
 }
 
 /// The pod of that name; else one that a workload of that name has made.
-fn pod_of<'a>(world: &'a World, id: &ObjectName) -> Option<&'a Arc<Pod>> {
+pub(super) fn pod_of<'a>(world: &'a World, id: &ObjectName) -> Option<&'a Arc<Pod>> {
     let is_made_by = |pod: &&Arc<Pod>| {
         pod.id.namespace == id.namespace && pod.workload.as_ref().is_some_and(|workload| workload.name == id.name)
     };
     let made = || world.pods().filter(is_made_by).min_by(|a, b| a.id.cmp(&b.id));
     world.pod(id).or_else(made)
+}
+
+/// Its first address. A pod that is only planned has none: no range contains it then but that of all addresses.
+pub(super) fn address_of(pod: &Pod) -> IpAddr {
+    pod.addresses.first().copied().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 
 /// The pods behind a Service, each with its own port.

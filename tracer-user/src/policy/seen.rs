@@ -22,7 +22,8 @@ const MOST_KEPT: usize = 1_000_000;
 /// One end of a connection that was seen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SeenEnd {
-    Pod(ObjectName),
+    /// With the name of what made it: another of its pods may have taken its place.
+    Pod(ObjectName, Option<String>),
     Address(IpAddr),
 }
 
@@ -47,7 +48,10 @@ pub struct Connections {
 
 fn end(end: &ConnectionEnd<'_>) -> Option<SeenEnd> {
     match (&end.pod, end.address) {
-        (Some(pod), _) => Some(SeenEnd::Pod(ObjectName::new(pod.namespace.as_str(), pod.name.as_str()))),
+        (Some(pod), _) => {
+            let id = ObjectName::new(pod.namespace.as_str(), pod.name.as_str());
+            Some(SeenEnd::Pod(id, end.workload.as_ref().map(|workload| workload.name.clone())))
+        }
         (None, Some(address)) => Some(SeenEnd::Address(address)),
         (None, None) => None,
     }
@@ -143,7 +147,7 @@ mod tests {
             [line("egress", 3), line("ingress", 3), line("egress", 2), r#"{"kind":"stats"}"#.into(), "{\"ki".into()];
         let mut connections = Connections::default();
         connections.add(text.join("\n").as_bytes()).unwrap();
-        let pod = SeenEnd::Pod(ObjectName::new("shop", "a"));
+        let pod = SeenEnd::Pod(ObjectName::new("shop", "a"), None);
         let only = Seen {
             source: pod,
             destination: SeenEnd::Address("10.0.0.9".parse().unwrap()),

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{self, PodName, PolicyDirection};
+use crate::event::{self, PodName, PolicyDirection, WorkloadName};
 
 /// New connections between two ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,8 @@ pub struct ConnectionEnd<'a> {
     pub port: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<Cow<'a, PodName>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Cow<'a, WorkloadName>>,
 }
 
 impl<'a> Connection<'a> {
@@ -38,6 +40,7 @@ impl<'a> Connection<'a> {
             address: end.address,
             port: end.port,
             pod: end.pod.as_ref().map(Cow::Borrowed),
+            workload: end.workload.as_ref().map(Cow::Borrowed),
         };
         Self {
             kind: Cow::Borrowed("verdict"),
