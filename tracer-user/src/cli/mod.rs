@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod kubernetes;
 mod output;
+mod policy;
 mod verdicts;
 mod watch;
 
@@ -25,6 +26,7 @@ use crate::diagnose::ExpectError;
 use crate::kubernetes::KubernetesError;
 use crate::netfilter::ask::{AskError, SpecError};
 use crate::pipeline::PipelineError;
+use crate::policy::PolicyError;
 use crate::settings::{SettingsError, shortened};
 use crate::sink::printable;
 
@@ -48,6 +50,8 @@ enum Command {
     Diagnose(Box<diagnose::DiagnoseArgs>),
     /// Show DNS queries that fail or are slow
     Dns(Box<dns::DnsArgs>),
+    /// Say what the network policies make of a connection, or of all, from the cluster or from manifests
+    Policy(Box<policy::PolicyArgs>),
     /// Show what the network policies make of each new connection of this node's pods
     Verdicts(Box<verdicts::VerdictsArgs>),
     /// Say what works on this node, what does not, and how to mend it
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Diagnose(args) => diagnose::run(*args),
         Command::Dns(args) => dns::run(*args),
+        Command::Policy(args) => policy::run(&args),
         Command::Verdicts(args) => verdicts::run(*args),
         Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(&args),
@@ -87,6 +92,7 @@ pub fn main() -> ExitCode {
 /// 2 for a command line that makes no sense here, as for one that clap refuses.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage)
+        || error.downcast_ref::<PolicyError>().is_some_and(PolicyError::is_usage)
         || error.downcast_ref::<KubernetesError>().is_some_and(KubernetesError::is_usage);
     if is_usage || error.is::<SettingsError>() || error.is::<SpecError>() || error.is::<ExpectError>() {
         return ExitCode::from(2);

@@ -11,6 +11,7 @@ use super::watch::time;
 use crate::counter::Scope;
 use crate::flow;
 use crate::pipeline::{self, Watch};
+use crate::recording::Recorder;
 
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct VerdictsArgs {
@@ -45,7 +46,7 @@ pub(super) fn run(args: VerdictsArgs) -> anyhow::Result<ExitCode> {
             verdicts: true,
             ..Watch::default()
         };
-        let sink = args.attempts.output.verdicts(args.denied);
+        let sink = Box::new(Recorder::new(args.attempts.output.verdicts(args.denied)));
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)
     })
 }

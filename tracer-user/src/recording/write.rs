@@ -11,6 +11,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
+use super::Connection;
 use super::line::{End, Ends, Line};
 use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, PodName, Stats, Verdict};
 use crate::sink::{self, Sink};
@@ -108,7 +109,7 @@ impl Recorder {
 }
 
 fn warn(error: &io::Error) {
-    tracing::warn!("what is explained is not recorded for `whydrop explain`: {error}");
+    tracing::warn!("what is seen is not recorded for `whydrop explain` and `whydrop policy try`: {error}");
 }
 
 impl Sink for Recorder {
@@ -131,6 +132,12 @@ impl Sink for Recorder {
     }
 
     fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        if let Some(files) = &mut self.files
+            && let Err(error) = files.write(&Connection::of(verdict))
+        {
+            warn(&error);
+            self.files = None;
+        }
         self.inner.verdict(verdict)
     }
 
@@ -166,7 +173,7 @@ impl Files {
         Ok(Self { newer: in_memory()?, older: in_memory()?, written: 0 })
     }
 
-    fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn write(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         if self.written + bytes.len() as u64 > MOST {
