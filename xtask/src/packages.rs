@@ -33,6 +33,25 @@ pub(crate) const LAB: [Provided; 12] = [
     Provided { program: "bash", package: "bash" },
 ];
 
+/// What a Kubernetes node runs beside its own programs.
+pub(crate) const CLUSTER: [Provided; 6] = [
+    Provided { program: "etcd", package: "etcd-server" },
+    Provided { program: "containerd", package: "containerd" },
+    Provided { program: "runc", package: "runc" },
+    Provided { program: "/usr/lib/cni/bridge", package: "containernetworking-plugins" },
+    Provided { program: "conntrack", package: "conntrack" },
+    Provided { program: "openssl", package: "openssl" },
+];
+
+/// What builds its programs.
+pub(crate) const CLUSTER_BUILD: [Provided; 5] = [
+    Provided { program: "/usr/lib/go-1.19/bin/go", package: "golang-1.19-go" },
+    Provided { program: "make", package: "make" },
+    Provided { program: "jq", package: "jq" },
+    Provided { program: "rsync", package: "rsync" },
+    Provided { program: "dpkg-source", package: "dpkg-dev" },
+];
+
 /// What the kernel matrix runs to unpack, boot and fill a virtual machine.
 pub(crate) const MATRIX: [Provided; 7] = [
     Provided { program: "qemu-system-x86_64", package: "qemu-system-x86" },
