@@ -6,6 +6,7 @@
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod cluster;
 pub mod cpu;
 pub mod diagnosis;
 pub mod event;
