@@ -7,6 +7,7 @@ pub mod apiserver;
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod cluster;
 pub mod containerd;
 pub mod cpu;
 pub mod cri;

@@ -107,7 +107,7 @@ fn two_that_have_the_same_at_once_are_both_told_and_none_is_named() {
         .map(|number| seen(Origin::Runtime, pod(&format!("l{number}"), &format!("l{number}"), "10.244.1.8"), 0));
     liars.for_each(|seen| tell(&mut index, seen, START));
     let history = &index.addresses[&"10.244.1.8".parse::<IpAddr>().unwrap()];
-    assert!(std::mem::size_of_val(history) <= 64 && at(&index, "10.244.1.8", START) == "nobody");
+    assert!(size_of_val(history) <= 64 && at(&index, "10.244.1.8", START) == "nobody");
 }
 
 #[test]

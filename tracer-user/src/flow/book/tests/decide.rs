@@ -219,7 +219,7 @@ fn each_attempt_is_told_once_when_it_is_decided_for_the_first_time() {
     let silent = see(POD_A, client(2), 0).came(2).until(1030);
     let look = |book: &mut Book| {
         let mut decided = Vec::new();
-        let stories = book.take_with(u64::MAX, false, &mut |story| decided.push(story.outcome));
+        let stories = book.take_of(u64::MAX, false, &|_| true, &mut |story| decided.push(story.outcome));
         decided.sort_unstable();
         (stories.len(), decided)
     };
