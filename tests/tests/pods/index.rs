@@ -12,7 +12,7 @@ use whydrop::kubernetes::{Directory, Plan, Reach, spawn};
 pub(crate) fn follow(socket: &str) -> Result<Directory> {
     let plan = Plan { cri: vec![socket.into()], reach: Reach::Off, ..Plan::default() };
     let directory = spawn(plan)?;
-    directory.wait_for_first_listing(Duration::from_secs(60));
+    directory.wait_for_first_listing(Duration::from_mins(1));
     Ok(directory)
 }
 

@@ -221,7 +221,7 @@ pub fn at(path: &Path) -> std::io::Result<Option<u32>> {
     use std::os::fd::AsRawFd;
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
     /// `NS_GET_NSTYPE`, include/uapi/linux/nsfs.h; answers the kind's `CLONE_NEW…` (4.11).
-    const GET_KIND: libc::Ioctl = 0xb703u32.cast_signed() as libc::Ioctl;
+    const GET_KIND: libc::Ioctl = 0xb703;
     // What is no plain file may block or do something when it is opened.
     if !fs::metadata(path)?.is_file() {
         return Ok(None);

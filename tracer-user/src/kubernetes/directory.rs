@@ -262,7 +262,7 @@ mod tests {
         let last = directory.clone();
         let shared = Arc::downgrade(&directory.shared);
         drop(directory);
-        last.wait_for_first_listing(Duration::from_secs(60));
+        last.wait_for_first_listing(Duration::from_mins(1));
         assert!(Weak::strong_count(&shared) > 1, "the thread holds it");
         drop(last);
         while shared.upgrade().is_some() {
@@ -288,7 +288,7 @@ mod tests {
         let (cri, api) = (feed.of(CRI), feed.of(API));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async { tokio::join!(survive(&cri, async { panic!("as wanted") }), survive(&api, async {})) });
-        directory.wait_for_first_listing(Duration::from_secs(60));
+        directory.wait_for_first_listing(Duration::from_mins(1));
         assert_eq!(directory.gaps().len(), 1);
         assert!(directory.gaps()[0].contains("by the container runtime (as wanted)"), "{:?}", directory.gaps());
     }

@@ -3,7 +3,7 @@
 //! Rule: a machine that is no Kubernetes node lacks nothing, unless a socket was asked for or has answered before.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use tokio::sync::watch;
@@ -102,8 +102,8 @@ impl Part {
             return None;
         }
         place.pods = pods;
-        let uids: BTreeMap<&Text, ()> = places.iter().flat_map(|place| &place.pods).map(|uid| (uid, ())).collect();
-        Some(Change::PodsAre { origin: Origin::Runtime, uids: uids.into_keys().cloned().collect(), at })
+        let uids: HashSet<Text> = places.iter().flat_map(|place| &place.pods).cloned().collect();
+        Some(Change::PodsAre { origin: Origin::Runtime, uids, at })
     }
 
     /// It answers, but for what is wrong.

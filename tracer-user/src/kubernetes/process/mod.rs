@@ -33,13 +33,9 @@ pub(super) async fn follow(feed: Feed, mut answered: watch::Receiver<Option<bool
     loop {
         // Says no, or is gone with its source.
         let is_alone = answered.wait_for(Option::is_some).await.map_or(true, |answers| *answers == Some(false));
-        if is_alone && is_node() {
-            let pods = look(Path::new("/proc"), &feed);
-            tell(&feed, &mut known, pods);
-        } else if !known.is_empty() {
-            tell(&feed, &mut known, HashMap::new());
-            feed.gap(None);
-        } else {
+        let pods = if is_alone && is_node() { look(Path::new("/proc"), &feed) } else { HashMap::new() };
+        tell(&feed, &mut known, pods);
+        if !is_alone {
             feed.gap(None);
         }
         feed.started();
@@ -54,11 +50,9 @@ pub(super) async fn follow(feed: Feed, mut answered: watch::Receiver<Option<bool
 /// What changed since the last look.
 fn tell(feed: &Feed, known: &mut HashMap<Text, PodSeen>, pods: HashMap<Text, PodSeen>) {
     let at = monotonic();
-    let changed = pods
-        .iter()
-        .filter(|(uid, pod)| known.get(*uid) != Some(*pod))
-        .map(|(_, pod)| Change::Pod(Box::new(pod.clone())));
-    let mut changes: Vec<Change> = changed.collect();
+    let is_new = |(uid, pod): &(&Text, &PodSeen)| known.get(*uid) != Some(*pod);
+    let mut changes: Vec<Change> =
+        pods.iter().filter(is_new).map(|(_, pod)| Change::Pod(Box::new(pod.clone()))).collect();
     if known.keys().any(|uid| !pods.contains_key(uid)) {
         let uids: HashSet<Text> = pods.keys().cloned().collect();
         changes.push(Change::PodsAre { origin: Origin::Process, uids, at });

@@ -30,10 +30,10 @@ pub(super) struct Found {
 /// By uid.
 pub(super) fn pods(proc: &Path) -> HashMap<String, Found> {
     let Ok(entries) = fs::read_dir(proc) else { return HashMap::new() };
-    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    let processes = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     let mut pods: HashMap<String, Found> = HashMap::new();
     let mut votes: HashMap<(String, u32), (u32, u32)> = HashMap::new();
-    for pid in pids.take(MOST_PROCESSES) {
+    for pid in processes.take(MOST_PROCESSES) {
         let directory = proc.join(u32::to_string(&pid));
         let Some(Place { pod: Some(uid), container, .. }) = placed(&directory) else { continue };
         if pods.len() >= MOST_PODS && !pods.contains_key(&uid) {
