@@ -175,7 +175,7 @@ impl Feed {
 
     /// Whether nobody listens any more.
     pub fn is_closed(&self) -> bool {
-        self.shared.state().is_closed
+        self.shared.generation.is_closed() || self.shared.state().is_closed
     }
 
     fn of(&self, source: &'static str) -> Self {

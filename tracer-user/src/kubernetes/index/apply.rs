@@ -46,6 +46,7 @@ impl Index {
             Change::Object(object) => self.cluster.add(&mut self.world, object),
             Change::Gone(gone) => self.cluster.remove(&mut self.world, &gone),
             Change::KindIs { kind, names } => self.cluster.keep_only(&mut self.world, kind, &names),
+            Change::PodsKnown(known) => self.cluster.set_listed(known),
             Change::PoliciesKnown(known) => self.world.set_knows_policies(known),
         }
     }
@@ -66,7 +67,8 @@ impl Index {
             return;
         }
         let before = place.replace(Box::new(said)).filter(|before| before.gone.is_none());
-        let former = before.as_deref().map(|before| Former { told: before.told, addresses: before.pod.addresses.clone() });
+        let former =
+            before.as_deref().map(|before| Former { told: before.told, addresses: before.pod.addresses.clone() });
         self.hold(&key, before.as_deref());
         self.renew(&key, Some((origin, former)), now);
         if let Some((gone, _)) = late {
@@ -144,7 +146,8 @@ impl Index {
         if !self.pods.contains_key(&key) {
             // It may be told late that it was there.
             let pod = Arc::new(Pod { id: id.clone(), ..Pod::new("", "", uid.clone()) });
-            let said = Said { pod: Arc::clone(&pod), since: 0, told: 0, netns: None, containers: Box::default(), gone: None };
+            let said =
+                Said { pod: Arc::clone(&pod), since: 0, told: 0, netns: None, containers: Box::default(), gone: None };
             let mut known = Known::new(pod, self.serial);
             *known.said_mut(origin) = Some(Box::new(said));
             self.pods.insert(key.clone(), known);
@@ -157,12 +160,12 @@ impl Index {
 
     fn are(&mut self, origin: Origin, uids: &HashSet<Text>, at: u64, now: u64) {
         if origin == Origin::Api {
-            self.cluster.listed();
+            self.cluster.set_listed(true);
         }
-        let is_gone = |known: &Known| {
-            known.said(origin).is_some_and(|said| said.gone.is_none() && !uids.contains(&said.pod.uid))
-        };
-        let gone: Vec<Text> = self.pods.iter().filter(|(_, known)| is_gone(known)).map(|(key, _)| key.clone()).collect();
+        let is_gone =
+            |known: &Known| known.said(origin).is_some_and(|said| said.gone.is_none() && !uids.contains(&said.pod.uid));
+        let gone: Vec<Text> =
+            self.pods.iter().filter(|(_, known)| is_gone(known)).map(|(key, _)| key.clone()).collect();
         let at = if at == 0 { now } else { at };
         gone.iter().for_each(|key| self.end(key, origin, at));
     }
@@ -220,7 +223,9 @@ impl Index {
     }
 
     fn give_address(&mut self, address: IpAddr, key: &Text, told: Option<&(Origin, Option<Former>)>) {
-        let Some((teller, said)) = self.pods.get(key).and_then(|known| known.teller_of_address(address)) else { return };
+        let Some((teller, said)) = self.pods.get(key).and_then(|known| known.teller_of_address(address)) else {
+            return;
+        };
         let mut since = said.since;
         let is_told_now = told.is_some_and(|(origin, _)| *origin == teller);
         let former = told.filter(|_| is_told_now).and_then(|(_, former)| former.as_ref());

@@ -159,7 +159,8 @@ impl History {
         for tenancy in self.all().filter(|tenancy| tenancy.touches(span)) {
             match found {
                 Some(other) if other.holder != tenancy.holder => {
-                    let (one, two) = if other.since.from <= tenancy.since.from { (other, tenancy) } else { (tenancy, other) };
+                    let (one, two) =
+                        if other.since.from <= tenancy.since.from { (other, tenancy) } else { (tenancy, other) };
                     return Found::Several(one, two);
                 }
                 _ => {

@@ -141,7 +141,9 @@ impl Index {
         match history.map_or(Found::Nobody, |history| history.find(span)) {
             Found::One(tenancy) => self.named(Some(&tenancy.holder)),
             Found::Nobody => Holder::Nobody,
-            Found::Part(tenancy) => Holder::Contested(holder::part(&what(), &self.name(&tenancy.holder), tenancy, span)),
+            Found::Part(tenancy) => {
+                Holder::Contested(holder::part(&what(), &self.name(&tenancy.holder), tenancy, span))
+            }
             Found::Several(one, two) => {
                 let names = [&one.holder, &two.holder].map(|holder| self.name(holder));
                 Holder::Contested(holder::several(&what(), &names, one, two))

@@ -28,7 +28,8 @@ impl Shared {
             self.most = self.texts.len() * 2;
         }
         let workload = pod.workload.iter_mut().flat_map(|workload| [&mut workload.kind, &mut workload.name]);
-        for text in [&mut pod.id.namespace].into_iter().chain(&mut pod.node).chain(&mut pod.service_account).chain(workload)
+        for text in
+            [&mut pod.id.namespace].into_iter().chain(&mut pod.node).chain(&mut pod.service_account).chain(workload)
         {
             one(&mut self.texts, text);
         }

@@ -31,7 +31,9 @@ fn name(holder: &Holder) -> String {
     match holder {
         Holder::Pod(pod) => format!("{} {}", pod.id, pod.uid),
         Holder::Nobody => "nobody".to_owned(),
-        Holder::Contested(why) => format!("contested: {}", why.rsplit_once(" at ").map_or(why.as_str(), |(why, _)| why)),
+        Holder::Contested(why) => {
+            format!("contested: {}", why.rsplit_once(" at ").map_or(why.as_str(), |(why, _)| why))
+        }
     }
 }
 
@@ -86,7 +88,8 @@ fn an_address_that_changes_hands_is_whose_it_was_then() {
     assert_eq!([START, START + 12 * SECOND].map(at), ["shop/a u1", "shop/b u2"]);
     let across = index.pod_at("10.244.1.7".parse().unwrap(), Span { from: START + SECOND, to: START + 13 * SECOND });
     assert_eq!(name(&across), "contested: 10.244.1.7 went from shop/a to shop/b");
-    let partly = index.pod_at("10.244.1.7".parse().unwrap(), Span { from: START + 11 * SECOND, to: START + 13 * SECOND });
+    let partly =
+        index.pod_at("10.244.1.7".parse().unwrap(), Span { from: START + 11 * SECOND, to: START + 13 * SECOND });
     assert!(name(&partly).starts_with("contested: 10.244.1.7 is shop/b's since "), "{partly:?}");
 }
 
@@ -100,7 +103,8 @@ fn two_that_have_the_same_at_once_are_both_told_and_none_is_named() {
         at(&index, "10.244.1.7", START + 2 * SECOND),
         "contested: 10.244.1.7 is claimed by shop/a and by shop/b"
     );
-    let liars = (0..100).map(|number| seen(Origin::Runtime, pod(&format!("l{number}"), &format!("l{number}"), "10.244.1.8"), 0));
+    let liars = (0..100)
+        .map(|number| seen(Origin::Runtime, pod(&format!("l{number}"), &format!("l{number}"), "10.244.1.8"), 0));
     liars.for_each(|seen| tell(&mut index, seen, START));
     let history = &index.addresses[&"10.244.1.8".parse::<IpAddr>().unwrap()];
     assert!(std::mem::size_of_val(history) <= 64 && at(&index, "10.244.1.8", START) == "nobody");
@@ -133,12 +137,18 @@ fn a_static_pod_is_its_mirror_whichever_comes_first() {
         told.into_iter().for_each(|seen| tell(&mut index, seen, START));
         let found = index.pod_of_netns(9, Span::at(START + 1));
         let found = found.pod().unwrap();
-        assert_eq!((found.labels.get("tier"), &*found.uid), (Some("control-plane"), "11111111-2222-3333-4444-555555555555"));
+        assert_eq!(
+            (found.labels.get("tier"), &*found.uid),
+            (Some("control-plane"), "11111111-2222-3333-4444-555555555555")
+        );
         assert_eq!(at(&index, "10.244.1.7", START + 1), format!("shop/etcd-node1 {}", found.uid), "{api_first}");
         assert_eq!(index.netns_of(&ObjectName::new("shop", "etcd-node1")), Some(9));
         assert_eq!(index.world().pods().count(), 1);
         index.apply_at(gone(Origin::Runtime, "etcd-node1", hash, START + SECOND), START + SECOND);
-        index.apply_at(gone(Origin::Api, "etcd-node1", "11111111-2222-3333-4444-555555555555", START + SECOND), START + SECOND);
+        index.apply_at(
+            gone(Origin::Api, "etcd-node1", "11111111-2222-3333-4444-555555555555", START + SECOND),
+            START + SECOND,
+        );
         assert_eq!(index.world().pods().count(), 0);
     }
 }
@@ -162,7 +172,11 @@ fn what_is_gone_is_forgotten_after_a_while_and_costs_no_more() {
         let (name, address) = (format!("p{number}"), format!("10.{}.{}.1", number / 256, number % 256));
         let containers = vec![ContainerSeen { id: name.clone(), name: String::new(), cgroup: Some(number) }];
         let now = START + number * MS;
-        tell(&mut index, PodSeen { netns: Some(7), containers, ..seen(Origin::Runtime, pod(&name, &name, &address), now) }, now);
+        tell(
+            &mut index,
+            PodSeen { netns: Some(7), containers, ..seen(Origin::Runtime, pod(&name, &name, &address), now) },
+            now,
+        );
         index.apply_at(gone(Origin::Runtime, &name, &name, now + 1), now + 1);
     }
     assert!(index.pods.len() <= 4096 && index.addresses.len() <= 16_384 && index.containers.len() <= 16_384);

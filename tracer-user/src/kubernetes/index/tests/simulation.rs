@@ -130,7 +130,11 @@ fn play(seed: u64, delay: u64, local: u64) -> u64 {
             }
             let netns = index.pod_of_netns(1000 + u32::try_from(slot).unwrap(), Span::at(time));
             if let Some(pod) = netns.pod() {
-                assert!(cluster.is_right(&pod.uid, What::Netns, slot, time, now), "netns {slot} {time} {now}: {}", pod.uid);
+                assert!(
+                    cluster.is_right(&pod.uid, What::Netns, slot, time, now),
+                    "netns {slot} {time} {now}: {}",
+                    pod.uid
+                );
             }
             asked.push((slot, time));
             if cluster.holder(slot, time).is_some() {
