@@ -94,7 +94,16 @@ impl<'a> Follower<'a> {
         watched
     }
 
+    /// Pods that come while nobody tells us of them have addresses as well.
+    pub(super) async fn knows_pods(&self, is_told: bool) {
+        if self.resource.listed_as.is_none() {
+            let knows = is_told && self.fields.is_none() && self.unreadable.is_empty();
+            self.tell(Change::PodsKnown(knows)).await;
+        }
+    }
+
     async fn failed(&mut self, fault: Fault) {
+        self.knows_pods(false).await;
         match &fault {
             Fault::Silent(_) | Fault::Busy(_) | Fault::Credentials(_) | Fault::Access(_) => {}
             Fault::Gone | Fault::Nonsense(_) | Fault::Forbidden(_) => self.version = None,

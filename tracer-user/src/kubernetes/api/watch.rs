@@ -38,6 +38,7 @@ pub(super) async fn watch(follower: &mut Follower<'_>, version: String) -> Resul
     };
     follower.standing.fault = None;
     follower.post().await;
+    follower.knows_pods(true).await;
     let reader = follower.reader();
     let (mut lines, mut heard) = (Vec::new(), Instant::now());
     loop {

@@ -46,6 +46,7 @@ impl Index {
             Change::Object(object) => self.cluster.add(&mut self.world, object),
             Change::Gone(gone) => self.cluster.remove(&mut self.world, &gone),
             Change::KindIs { kind, names } => self.cluster.keep_only(&mut self.world, kind, &names),
+            Change::PodsKnown(known) => self.cluster.set_listed(known),
             Change::PoliciesKnown(known) => self.world.set_knows_policies(known),
         }
     }
@@ -159,7 +160,7 @@ impl Index {
 
     fn are(&mut self, origin: Origin, uids: &HashSet<Text>, at: u64, now: u64) {
         if origin == Origin::Api {
-            self.cluster.listed();
+            self.cluster.set_listed(true);
         }
         let is_gone =
             |known: &Known| known.said(origin).is_some_and(|said| said.gone.is_none() && !uids.contains(&said.pod.uid));

@@ -68,6 +68,8 @@ pub enum Change {
         kind: Kind,
         names: HashSet<ObjectName>,
     },
+    /// Whether the pods of all nodes are known by now: an address that none of them has is no pod's.
+    PodsKnown(bool),
     /// Whether the NetworkPolicies of all namespaces are known.
     PoliciesKnown(bool),
 }

@@ -26,9 +26,9 @@ impl Cluster {
         Self { is_whole, ..Self::default() }
     }
 
-    /// The API has listed its pods.
-    pub(super) fn listed(&mut self) {
-        self.is_listed = true;
+    /// The API has listed its pods, and tells what happens to them.
+    pub(super) fn set_listed(&mut self, is_listed: bool) {
+        self.is_listed = is_listed;
     }
 
     pub(super) fn node_at(&self, address: IpAddr) -> Option<&Text> {
