@@ -69,7 +69,7 @@ impl Index {
         let former =
             before.as_deref().map(|before| Former { told: before.told, addresses: before.pod.addresses.clone() });
         self.hold(&key, before.as_deref());
-        self.renew(&key, Some((origin, former)), now);
+        self.renew(&key, Some(&(origin, former)), now);
         if let Some((gone, _)) = late {
             self.end(&key, origin, gone);
         }
@@ -194,7 +194,7 @@ impl Index {
     }
 
     /// Puts a pod together anew, and gives and takes what it has; `at` is when it lost what it has no more.
-    fn renew(&mut self, key: &Text, told: Option<(Origin, Option<Former>)>, at: u64) {
+    fn renew(&mut self, key: &Text, told: Option<&(Origin, Option<Former>)>, at: u64) {
         let Some(known) = self.pods.get(key) else { return };
         let (before, had_netns) = (Arc::clone(&known.pod), known.netns);
         let merged = known.merged();
@@ -204,7 +204,7 @@ impl Index {
             self.give_up_address(address.to_canonical(), key, at);
         }
         for address in now_has {
-            self.give_address(address.to_canonical(), key, told.as_ref());
+            self.give_address(address.to_canonical(), key, told);
         }
         if let Some(had) = had_netns.filter(|had| netns != Some(*had))
             && self.netns.get_mut(&had).is_some_and(|history| history.close(key, at))
