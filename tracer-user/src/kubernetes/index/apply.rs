@@ -166,7 +166,9 @@ impl Index {
         let gone: Vec<Text> =
             self.pods.iter().filter(|(_, known)| is_gone(known)).map(|(key, _)| key.clone()).collect();
         let at = if at == 0 { now } else { at };
-        gone.iter().for_each(|key| self.end(key, origin, at));
+        for key in &gone {
+            self.end(key, origin, at);
+        }
     }
 
     /// An origin has it no more.

@@ -107,7 +107,7 @@ fn two_that_have_the_same_at_once_are_both_told_and_none_is_named() {
         .map(|number| seen(Origin::Runtime, pod(&format!("l{number}"), &format!("l{number}"), "10.244.1.8"), 0));
     liars.for_each(|seen| tell(&mut index, seen, START));
     let history = &index.addresses[&"10.244.1.8".parse::<IpAddr>().unwrap()];
-    assert!(std::mem::size_of_val(history) <= 64 && at(&index, "10.244.1.8", START) == "nobody");
+    assert!(size_of_val(history) <= 64 && at(&index, "10.244.1.8", START) == "nobody");
 }
 
 #[test]
@@ -134,7 +134,9 @@ fn a_static_pod_is_its_mirror_whichever_comes_first() {
         let api = seen(Origin::Api, mirror, START);
         let runtime = PodSeen { netns: Some(9), ..seen(Origin::Runtime, pod("etcd-node1", hash, "10.244.1.7"), START) };
         let told = if api_first { [api, runtime] } else { [runtime, api] };
-        told.into_iter().for_each(|seen| tell(&mut index, seen, START));
+        for seen in told {
+            tell(&mut index, seen, START);
+        }
         let found = index.pod_of_netns(9, Span::at(START + 1));
         let found = found.pod().unwrap();
         assert_eq!(

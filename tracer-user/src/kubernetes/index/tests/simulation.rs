@@ -75,8 +75,8 @@ impl Cluster {
                 // In any order: the news of its end may come before that of its beginning.
                 let (runtime, runtime_gone) = (begin + dice.below(delay), end + dice.below(delay));
                 let netns = Some(1000 + u32::try_from(address).unwrap());
-                let seen = PodSeen { netns, ..seen(Origin::Runtime, pod(&text), created) };
-                say(runtime, Change::Pod(Box::new(seen)));
+                let by_netns = PodSeen { netns, ..seen(Origin::Runtime, pod(&text), created) };
+                say(runtime, Change::Pod(Box::new(by_netns)));
                 say(runtime_gone, gone(Origin::Runtime, &format!("p{}", number % 50), &uid, end));
                 (told, told_gone) = (told.min(runtime), told_gone.max(runtime_gone));
                 by_runtime = Some((runtime, runtime_gone));
