@@ -92,8 +92,8 @@ impl Gathered {
                 self.dropped.entry(talk).or_default().add(at);
             }
         }
-        let names = talk.and_then(|talk| Names::of_drop(drop, &talk));
-        let hit = Hit { netns: drop.netns.clone(), packets: drop.count, names, ..Hit::default() };
+        let ends = talk.and_then(|talk| Names::of_drop(drop, &talk));
+        let hit = Hit { netns: drop.netns.clone(), packets: drop.count, names: ends, ..Hit::default() };
         self.hit(at, talk, &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;

@@ -66,14 +66,14 @@ impl Talk {
     /// For the event.
     pub(super) fn affected(&self, hit: &Hit) -> Affected {
         let end = |address, port: u16| Endpoint::at(address, (port != 0).then_some(port));
-        let named = |end: Endpoint, names: Option<&Endpoint>| match names {
+        let with = |end: Endpoint, names: Option<&Endpoint>| match names {
             Some(names) => Endpoint { address: end.address, port: end.port, ..names.clone() },
             None => end,
         };
         let names = hit.names.as_deref();
         Affected {
-            source: named(end(self.client, 0), names.map(|names| &names.client)),
-            destination: named(end(self.server, self.port), names.map(|names| &names.server)),
+            source: with(end(self.client, 0), names.map(|names| &names.client)),
+            destination: with(end(self.server, self.port), names.map(|names| &names.server)),
             protocol: protocol::name(self.protocol),
             netns: hit.netns.clone(),
             count: hit.count(),

@@ -3,6 +3,7 @@
 mod expected;
 mod grouping;
 mod harm;
+mod names;
 mod rendering;
 
 use std::io::{self, Write};

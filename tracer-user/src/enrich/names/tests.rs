@@ -66,10 +66,12 @@ fn drop(source: &str, destination: &str) -> Drop {
     Drop::between(source, destination, Explanation::new(Cause::Unknown, Confidence::Unknown, "x"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as events have it")]
 fn pod(name: &str) -> Option<PodName> {
     Some(PodName { namespace: "shop".into(), name: name.into(), uid: format!("uid-of-{name}") })
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as events have it")]
 fn service(name: &str, port: Option<&str>) -> Option<ServiceName> {
     Some(ServiceName { namespace: "shop".into(), name: name.into(), port: port.map(str::to_owned) })
 }
@@ -166,9 +168,9 @@ fn a_pod_on_the_nodes_network_is_known_by_its_socket_or_its_program() {
             let mut event = drop("192.168.0.4:40000", "192.168.0.4:10250");
             event.hook = hook;
             if program {
-                by_program(&mut event)
+                by_program(&mut event);
             } else {
-                by_socket(&mut event)
+                by_socket(&mut event);
             }
             name_drop(&mut event, &index(), Span::at(NOW + 1));
             let (source, destination) = (event.packet.source.pod.is_some(), event.packet.destination.pod.is_some());

@@ -70,7 +70,7 @@ impl Index {
         let former =
             before.as_deref().map(|before| Former { told: before.told, addresses: before.pod.addresses.clone() });
         self.hold(&key, before.as_deref());
-        self.renew(&key, Some((origin, former)), now);
+        self.renew(&key, Some(&(origin, former)), now);
         if let Some((gone, _)) = late {
             self.end(&key, origin, gone);
         }
@@ -167,7 +167,9 @@ impl Index {
         let gone: Vec<Text> =
             self.pods.iter().filter(|(_, known)| is_gone(known)).map(|(key, _)| key.clone()).collect();
         let at = if at == 0 { now } else { at };
-        gone.iter().for_each(|key| self.end(key, origin, at));
+        for key in &gone {
+            self.end(key, origin, at);
+        }
     }
 
     /// An origin has it no more.
@@ -195,7 +197,7 @@ impl Index {
     }
 
     /// Puts a pod together anew, and gives and takes what it has; `at` is when it lost what it has no more.
-    fn renew(&mut self, key: &Text, told: Option<(Origin, Option<Former>)>, at: u64) {
+    fn renew(&mut self, key: &Text, told: Option<&(Origin, Option<Former>)>, at: u64) {
         let Some(known) = self.pods.get(key) else { return };
         let (before, had_netns) = (Arc::clone(&known.pod), known.netns);
         let merged = known.merged();
@@ -205,7 +207,7 @@ impl Index {
             self.give_up_address(address.to_canonical(), key, at);
         }
         for address in now_has {
-            self.give_address(address.to_canonical(), key, told.as_ref());
+            self.give_address(address.to_canonical(), key, told);
         }
         if let Some(had) = had_netns.filter(|had| netns != Some(*had))
             && self.netns.get_mut(&had).is_some_and(|history| history.close(key, at))

@@ -88,7 +88,9 @@ impl Cluster {
                 all.filter(|PolicyId { id, .. }| is_left(id)).map(Gone::Policy).collect()
             }
         };
-        gone.iter().for_each(|gone| self.remove(world, gone));
+        for gone in &gone {
+            self.remove(world, gone);
+        }
     }
 
     fn remove_node(&mut self, world: &World, name: &Text) {

@@ -119,7 +119,7 @@ impl Known {
         if has_ended {
             pod.addresses = Box::default();
         } else if let Some(own) = own {
-            pod.addresses = own.pod.addresses.clone();
+            pod.addresses.clone_from(&own.pod.addresses);
         }
         let netns = local.and_then(|local| local.netns.or_else(|| process?.netns));
         let netns = netns.filter(|_| !has_ended && !pod.host_network);

@@ -134,7 +134,9 @@ fn a_static_pod_is_its_mirror_whichever_comes_first() {
         let api = seen(Origin::Api, mirror, START);
         let runtime = PodSeen { netns: Some(9), ..seen(Origin::Runtime, pod("etcd-node1", hash, "10.244.1.7"), START) };
         let told = if api_first { [api, runtime] } else { [runtime, api] };
-        told.into_iter().for_each(|seen| tell(&mut index, seen, START));
+        for seen in told {
+            tell(&mut index, seen, START);
+        }
         let found = index.pod_of_netns(9, Span::at(START + 1));
         let found = found.pod().unwrap();
         assert_eq!(

@@ -16,7 +16,7 @@ impl Dice {
 
 /// What is true of one pod.
 struct Life {
-    address: u64,
+    address: usize,
     created: u64,
     /// When it has its address, and when it has it no more.
     begin: u64,
@@ -40,9 +40,9 @@ struct Cluster {
     news: BTreeMap<(u64, u64), Change>,
 }
 
-const ADDRESSES: u64 = 100;
+const ADDRESSES: usize = 100;
 
-fn address(number: u64) -> String {
+fn address(number: usize) -> String {
     format!("10.244.0.{number}")
 }
 
@@ -50,17 +50,17 @@ impl Cluster {
     /// `delay`: how late notifications are at most, ns; of 100 pods `local` are of this node.
     fn new(seed: u64, pods: u64, delay: u64, local: u64) -> Self {
         let mut dice = Dice(seed);
-        let mut free_at = vec![START; ADDRESSES as usize];
+        let mut free_at = vec![START; ADDRESSES];
         let (mut lives, mut news) = (Vec::new(), BTreeMap::new());
         let mut now = START;
         for number in 0..pods {
             now += dice.below(4 * MS);
-            let address = (0..ADDRESSES).min_by_key(|slot| (free_at[*slot as usize], *slot)).unwrap();
-            let created = now.max(free_at[address as usize] + dice.below(20 * MS));
+            let address = (0..ADDRESSES).min_by_key(|slot| (free_at[*slot], *slot)).unwrap();
+            let created = now.max(free_at[address] + dice.below(20 * MS));
             let begin = created + dice.below(10 * MS);
             let end = begin + 50 * MS + dice.below(400 * MS);
             // Some are not told to be gone before others have their address.
-            free_at[address as usize] = end;
+            free_at[address] = end;
             let uid = format!("u{number}");
             let is_local = dice.below(100) < local;
             let mut say = |time: u64, change: Change| news.insert((time, news.len() as u64), change);
@@ -75,8 +75,8 @@ impl Cluster {
                 // In any order: the news of its end may come before that of its beginning.
                 let (runtime, runtime_gone) = (begin + dice.below(delay), end + dice.below(delay));
                 let netns = Some(1000 + u32::try_from(address).unwrap());
-                let seen = PodSeen { netns, ..seen(Origin::Runtime, pod(&text), created) };
-                say(runtime, Change::Pod(Box::new(seen)));
+                let by_netns = PodSeen { netns, ..seen(Origin::Runtime, pod(&text), created) };
+                say(runtime, Change::Pod(Box::new(by_netns)));
                 say(runtime_gone, gone(Origin::Runtime, &format!("p{}", number % 50), &uid, end));
                 (told, told_gone) = (told.min(runtime), told_gone.max(runtime_gone));
                 by_runtime = Some((runtime, runtime_gone));
@@ -87,12 +87,12 @@ impl Cluster {
     }
 
     /// Who had an address at a time.
-    fn holder(&self, address: u64, time: u64) -> Option<usize> {
+    fn holder(&self, address: usize, time: u64) -> Option<usize> {
         self.lives.iter().position(|life| life.address == address && life.begin <= time && time < life.end)
     }
 
     /// Whether a name that was given at `now` is right, or could not be known to be wrong.
-    fn is_right(&self, uid: &str, what: What, address: u64, time: u64, now: u64) -> bool {
+    fn is_right(&self, uid: &str, what: What, address: usize, time: u64, now: u64) -> bool {
         let number: usize = uid.strip_prefix('u').unwrap().parse().unwrap();
         let named = &self.lives[number];
         let told = |life: &Life| match what {
@@ -122,7 +122,7 @@ fn play(seed: u64, delay: u64, local: u64) -> u64 {
     for ((now, _), change) in std::mem::take(&mut cluster.news) {
         index.apply_at(change, now);
         for _ in 0..4 {
-            let slot = dice.below(ADDRESSES);
+            let slot = usize::try_from(dice.below(ADDRESSES as u64)).unwrap();
             let time = now.saturating_sub(dice.below(300 * MS));
             let holder = index.pod_at(address(slot).parse().unwrap(), Span::at(time));
             if let Some(pod) = holder.pod() {
