@@ -11,8 +11,8 @@ use anyhow::{Result, ensure};
 use tracer_tests::cri::FakeCri;
 use tracer_tests::event::key;
 use tracer_tests::topology::{self, CLIENT, ROUTER_1, ROUTER_2, Router, SERVER};
-use tracer_tests::traffic::{Flow, udp};
-use tracer_tests::{Expect, Family, NetNs, Report, Tracer, eventually, tracer};
+use tracer_tests::traffic::{Flow, tcp, udp};
+use tracer_tests::{Diagnosis, Expect, Family, NetNs, Report, Tracer, eventually, tracer};
 
 /// An address in the namespace of `shop/db-0` that nobody says is its.
 const UNTOLD: [u8; 4] = [10, 99, 2, 7];
@@ -195,6 +195,30 @@ fn a_pod_that_is_not_there_yet_is_waited_for() -> Result<()> {
         Ok(tracer.events().iter().any(|event| told.accepts(event)))
     })?;
     tracer.stop()?.ensure_clean()
+}
+
+#[test]
+fn attempts_of_others_are_neither_told_nor_counted() -> Result<()> {
+    let node = Node::with_pods()?;
+    let Router { client, router, server } = &node.lab;
+    router.exec("iptables -A FORWARD -p tcp --dport 84 -j DROP")?;
+    let pods = ["--cri", node.cri.path(), "--kubernetes", "off", "--pod", "shop/web-0"];
+    let mut diagnosis = Diagnosis::with(router, &pods)?;
+    let others = server.run(|| tcp::attempt(([10, 99, 1, 77], 84).into()))?;
+    for _ in 0..3 {
+        client.run(|| tcp::attempt(SERVER.port(Family::V4, 84)))?;
+    }
+    diagnosis.sees_many(Family::V4, "dropped", "tcp", 84, 3)?;
+    let findings = diagnosis.end()?;
+    findings.only("netfilter_rule", "certain|derived", &["84"])?;
+    let told = |source: &IpAddr| {
+        let of = Expect::attempt("dropped", "tcp", 84).with(key::FLOW_SOURCE, source.to_string());
+        findings.report.events.iter().filter(|event| of.accepts(event)).count()
+    };
+    ensure!((told(&CLIENT.ip(Family::V4)), told(&others.source.ip())) == (3, 0), "{:#?}", findings.report.events);
+    let stats = findings.report.stats()?;
+    ensure!(stats.number("/attempts/dropped")? == 3 && stats.number("/attempts/no_answer")? == 0, "{stats}");
+    Ok(())
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 use aya_ebpf::maps::lpm_trie::Key;
 use tracer_common::{
-    ABSENT, BY_IFACE, BY_NETNS, BY_POD, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FAMILY_IPV4, FAMILY_OTHER, FilterKey,
-    POD_ADDRESS,
+    ABSENT, BY_IFACE, BY_NETNS, BY_POD, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FAMILY_IPV4, FAMILY_OTHER,
+    FilterKey, POD_ADDRESS,
 };
 
 use crate::conntrack;
