@@ -11,6 +11,7 @@ mod doctor;
 mod explain;
 mod kubernetes;
 mod output;
+mod verdicts;
 mod watch;
 
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ enum Command {
     Diagnose(Box<diagnose::DiagnoseArgs>),
     /// Show DNS queries that fail or are slow
     Dns(Box<dns::DnsArgs>),
+    /// Show what the network policies make of each new connection of this node's pods
+    Verdicts(Box<verdicts::VerdictsArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
     /// See it work: a throw-away client, node and pod, and some typical drops between them
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Diagnose(args) => diagnose::run(*args),
         Command::Dns(args) => dns::run(*args),
+        Command::Verdicts(args) => verdicts::run(*args),
         Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(&args),
     };

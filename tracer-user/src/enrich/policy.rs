@@ -2,7 +2,7 @@
 //!
 //! Rule: words only; what is allowed and denied is decided by the evaluator, and what it can't decide has no `policy` here.
 
-use tracer_policy::evaluate::{Direction, Mismatch, Nearest, Side, Verdict};
+use tracer_policy::evaluate::{Direction, Nearest, RuleId, Side, Verdict};
 use tracer_policy::model::{PolicyId, PolicyKind};
 
 use crate::event::{self, Policy, PolicyDirection, PolicyName, PolicyRule, PolicyVerdict};
@@ -15,7 +15,7 @@ pub fn policy(side: &Side, enforced_by: Option<&str>) -> Option<Policy> {
         Verdict::Denied => PolicyVerdict::Denied,
         Verdict::Unknown => return None,
     };
-    let rule = |rule: &tracer_policy::evaluate::RuleId| PolicyRule { policy: name(&rule.policy), rule: rule.number };
+    let rule = |rule: &RuleId| PolicyRule { policy: name(&rule.policy), rule: rule.number };
     Some(Policy {
         direction: direction(side.direction),
         verdict,
@@ -47,42 +47,13 @@ pub fn name(policy: &PolicyId) -> PolicyName {
 }
 
 fn nearest(nearest: &Nearest, direction: Direction) -> event::Nearest {
-    let mismatches: Vec<String> = nearest.mismatch.iter().map(|one| mismatch(one, direction)).collect();
+    let mismatches: Vec<String> = nearest.mismatch.iter().map(|one| one.describe(direction)).collect();
     event::Nearest { policy: name(&nearest.policy), rule: nearest.rule, mismatch: mismatches.join("; ") }
-}
-
-/// What kept a rule from allowing a connection: `port 5432 is allowed, 5433 was used`.
-pub fn mismatch(mismatch: &Mismatch, direction: Direction) -> String {
-    let peer = match direction {
-        Direction::Egress => "the destination",
-        Direction::Ingress => "the source",
-    };
-    match mismatch {
-        Mismatch::NoRule => format!("it has no {} rule", direction.as_str()),
-        Mismatch::PodLabel { key, wanted, found } => label(&format!("{peer}'s pod"), key, wanted, found.as_deref()),
-        Mismatch::NamespaceLabel { key, wanted, found } => {
-            label(&format!("{peer}'s namespace"), key, wanted, found.as_deref())
-        }
-        Mismatch::OtherNamespace { own, found } => {
-            format!("it means pods of the namespace {own}, and {peer} is in {found}")
-        }
-        Mismatch::Address { address, wanted } => format!("{peer}'s address {address} is not in {wanted}"),
-        Mismatch::NotAPod { address } => format!("it means pods, and {peer} {address} is none"),
-        Mismatch::Port { wanted, found, protocol } => format!("port {wanted} is allowed, {protocol} {found} was used"),
-        Mismatch::PortName { name } => format!("the destination's pod has no port named {name}"),
-    }
-}
-
-fn label(whose: &str, key: &str, wanted: &str, found: Option<&str>) -> String {
-    match found {
-        Some(found) => format!("{whose} has {key}={found}, wanted is {wanted}"),
-        None => format!("{whose} has no label {key}, wanted is {wanted}"),
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use tracer_policy::evaluate::{RuleId, Why};
+    use tracer_policy::evaluate::{Mismatch, Why};
     use tracer_policy::model::{ObjectName, Protocol};
 
     use super::*;
@@ -109,7 +80,7 @@ mod tests {
             "direction": "ingress", "verdict": "denied", "enforced_by": "calico",
             "selected_by": [{"namespace": "shop", "name": "db"}, {"type": "AdminNetworkPolicy", "name": "strict"}],
             "nearest": {
-                "namespace": "shop", "name": "db", "rule": 2, "mismatch": "port 5432 is allowed, tcp 5433 was used"
+                "namespace": "shop", "name": "db", "rule": 2, "mismatch": "port 5432 is allowed, 5433 was used"
             }
         });
         assert_eq!(told, expected);
@@ -129,19 +100,5 @@ mod tests {
     #[test]
     fn what_is_not_decided_is_not_told_as_decided() {
         assert_eq!(policy(&Side { verdict: Verdict::Unknown, ..denied() }, None), None);
-    }
-
-    #[test]
-    fn each_mismatch_is_a_sentence_of_its_own() {
-        let address = "10.0.0.9".parse().unwrap();
-        let of = |one: Mismatch| mismatch(&one, Direction::Egress);
-        let label = Mismatch::PodLabel { key: "app".into(), wanted: "app=web".into(), found: None };
-        assert_eq!(of(label), "the destination's pod has no label app, wanted is app=web");
-        let other = Mismatch::OtherNamespace { own: "shop".into(), found: "jobs".into() };
-        assert_eq!(of(other), "it means pods of the namespace shop, and the destination is in jobs");
-        let outside = Mismatch::Address { address, wanted: "10.1.0.0/16".into() };
-        assert_eq!(of(outside), "the destination's address 10.0.0.9 is not in 10.1.0.0/16");
-        assert_eq!(of(Mismatch::NotAPod { address }), "it means pods, and the destination 10.0.0.9 is none");
-        assert_eq!(mismatch(&Mismatch::NoRule, Direction::Ingress), "it has no ingress rule");
     }
 }

@@ -305,6 +305,11 @@ impl Describer {
         rfc3339(SystemTime::now())
     }
 
+    /// What a namespace is called by now.
+    pub(super) fn netns_name(&self, inode: u32) -> Option<String> {
+        enrich::netns(inode, self.facts().host).name
+    }
+
     fn facts(&self) -> Facts<'_> {
         Facts { host: &self.facts, reasons: &self.reasons, symbols: self.symbols.get() }
     }

@@ -13,6 +13,7 @@ mod signals;
 mod stages;
 mod stats;
 mod symbols;
+mod verdicts;
 mod waiting;
 
 use std::ffi::OsString;
@@ -228,6 +229,7 @@ impl Pipeline {
         self.drain()?;
         self.stages.refresh();
         self.stages.print_counters()?;
+        self.stages.print_verdicts(false)?;
         self.stats(false)
     }
 
@@ -265,6 +267,7 @@ impl Pipeline {
         self.stages.print_attempts(true)?;
         self.rest(|stages| stages.has_waiting() || stages.has_waiting_attempts(), until(1)).await?;
         self.stages.print_counters()?;
+        self.stages.print_verdicts(true)?;
         self.stages.tell_census()?;
         self.stats(true)
     }

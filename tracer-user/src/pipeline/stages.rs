@@ -9,7 +9,9 @@ use crate::decode::{self, Dropped};
 use crate::enrich;
 use crate::event::Severity;
 use crate::inquiry::Case;
+use crate::kubernetes::Selection;
 use crate::sink::{self, Sink};
+use crate::verdict::Ledger;
 
 use super::answers::Finding;
 use super::attempts::Attempts;
@@ -33,11 +35,15 @@ pub(super) struct Stages {
     pub(super) sink: Box<dyn Sink>,
     pub(super) counters: Counters,
     pub(super) attempts: Option<Attempts>,
+    /// Where verdicts of network policies are asked for.
+    pub(super) ledger: Option<Ledger>,
+    /// Which pods the run is about.
+    pub(super) selection: Selection,
     waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
     lines_left: Option<u64>,
-    lines_a_tick: u64,
+    pub(super) lines_a_tick: u64,
     lines_this_tick: u64,
     pub(super) hidden: u64,
     pub(super) not_shown: u64,
@@ -54,6 +60,8 @@ impl Stages {
             sink,
             counters: Counters::default(),
             attempts: None,
+            ledger: watch.verdicts.then(Ledger::default),
+            selection: watch.pods.clone(),
             waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,

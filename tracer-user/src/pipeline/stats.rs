@@ -6,6 +6,7 @@ use tracer_common::Counter;
 
 use crate::event::{PlaceTotal, Reason, ReasonTotal, Stats};
 use crate::source::SelfCounters;
+use crate::verdict::Ledger;
 
 use super::attempts::Attempts;
 use super::describe::Describer;
@@ -37,6 +38,7 @@ impl Stages {
             unreadable: counters.get(Counter::Unreadable),
             undecodable: self.undecodable,
             attempts: self.attempts.as_ref().map(Attempts::totals),
+            verdicts: self.ledger.as_ref().map(Ledger::totals),
             coverage: self.attempts.as_ref().map(|attempts| attempts.late_coverage().to_vec()).unwrap_or_default(),
             cpu_seconds: cpu_seconds(),
         }

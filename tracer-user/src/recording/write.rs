@@ -11,7 +11,7 @@ use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
 use super::line::Line;
-use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, Stats};
+use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, Stats, Verdict};
 use crate::sink::{self, Sink};
 
 /// What the files are called in `/proc/PID/fd`.
@@ -109,6 +109,10 @@ impl Sink for Recorder {
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
         self.gather(&counter.time, counter.delta, &counter.netns, &counter.explanation);
         self.inner.counter(counter)
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        self.inner.verdict(verdict)
     }
 
     fn flush(&mut self) -> io::Result<()> {

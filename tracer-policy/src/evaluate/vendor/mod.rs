@@ -1,30 +1,54 @@
-//! Policies of Cilium's and Calico's own kinds.
+//! Policies of Cilium's and Calico's own kinds, each judged by itself: which of several wins is the caller's.
 //!
-//! Rule: one policy says what it alone means for a connection; how the policies of several kinds add up is decided by
-//! [`super::stage`].
+//! Rule: what hangs on something outside the objects that are known (an engine's settings, names, sets of addresses) is undecided,
+//! and what it hangs on is told.
 
-use super::{Connection, Direction};
+mod calico;
+mod cilium;
+mod fields;
+mod question;
+mod truth;
+
 use crate::World;
-use crate::model::VendorPolicy;
+use crate::evaluate::{Connection, Direction};
+use crate::model::{PolicyKind, VendorPolicy};
+use question::Question;
+
+pub use calico::{order as calico_order, tier as calico_tier};
 
 /// What one policy says about one direction of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Opinion {
-    /// It does not select the pod, or says nothing about the direction.
+    /// It does not select the pod in this direction, or has no say in what is not listed.
     NotAbout,
-    /// A rule (position in the list of its direction, from 1) allows it.
+    /// By the rule at this position, from 1, in the list of the direction (for Cilium counted through all of `spec` and `specs`).
     Allows { rule: u32 },
-    /// A rule forbids it.
+    /// The same; for Cilium in the list of denials of the direction.
     Denies { rule: u32 },
-    /// It selects the pod, and none of its rules is about the connection.
+    /// It selects the pod, and none of its rules is about the connection: it is denied unless another policy allows it.
     DeniesByDefault,
-    /// A rule leaves it to the next tier.
+    /// A rule of Calico's leaves it to the next tier.
     Passes,
-    /// Why that can't be told, in one sentence.
+    /// What it hangs on.
     Undecided(String),
 }
 
-/// Judges by one policy.
-pub fn judge(_world: &World, policy: &VendorPolicy, _connection: &Connection<'_>, _direction: Direction) -> Opinion {
-    Opinion::Undecided(format!("policies of the kind {} are not understood", policy.kind.as_str()))
+/// Judges a connection by one policy.
+pub fn judge(world: &World, policy: &VendorPolicy, connection: &Connection<'_>, direction: Direction) -> Opinion {
+    let Some(question) = Question::new(world, connection, direction) else { return Opinion::NotAbout };
+    match policy.kind {
+        PolicyKind::CiliumNetworkPolicy | PolicyKind::CiliumClusterwideNetworkPolicy => {
+            cilium::judge(&question, policy)
+        }
+        PolicyKind::CalicoNetworkPolicy | PolicyKind::CalicoGlobalNetworkPolicy => calico::judge(&question, policy),
+        _ => Opinion::NotAbout,
+    }
+}
+
+/// Paths of the fields that are not known, as the manifest has them: what they change can't be decided.
+pub fn unknown_fields(policy: &VendorPolicy) -> Vec<String> {
+    match policy.kind {
+        PolicyKind::CiliumNetworkPolicy | PolicyKind::CiliumClusterwideNetworkPolicy => cilium::unknown(policy),
+        _ => calico::unknown(policy),
+    }
 }

@@ -183,6 +183,7 @@ pub(super) fn stats() -> Stats {
         undecodable: 0,
         attempts: None,
         coverage: Vec::new(),
+        verdicts: None,
         cpu_seconds: 0.0,
     }
 }

@@ -89,12 +89,17 @@ impl Book {
     /// Takes out the stories that are decided and failed; `now` is `CLOCK_MONOTONIC`, ns. At the end of the run nothing is waited
     /// for any more.
     pub fn take(&mut self, now: u64, is_end: bool) -> Vec<Story> {
+        self.take_with(now, is_end, &mut |_| {})
+    }
+
+    /// The same; `decided` is told of each attempt, also of those that went well, when it is decided for the first time.
+    pub fn take_with(&mut self, now: u64, is_end: bool, decided: &mut dyn FnMut(&Story)) -> Vec<Story> {
         let moment = Moment { read: self.read.min(now), is_end };
         self.groups.forget(moment.read);
         self.resent.forget(moment.read);
         let mut stories = Vec::new();
         for id in self.groups.due(moment) {
-            stories.extend(self.look(id, moment));
+            stories.extend(self.look(id, moment, decided));
         }
         for resent in self.resent.stuck() {
             stories.extend(self.large_lost(&resent));
@@ -118,7 +123,7 @@ impl Book {
     }
 
     /// Looks at one attempt; gives its story if it has failed.
-    fn look(&mut self, id: GroupId, moment: Moment) -> Option<Story> {
+    fn look(&mut self, id: GroupId, moment: Moment, decided: &mut dyn FnMut(&Story)) -> Option<Story> {
         let group = self.groups.get_mut(id)?;
         let (earlier, placed) = (group.decided, group.placed(&self.points));
         group.is_changed = false;
@@ -143,6 +148,9 @@ impl Book {
             }
             verdict @ Verdict::Is { .. } => {
                 let story = self.story(id, &placed, verdict, drops)?;
+                if earlier.is_none() {
+                    decided(&story);
+                }
                 self.decided(id, story, earlier, moment)
             }
         }
