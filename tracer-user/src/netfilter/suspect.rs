@@ -2,7 +2,7 @@
 
 use tracer_netfilter::model::{Counter, Place, Policy, Table};
 use tracer_netfilter::near::{self, Near};
-use tracer_netfilter::owner::{self, Owner};
+use tracer_netfilter::owner::{self, Enforced, Owner};
 use tracer_netfilter::walk::{Candidate, End};
 use tracer_netfilter::{Backend, Chain, Family, Hook, Packet, Ruleset, World, text};
 
@@ -88,7 +88,9 @@ impl Suspect {
         let owner = owner::recognise(ruleset, candidate, packet);
         let asked = near::Asked { ruleset, table: candidate.place.table, packet, hook, world };
         let enforced = owner.as_ref().and_then(|owner| owner.enforced.as_ref());
-        let near = enforced.and_then(|enforced| near::nearest(&asked, enforced));
+        // A rule of a policy that denies by itself lacks nothing to allow.
+        let is_explicit = |enforced: &Enforced| enforced.chains.iter().any(|one| one.chain == candidate.place.chain);
+        let near = enforced.filter(|enforced| !is_explicit(enforced)).and_then(|enforced| near::nearest(&asked, enforced));
         let mut facts = candidate.sets.clone();
         facts.extend(candidate.marks.iter().filter_map(|place| mark_fact(ruleset, *place, world)));
         let way_back = reverse_path::of_rule(&rule.text, packet).map(Box::new);
