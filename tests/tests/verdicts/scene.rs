@@ -45,9 +45,10 @@ impl Scene {
 
     /// A firewall as kube-router leaves it: db takes nothing but what its policy `db-in` allows.
     pub(crate) fn enforce(&self) -> Result<()> {
-        for (family, command, unreachable) in
-            [(Family::V4, "iptables-nft", "icmp-port-unreachable"), (Family::V6, "ip6tables-nft", "icmp6-port-unreachable")]
-        {
+        for (family, command, unreachable) in [
+            (Family::V4, "iptables-nft", "icmp-port-unreachable"),
+            (Family::V6, "ip6tables-nft", "icmp6-port-unreachable"),
+        ] {
             let db = PODS[1].ip(family);
             let rules = format!(
                 "*filter
@@ -118,9 +119,8 @@ pub(crate) fn verdict(direction: &str, verdict: &str, protocol: &str, port: u16)
 
 /// The connections that these lines stand for, of one family.
 pub(crate) fn attempts(report: &Report, wanted: &Expect, family: Family) -> Result<u64> {
-    let is_of = |event: &&Event| {
-        event.text(key::FLOW_DESTINATION).parse().is_ok_and(|address| Family::of(address) == family)
-    };
+    let is_of =
+        |event: &&Event| event.text(key::FLOW_DESTINATION).parse().is_ok_and(|address| Family::of(address) == family);
     report.matching(wanted).filter(is_of).map(|event| event.number(key::ATTEMPTS)).sum()
 }
 

@@ -206,8 +206,7 @@ pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
     if plan.off {
         return Ok(Directory::without_sources(Index::default()));
     }
-    let (directory, feed) =
-        Directory::new(Index::of_whole_cluster(plan.reach == Reach::All), &[CRI, PROCESS, API]);
+    let (directory, feed) = Directory::new(Index::of_whole_cluster(plan.reach == Reach::All), &[CRI, PROCESS, API]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
