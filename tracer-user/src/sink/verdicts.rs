@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::net::IpAddr;
 
-use super::style::{Style, endpoint, printable, thousands};
+use super::style::{Style, printable, thousands, who};
 use super::{Line, Sink};
 use crate::event::{
     Counter, Endpoint, Header, Outcome, Policy, PolicyDirection, PolicyName, PolicyVerdict, Severity, Stats, Verdict,
@@ -59,21 +59,6 @@ pub(super) fn verdict_columns(verdict: &Verdict, style: Style) -> String {
         who(&verdict.destination),
         printable(&why(verdict)),
     )
-}
-
-/// `shop/web-1 (10.0.0.7:80)`, with the Service that it was reached through.
-fn who(end: &Endpoint) -> String {
-    let at = endpoint(end);
-    let name = match (&end.pod, &end.node, &end.name) {
-        (Some(pod), _, _) => Some(format!("{}/{}", pod.namespace, pod.name)),
-        (None, Some(node), _) => Some(format!("node {node}")),
-        (None, None, name) => name.clone(),
-    };
-    let mut text = name.map_or_else(|| at.clone(), |name| format!("{} ({at})", printable(&name)));
-    if let Some(service) = &end.service {
-        let _ = write!(text, " by service {}/{}", printable(&service.namespace), printable(&service.name));
-    }
-    text
 }
 
 /// The policy and its rule, or what kept one from allowing it.
@@ -306,8 +291,8 @@ mod tests {
         };
         assert_eq!(
             line(&told),
-            "14:13:10.138  1,200     DENIED               ingress      tcp shop/web-1\\u{1b} (10.0.0.7) → shop/db-0 \
-             (10.0.1.9:5433) by service shop/db  (NetworkPolicy shop/db rule 1: port 5432 is allowed; enforced by calico)"
+            "14:13:10.138  1,200     DENIED               ingress      tcp shop/web-1\\u{1b} 10.0.0.7 → shop/db-0 \
+             of svc shop/db 10.0.1.9:5433  (NetworkPolicy shop/db rule 1: port 5432 is allowed; enforced by calico)"
         );
         let rule = PolicyRule { policy: PolicyName { kind: Some("AdminNetworkPolicy".into()), ..db }, rule: 2 };
         let allowed = Policy { decided_by: Some(rule), ..policy(PolicyVerdict::Allowed) };
