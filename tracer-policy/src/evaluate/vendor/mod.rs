@@ -6,6 +6,8 @@
 mod calico;
 mod cilium;
 mod fields;
+#[cfg(test)]
+mod fixture;
 mod question;
 mod truth;
 
