@@ -170,11 +170,11 @@ fn which_pods_a_policy_is_about() {
 }
 
 /// A rule that allows, in a policy in the namespace shop.
-fn near(from: &'static str, source: Value) -> Opinion {
+fn near(from: &'static str, source: &Value) -> Opinion {
     plain(Ask::from(Near, from).of(&json!({"ingress": [{"action": "Allow", "source": source}]})))
 }
 
-fn global(from: &'static str, source: Value) -> Opinion {
+fn global(from: &'static str, source: &Value) -> Opinion {
     plain(Ask::from(Global, from).of(&json!({"ingress": [{"action": "Allow", "source": source}]})))
 }
 
@@ -209,8 +209,8 @@ fn whom_a_rule_is_about() {
         ("203.0.113.9", json!({"serviceAccounts": {"names": ["default"]}}), DeniesByDefault, DeniesByDefault),
         ("shop/client", json!({"domains": ["example.com"]}), undecided(), undecided()),
     ] {
-        assert_eq!(near(from, source.clone()), in_namespace, "{from} {source}");
-        assert_eq!(global(from, source.clone()), in_cluster, "{from} {source}");
+        assert_eq!(near(from, &source), in_namespace, "{from} {source}");
+        assert_eq!(global(from, &source), in_cluster, "{from} {source}");
     }
 }
 

@@ -11,15 +11,15 @@ const ALLOWS: Opinion = Allows { rule: 1 };
 
 /// A connection to the pod web that one rule of ingress is asked about.
 fn ingress(from: &'static str, rule: Value) -> Opinion {
-    plain(Ask::from(Near, from).of(&json!([{"endpointSelector": {}, "ingress": [rule]}])))
+    plain(Ask::from(Near, from).of(&json!([{"endpointSelector": {}, "ingress": Value::Array(vec![rule])}])))
 }
 
 fn egress(to: &'static str, rule: Value) -> Opinion {
-    plain(Ask::to(Near, to).of(&json!([{"endpointSelector": {}, "egress": [rule]}])))
+    plain(Ask::to(Near, to).of(&json!([{"endpointSelector": {}, "egress": Value::Array(vec![rule])}])))
 }
 
 fn clusterwide(from: &'static str, rule: Value) -> Opinion {
-    plain(Ask::from(Clusterwide, from).of(&json!([{"endpointSelector": {}, "ingress": [rule]}])))
+    plain(Ask::from(Clusterwide, from).of(&json!([{"endpointSelector": {}, "ingress": Value::Array(vec![rule])}])))
 }
 
 #[test]
