@@ -237,6 +237,6 @@ pub enum TierPeer {
 pub struct VendorPolicy {
     pub kind: PolicyKind,
     pub id: ObjectName,
-    /// As the API serves it, without `metadata` and `status`.
+    /// As the API serves it: `spec` for Calico; for Cilium the list of `spec` and all `specs`.
     pub spec: serde_json::Value,
 }

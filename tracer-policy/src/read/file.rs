@@ -1,7 +1,7 @@
 //! Files: YAML with any number of documents, or JSON.
 //!
-//! Rule: bounded, whatever a file holds: its size, its depth, how often an alias is repeated. A file that is broken at one place is
-//! read up to there and beyond, so that all its errors are told at once.
+//! Rule: bounded, whatever a file holds: its size, its depth, how often an alias is repeated. A file that is broken at one
+//! place is read up to there and beyond, so that all its errors are told at once.
 
 use serde_json::Value;
 
@@ -20,9 +20,9 @@ const DOCUMENTS: usize = 100_000;
 /// Values that aliases repeat, all together: manifests have few.
 const REPEATED: usize = 20_000;
 
-/// Reads a file: YAML with any number of documents, or JSON; `List` objects are taken apart. For a workload (Deployment,
-/// StatefulSet, `DaemonSet`, `ReplicaSet`, Job, `CronJob`) that has no pod in the file, its template stands in as a pod without an address.
-/// The first thing that is wrong is the error; [`objects`] has them all.
+/// Reads a file: YAML with any number of documents, or JSON; `List` objects are taken apart. For a workload (a Deployment, a
+/// Job, …) that has no pod in the file, its template stands in as a pod without an address. The first thing that is wrong is
+/// the error; [`objects`] has them all.
 pub fn file(name: &str, text: &str) -> Result<Vec<Object>, ReadError> {
     let (objects, errors) = objects(name, text, &mut Interner::default());
     errors.into_iter().next().map_or(Ok(objects), Err)

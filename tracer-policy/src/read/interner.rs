@@ -37,6 +37,7 @@ impl Interner {
         if let Some(known) = self.labels.get(&labels) {
             return known.clone();
         }
+        self.make_room();
         self.labels.insert(labels.clone());
         labels
     }
@@ -47,9 +48,9 @@ impl Interner {
     }
 
     fn make_room(&mut self) {
-        if self.texts.len() >= self.sweep_at.max(FIRST_SWEEP) {
+        if self.texts.len() + self.labels.len() >= self.sweep_at.max(FIRST_SWEEP) {
             self.sweep();
-            self.sweep_at = 2 * self.texts.len();
+            self.sweep_at = 2 * (self.texts.len() + self.labels.len());
         }
     }
 
@@ -91,6 +92,12 @@ mod tests {
             interner.labels(&[("version", number.to_string().as_str())].into());
         }
         assert!(interner.len() <= 2 * FIRST_SWEEP, "{} texts are kept", interner.len());
+        for number in 0..1_u32 << 16 {
+            let keys: Vec<String> =
+                (0..16).filter(|bit| number & (1 << bit) != 0).map(|bit| format!("k{bit}")).collect();
+            interner.labels(&keys.iter().map(|key| (key.as_str(), "")).collect());
+        }
+        assert!(interner.labels.len() <= 2 * FIRST_SWEEP, "{} sets of labels are kept", interner.labels.len());
         interner.sweep();
         assert_eq!((interner.len(), kept.to_string().as_str()), (2, "app=web"));
     }

@@ -1,8 +1,8 @@
 //! From the API's JSON, or from files, to the [`crate::model`].
 //!
-//! Rule: whoever reads an object says which: an error names the file, the object and the field, in one sentence. Fields that mean
-//! nothing to names and policies are passed over; a field of a policy that is not understood is an error or kept as unknown,
-//! never ignored.
+//! Rule: whoever reads an object says which: an error names the file, the object and the field, in one sentence. Fields that
+//! mean nothing to names and policies are passed over; a field of a policy that is not understood is an error or kept as
+//! unknown, never ignored.
 
 mod cluster;
 mod error;
@@ -62,7 +62,8 @@ enum Source {
     File,
 }
 
-/// Reads one object of the API; `None` for a kind that means nothing here. Who reads many passes an interner, with [`object_with`].
+/// Reads one object of the API; `None` for a kind that means nothing here. Who reads many passes an interner, with
+/// [`object_with`].
 pub fn object(value: &Value) -> Result<Option<Object>, ReadError> {
     object_with(value, &mut Interner::default())
 }
@@ -80,6 +81,11 @@ pub fn policy(kind: PolicyKind, value: &Value, interner: &mut Interner) -> Resul
 fn read(value: &Value, source: Source, interner: &mut Interner) -> Result<Option<Object>, ReadError> {
     let of = |field| value.get(field).and_then(Value::as_str).unwrap_or_default();
     let (version, kind) = (of("apiVersion"), of("kind"));
+    // Objects in a list may come without: who reads them knows their kind.
+    if version.is_empty() || kind.is_empty() {
+        let field = if kind.is_empty() { "kind" } else { "apiVersion" };
+        return Err(Fault::new(field, "is missing").of(meta::title("object", value)));
+    }
     let group = version.split_once('/').map_or("", |(group, _)| group);
     Ok(Some(match (group, kind) {
         ("", "Pod") => Object::Pod(pod(value, interner)?),

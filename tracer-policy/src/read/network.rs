@@ -1,7 +1,7 @@
 //! NetworkPolicies (networking.k8s.io/v1).
 //!
-//! Rule: a field that is not known is an error, from a file (a typo) as from a server (a newer API): a policy that is read without
-//! it would say something else.
+//! Rule: a field that is not known is an error, from a file (a typo) as from a server (a newer API): a policy that is read
+//! without it would say something else.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;

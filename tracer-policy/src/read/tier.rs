@@ -1,4 +1,5 @@
-//! AdminNetworkPolicy, BaselineAdminNetworkPolicy (policy.networking.k8s.io/v1alpha1), ClusterNetworkPolicy (v1alpha2, v1beta1).
+//! AdminNetworkPolicy, BaselineAdminNetworkPolicy (policy.networking.k8s.io/v1alpha1), ClusterNetworkPolicy (v1alpha2,
+//! v1beta1).
 //!
 //! Rule: these kinds still change: a field that is not known is kept as unknown, so that its rule may match or not.
 

@@ -1,11 +1,13 @@
 //! Policies of Cilium's and Calico's own kinds, each judged by itself: which of several wins is the caller's.
 //!
-//! Rule: what hangs on something outside the objects that are known (an engine's settings, names, sets of addresses) is undecided,
-//! and what it hangs on is told.
+//! Rule: what hangs on something outside the objects that are known (an engine's settings, names, sets of addresses) is
+//! undecided, and what it hangs on is told.
 
 mod calico;
 mod cilium;
 mod fields;
+#[cfg(test)]
+mod fixture;
 mod question;
 mod truth;
 
@@ -21,7 +23,8 @@ pub use calico::{order as calico_order, tier as calico_tier};
 pub enum Opinion {
     /// It does not select the pod in this direction, or has no say in what is not listed.
     NotAbout,
-    /// By the rule at this position, from 1, in the list of the direction (for Cilium counted through all of `spec` and `specs`).
+    /// By the rule at this position, from 1, in the list of the direction (for Cilium counted through all of `spec` and
+    /// `specs`).
     Allows { rule: u32 },
     /// The same; for Cilium in the list of denials of the direction.
     Denies { rule: u32 },

@@ -67,7 +67,9 @@ fn text_that_is_changed_anywhere_never_panics() {
             }
         }
         let (found, errors) = objects("m.yaml", &String::from_utf8_lossy(&text), &mut Interner::default());
-        errors.iter().for_each(|error| assert!(error.to_string().len() < 2000));
+        for error in &errors {
+            assert!(error.to_string().len() < 2000);
+        }
         read[usize::from(errors.is_empty())] += 1;
         found.iter().for_each(ask);
     }

@@ -203,7 +203,10 @@ fn kinds_that_mean_nothing_here_are_passed_over() {
     ] {
         assert_eq!(object(&json!({"apiVersion": version, "kind": kind, "metadata": {"name": "x"}})), Ok(None));
     }
-    assert_eq!(object(&json!(null)), Ok(None));
+    for value in [json!(null), json!({"kind": "Pod"}), json!({"apiVersion": "v1", "metadata": {"name": "x"}})] {
+        let told = object(&value).unwrap_err().to_string();
+        assert!(told.ends_with("is missing"), "an object of which the kind is not known is not passed over: {told}");
+    }
 }
 
 #[test]
@@ -299,7 +302,9 @@ fn what_is_right_is_read_beside_what_is_wrong() {
 fn a_world_takes_what_was_read() {
     let mut world = World::default();
     let text = "{apiVersion: v1, kind: Pod, metadata: {name: a, namespace: shop}, status: {podIP: 10.0.0.1}}";
-    read(text).into_iter().for_each(|object| world.add(object));
+    for object in read(text) {
+        world.add(object);
+    }
     assert!(world.pod(&ObjectName::new("shop", "a")).is_some());
     assert_eq!(world.pods_at("10.0.0.1".parse().unwrap()).count(), 1);
 }

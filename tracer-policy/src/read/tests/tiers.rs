@@ -80,7 +80,7 @@ spec:
     assert_eq!(cluster.ingress[0].ports[2].range, PortRange::All);
 }
 
-fn from_server(spec: serde_json::Value) -> TieredPolicy {
+fn from_server(spec: &serde_json::Value) -> TieredPolicy {
     let value = json!({"metadata": {"name": "a"}, "spec": spec});
     match policy(PolicyKind::AdminNetworkPolicy, &value, &mut Interner::default()).unwrap() {
         Policy::Tiered(policy) => policy,
@@ -91,7 +91,7 @@ fn from_server(spec: serde_json::Value) -> TieredPolicy {
 #[test]
 fn what_a_server_has_and_is_not_known_is_kept_as_unknown() {
     let policy = from_server(
-        json!({"priority": 1, "subject": {"namespaces": {}, "mood": {}}, "weather": 1, "ingress": [
+        &json!({"priority": 1, "subject": {"namespaces": {}, "mood": {}}, "weather": 1, "ingress": [
             {"action": "Allow", "from": [{"moon": {}}]},
             {"action": "Allow", "from": [{}]},
             {"action": "Allow", "from": [{"namespaces": {}}], "ports": [{"portNumber": {"port": 1, "half": 1}}], "time": 1},

@@ -1,6 +1,7 @@
 //! `source` and `destination` of a rule.
 //!
-//! Rule: selectors are about the endpoints that Calico knows; what is no pod may still be in a NetworkSet, or be a host endpoint.
+//! Rule: selectors are about the endpoints that Calico knows; what is no pod may still be in a NetworkSet, or be a host
+//! endpoint.
 
 use std::net::IpAddr;
 
