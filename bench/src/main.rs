@@ -10,6 +10,7 @@ mod ground;
 mod lab;
 mod load;
 mod lossless;
+mod names;
 mod netfilter;
 mod node;
 mod overhead;
@@ -108,6 +109,7 @@ fn run(args: &Arguments) -> Result<bool> {
     overhead::measure(&bench, &mut results)?;
     lossless::measure(&bench, &mut results)?;
     results.netfilter = netfilter::measure(&bench)?;
+    results.names = names::measure(&bench)?;
     results.node = node::measure(&bench)?;
     results.flow = flow::measure(&bench)?;
     results.targets = verdict::judge(&results);

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::flow::Flow;
 use crate::lossless::Step;
+use crate::names::Names;
 use crate::netfilter::Netfilter;
 use crate::node::Node;
 use crate::overhead::Cost;
@@ -52,6 +53,7 @@ pub(crate) struct Results {
     pub(crate) costs: Vec<Cost>,
     pub(crate) lossless: Vec<Step>,
     pub(crate) netfilter: Option<Netfilter>,
+    pub(crate) names: Option<Names>,
     pub(crate) node: Option<Node>,
     pub(crate) flow: Option<Flow>,
     /// Cases without a single quiet round.
@@ -71,6 +73,7 @@ impl Results {
             costs: Vec::new(),
             lossless: Vec::new(),
             netfilter: None,
+            names: None,
             node: None,
             flow: None,
             noisy: Vec::new(),
@@ -103,6 +106,9 @@ impl fmt::Display for Results {
         self.lossless(f)?;
         if let Some(netfilter) = &self.netfilter {
             write!(f, "{netfilter}")?;
+        }
+        if let Some(names) = &self.names {
+            write!(f, "{names}")?;
         }
         if let Some(node) = &self.node {
             write!(f, "{node}")?;

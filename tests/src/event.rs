@@ -121,6 +121,23 @@ pub mod key {
     pub const FLOW_DESTINATION_PORT: &str = "/destination/port";
     /// Of a DNS line.
     pub const NO_ANSWER: &str = "/no_answer";
+    /// Of a verdict; both ends stand where a flow has them.
+    pub const VERDICT: &str = "/verdict";
+    pub const POLICY_SIDE: &str = "/direction";
+    pub const CONFIDENCE_OF_VERDICT: &str = "/confidence";
+    pub const ENFORCED_BY: &str = "/enforced_by";
+    pub const NETNS_POD: &str = "/netns/pod/name";
+    pub const FLOW_SOURCE_POD: &str = "/source/pod/name";
+    pub const FLOW_DESTINATION_POD: &str = "/destination/pod/name";
+    /// What the policies say.
+    pub const SAYS: &str = "/policy/verdict";
+    pub const VERDICT_POLICY: &str = "/policy/selected_by/0/name";
+    pub const DECIDED_BY: &str = "/policy/decided_by/name";
+    pub const DECIDED_BY_RULE: &str = "/policy/decided_by/rule";
+    pub const NEAREST: &str = "/policy/nearest/mismatch";
+    pub const CONTRADICTION: &str = "/policy/contradiction";
+    pub const VERDICTS_ALLOWED: &str = "/verdicts/allowed";
+    pub const VERDICTS_DENIED: &str = "/verdicts/denied";
     /// Of stats.
     pub const ESTABLISHED: &str = "/attempts/established";
     pub const NOT_FOLLOWED: &str = "/attempts/not_followed";

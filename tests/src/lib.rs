@@ -3,9 +3,11 @@
 //! Rules: nothing outside the lab's namespaces is changed; everything made is undone by a guard, also when a test
 //! fails; readiness is waited for, never slept for; a test asserts the cause that is named, not that a line appeared.
 
+pub mod apiserver;
 pub mod bpf;
 pub mod cgroup;
 pub mod cloud;
+pub mod cluster;
 pub mod containerd;
 pub mod cpu;
 pub mod cri;
@@ -29,6 +31,7 @@ pub mod tracer;
 pub mod traffic;
 pub mod tun;
 
+pub use apiserver::FakeApi;
 pub use cloud::Cloud;
 pub use containerd::Containerd;
 pub use cri::FakeCri;

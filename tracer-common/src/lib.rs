@@ -30,7 +30,8 @@ pub use event::{
 };
 pub use fields::{ABSENT, FIELDS, Field, Need};
 pub use filter::{
-    BY_IFACE, BY_NETNS, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_SUBNETS,
+    BY_IFACE, BY_NETNS, BY_POD, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_POD_KEYS,
+    MAX_SUBNETS, POD_ADDRESS,
 };
 pub use flow::{FAMILY_IPV4, FAMILY_IPV6, FAMILY_OTHER, FlowKey, NO_REASON, PORT_IS_SOURCE, Tally, TotalKey};
 pub use plain::{Plain, read_plain};
@@ -41,4 +42,4 @@ pub use ports::{
 pub use retransmit::{Retransmit, RetransmitKey};
 
 /// Version of every layout in this crate; the object carries it and the loader compares it.
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;

@@ -67,7 +67,7 @@ fn dropped<R: Read>(context: &impl EbpfContext, arguments: &Arguments) {
         return bump(state, Counter::Filtered);
     }
     let packet = Packet::parse::<R>(&skb);
-    if !filter::wants_packet(&packet) {
+    if !filter::wants_packet::<R>(&skb, &packet) {
         return bump(state, Counter::Filtered);
     }
     if packet.unreadable {

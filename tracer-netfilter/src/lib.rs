@@ -17,6 +17,7 @@ pub mod ipset;
 pub mod legacy;
 pub mod live;
 pub mod model;
+pub mod near;
 pub mod netlink;
 pub mod nft;
 pub mod owner;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod build;
+mod cluster;
 mod compiler;
 mod linker;
 mod lint;
@@ -59,6 +60,9 @@ enum Task {
         /// Leave out the network lab
         #[arg(long)]
         no_lab: bool,
+        /// Also test on a whole Kubernetes node, which is built once (5 to 10 minutes)
+        #[arg(long, conflicts_with = "no_lab")]
+        cluster: bool,
     },
     /// Boot packaged kernels in a virtual machine and run the lab there
     Matrix {
@@ -81,7 +85,7 @@ fn main() -> ExitCode {
         Task::Setup { lab } => setup::setup(&workspace, lab),
         Task::Build { release, kernel_log } => build::build(&workspace, release, kernel_log),
         Task::Run { arguments } => run::run(&workspace, &arguments),
-        Task::Test { filter, no_lab } => test::test(&workspace, filter.as_deref(), no_lab),
+        Task::Test { filter, no_lab, cluster } => test::test(&workspace, filter.as_deref(), no_lab, cluster),
         Task::Matrix { lines, test } => matrix::matrix(&workspace, &lines, test.as_deref()),
         Task::Bench(args) => bench::bench(&workspace, &args),
         Task::Lint => lint::lint(&workspace),

@@ -41,6 +41,23 @@ pub(crate) const PODS: [Provided; 4] = [
     Provided { program: "busybox", package: "busybox-static" },
 ];
 
+/// What a Kubernetes node runs beside these and its own programs.
+pub(crate) const CLUSTER: [Provided; 4] = [
+    Provided { program: "etcd", package: "etcd-server" },
+    Provided { program: "conntrack", package: "conntrack" },
+    Provided { program: "openssl", package: "openssl" },
+    Provided { program: "curl", package: "curl" },
+];
+
+/// What builds its programs.
+pub(crate) const CLUSTER_BUILD: [Provided; 5] = [
+    Provided { program: "/usr/lib/go-1.19/bin/go", package: "golang-1.19-go" },
+    Provided { program: "make", package: "make" },
+    Provided { program: "jq", package: "jq" },
+    Provided { program: "rsync", package: "rsync" },
+    Provided { program: "dpkg-source", package: "dpkg-dev" },
+];
+
 /// What the kernel matrix runs to unpack, boot and fill a virtual machine.
 pub(crate) const MATRIX: [Provided; 7] = [
     Provided { program: "qemu-system-x86_64", package: "qemu-system-x86" },

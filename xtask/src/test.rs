@@ -11,17 +11,19 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 
 use crate::build;
+use crate::cluster;
 use crate::compiler;
 use crate::packages;
 use crate::process::{cargo, is_root, rendered};
 use crate::workspace::Workspace;
 
-pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) -> Result<()> {
+pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool, cluster: bool) -> Result<()> {
     let start = Instant::now();
     if !no_lab {
         packages::ensure(&packages::LAB, "the network lab")?;
         packages::ensure(&packages::PODS, "the lab's pods")?;
     }
+    let programs = cluster.then(|| cluster::programs(workspace)).transpose()?;
     let binary = build::binary(workspace, true)?;
     let unit = unit(workspace, filter)?;
     let mut lab = cargo();
@@ -29,13 +31,16 @@ pub(crate) fn test(workspace: &Workspace, filter: Option<&str>, no_lab: bool) ->
     lab.args(["test", "--package", "tracer-tests", "--package", "tracer-netfilter"])
         .args(filter)
         .args(["--", "--test-threads=1"]);
+    if let Some(programs) = programs {
+        lab.env("WHYDROP_CLUSTER", programs);
+    }
     let lab = match (no_lab, is_root()) {
         (true, _) => None,
         (false, true) => Some(counted(&mut lab, io::stdout(), io::stderr()).context("the network lab failed")?),
         (false, false) => {
             // Cargo builds as the user; only the test programs are started by sudo.
             let host = compiler::host()?.to_uppercase().replace(['-', '.'], "_");
-            lab.env(format!("CARGO_TARGET_{host}_RUNNER"), "sudo --preserve-env=WHYDROP_BINARY");
+            lab.env(format!("CARGO_TARGET_{host}_RUNNER"), "sudo --preserve-env=WHYDROP_BINARY,WHYDROP_CLUSTER");
             let (passed, command) = (unit.passed, rendered(&lab));
             bail!(
                 "the {passed} unit tests passed, but the network lab did not run because it needs root; run\n  {command}"

@@ -48,6 +48,11 @@ impl Workspace {
         self.target.join("matrix")
     }
 
+    /// The programs of a Kubernetes node.
+    pub(crate) fn cluster(&self) -> PathBuf {
+        self.target.join("cluster")
+    }
+
     /// The user-space binary of a profile (`debug` or `release`).
     pub(crate) fn binary(&self, profile: &str) -> PathBuf {
         self.target.join(profile).join("whydrop")

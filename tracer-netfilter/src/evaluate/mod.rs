@@ -20,6 +20,7 @@ mod describe;
 mod doubts;
 mod effect;
 mod ending;
+mod failing;
 mod fib;
 mod frame;
 mod header;
@@ -41,6 +42,7 @@ mod trail;
 mod view;
 mod walker;
 
+pub use failing::{Failing, failing};
 pub use mark::MarkState;
 pub use view::View;
 

@@ -89,7 +89,7 @@ impl Run<'_, '_, '_> {
         Ran::Matches { doubt: self.doubt, actions, sets: self.sentences }
     }
 
-    fn expression(&mut self, expression: &Expression) -> Flow {
+    pub(super) fn expression(&mut self, expression: &Expression) -> Flow {
         match expression {
             Expression::Payload { .. }
             | Expression::Meta { .. }

@@ -1,7 +1,7 @@
 //! Calico: a chain an endpoint and direction, which jumps to the chains of the policies that select it and then drops.
 
 use super::case::{Case, jump, kubectl};
-use super::{Owner, PolicyDirection, PolicyRef};
+use super::{Owner, PolicyChain, PolicyDirection, PolicyRef};
 use crate::text::nft::sh_word;
 
 /// A policy by the comment of its chain.
@@ -24,7 +24,7 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
     let says = |words: &str| case.comments.iter().any(|comment| comment.contains(words));
     let endpoint = case.chain.name.trim_start_matches("filter-");
     Some(if says("Drop if no policies passed packet") {
-        end_of_tier(case, owner)
+        end_of_tier(case, owner, endpoint)
     } else if says("Drop if no profiles matched") {
         owner
             .note("no policy selects the endpoint and its namespace's profile does not allow the traffic")
@@ -65,17 +65,21 @@ fn policy_chain(chain: &str) -> Option<PolicyDirection> {
 }
 
 /// No policy of the tier let it pass: they are the chains jumped to just above.
-fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
+fn end_of_tier(case: &Case<'_>, owner: Owner, endpoint: &str) -> Owner {
     let mut policies: Vec<Named> = Vec::new();
+    let mut chains: Vec<PolicyChain> = Vec::new();
     for rule in case.rules(case.candidate.place.chain, case.candidate.place.number) {
         if Case::comments_of(&rule).iter().any(|comment| comment.contains("Start of ")) {
             policies.clear();
+            chains.clear();
         }
         let chain = jump(&rule).map(|chain| chain.trim_start_matches("filter-"));
         if let (Some(target), Some(direction)) = (jump(&rule), chain.and_then(policy_chain))
-            && let Some(policy) = named(case, target, direction)
+            && let Some(chain) = case.table.find(target)
         {
-            policies.push(policy);
+            let found = named(case, target, direction);
+            chains.push(PolicyChain { chain, policy: found.as_ref().map(|named| named.policy.clone()) });
+            policies.extend(found);
         }
     }
     let tier = case.comment(|comment| {
@@ -91,13 +95,30 @@ fn end_of_tier(case: &Case<'_>, owner: Owner) -> Owner {
         owner.note = format!("the policy {} selects the endpoint, and no rule of it allows this", policy.name);
         owner.policy = Some(policy.clone());
     }
+    if let Some(direction) = workload(endpoint) {
+        owner = owner.enforces(direction, chains);
+    }
     owner.remedy("kubectl get networkpolicy -A")
+}
+
+/// The direction of a workload's chain, `cali-tw-…` to it or `cali-fw-…` from it; those of the host's interfaces have others.
+fn workload(chain: &str) -> Option<PolicyDirection> {
+    if chain.starts_with("cali-tw-") {
+        Some(PolicyDirection::Ingress)
+    } else if chain.starts_with("cali-fw-") {
+        Some(PolicyDirection::Egress)
+    } else {
+        None
+    }
 }
 
 /// A rule of a policy that denies by itself.
 fn explicit(case: &Case<'_>, owner: Owner, direction: PolicyDirection) -> Owner {
     let owner = owner.note("a rule of this policy denies it by name");
-    match named(case, &case.chain.name, direction) {
+    let found = named(case, &case.chain.name, direction);
+    let policy = found.as_ref().map(|named| named.policy.clone());
+    let owner = owner.enforces(direction, vec![PolicyChain { chain: case.candidate.place.chain, policy }]);
+    match found {
         Some(named) => {
             let mut owner = owner.remedy(describe(&named));
             owner.policy = Some(named.policy);

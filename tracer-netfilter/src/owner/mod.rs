@@ -44,6 +44,23 @@ pub struct PolicyRef {
     pub direction: PolicyDirection,
 }
 
+/// That a rule ends what no policy of the pod allowed: the verdict of a policy engine, not a rule of its housekeeping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enforced {
+    pub direction: PolicyDirection,
+    /// The policies that select the pod, as far as the ruleset tells.
+    pub chains: Vec<PolicyChain>,
+}
+
+/// The chain with the rules of one policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyChain {
+    /// Index in the chains of the rule's table.
+    pub chain: usize,
+    /// Absent: the ruleset does not name it.
+    pub policy: Option<PolicyRef>,
+}
+
 /// A Service of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceRef {
@@ -64,7 +81,9 @@ pub struct Owner {
     pub is_controller: bool,
     /// What to change or look at instead of the rule, first the best: commands for a shell, or a sentence.
     pub remedy: Vec<String>,
+    /// The policy that decided, where it can be no other.
     pub policy: Option<PolicyRef>,
+    pub enforced: Option<Enforced>,
     pub service: Option<ServiceRef>,
     /// What a rule of this shape means, one sentence; empty if there is nothing to say.
     pub note: String,
@@ -78,6 +97,7 @@ impl Owner {
             is_controller: true,
             remedy: Vec::new(),
             policy: None,
+            enforced: None,
             service: None,
             note: String::new(),
         }
@@ -90,6 +110,11 @@ impl Owner {
 
     fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy.push(remedy.into());
+        self
+    }
+
+    fn enforces(mut self, direction: PolicyDirection, chains: Vec<PolicyChain>) -> Self {
+        self.enforced = Some(Enforced { direction, chains });
         self
     }
 

@@ -2,7 +2,7 @@
 //! a rule common to all policies drops by that mark.
 
 use super::case::{Case, Stop, kubectl, namespaced};
-use super::{Owner, PolicyDirection, PolicyRef};
+use super::{Owner, PolicyChain, PolicyDirection, PolicyRef};
 
 /// Metadata service of the platform, which pods may not reach.
 const WIRE_SERVER: &str = "168.63.129.16";
@@ -12,6 +12,7 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
     let direction = direction(case);
     let owner = Owner::new("azure-npm", format!("the chain {chain}"))
         .note(format!("no rule of the {} NetworkPolicies that select the pod allows it", direction.as_str()));
+    let owner = owner.enforces(direction, chains(case, direction));
     let found = case.marks().find_map(|mark| policy_of(case, &mark, direction));
     let found = found.or_else(|| case.comment(|comment| policy(comment, direction)));
     Some(match found {
@@ -34,6 +35,20 @@ fn direction(case: &Case<'_>) -> PolicyDirection {
     } else {
         PolicyDirection::Ingress
     }
+}
+
+/// The chains that set the mark: those of policies whose rules allowed nothing.
+fn chains(case: &Case<'_>, direction: PolicyDirection) -> Vec<PolicyChain> {
+    let prefix = format!("AZURE-NPM-{}-", direction.as_str().to_uppercase());
+    let is_policy =
+        |name: &str| name.strip_prefix(&prefix).is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    let marks = case.marks().filter(|mark| is_policy(mark.chain));
+    marks
+        .filter_map(|mark| {
+            let policy = policy_of(case, &mark, direction);
+            Some(PolicyChain { chain: case.table.find(mark.chain)?, policy })
+        })
+        .collect()
 }
 
 /// The policy whose chain set the mark: the jump to that chain names it.

@@ -2,7 +2,7 @@
 //! none of them marked.
 
 use super::case::{Case, jump, kubectl};
-use super::{Owner, PolicyDirection, PolicyRef};
+use super::{Owner, PolicyChain, PolicyDirection, PolicyRef};
 
 pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
     let is_own =
@@ -21,14 +21,15 @@ pub(super) fn recognise(case: &Case<'_>) -> Option<Owner> {
         None => "no rule of the NetworkPolicies that select the pod allows it".to_owned(),
     });
     let namespace = pod.as_ref().map(|(_, namespace)| namespace.as_str());
-    let direction = direction(case);
-    let policies = policies(case);
-    for name in &policies {
+    let policies = policies(case, namespace, direction(case));
+    for PolicyRef { name, .. } in policies.iter().filter_map(|found| found.policy.as_ref()) {
         owner = owner.remedy(kubectl(namespace, "describe networkpolicy", name));
     }
-    if let [name] = policies.as_slice() {
-        let policy = PolicyRef { namespace: namespace.map(ToOwned::to_owned), name: name.clone(), direction };
-        owner.policy = Some(policy);
+    if let [PolicyChain { policy, .. }] = policies.as_slice() {
+        owner.policy.clone_from(policy);
+    }
+    if case.chain.name.starts_with("KUBE-POD-FW-") {
+        owner = owner.enforces(direction(case), policies);
     }
     Some(match namespace {
         Some(namespace) => owner.remedy(kubectl(Some(namespace), "get", "networkpolicy")),
@@ -50,17 +51,17 @@ fn direction(case: &Case<'_>) -> PolicyDirection {
 }
 
 /// The policies that the pod's chain runs through before it rejects.
-fn policies(case: &Case<'_>) -> Vec<String> {
-    let mut found = Vec::new();
+fn policies(case: &Case<'_>, namespace: Option<&str>, direction: PolicyDirection) -> Vec<PolicyChain> {
+    let mut found: Vec<PolicyChain> = Vec::new();
     for rule in case.rules(case.candidate.place.chain, case.candidate.place.number) {
-        if !jump(&rule).is_some_and(|chain| chain.starts_with("KUBE-NWPLCY-")) {
-            continue;
-        }
+        let Some(chain) = jump(&rule).filter(|chain| chain.starts_with("KUBE-NWPLCY-")) else { continue };
         for comment in Case::comments_of(&rule) {
-            if let Some(name) = comment.strip_prefix("run through nw policy ")
-                && !found.iter().any(|known| known == name)
+            if let (Some(name), Some(chain)) = (comment.strip_prefix("run through nw policy "), case.table.find(chain))
+                && !found.iter().any(|known| known.chain == chain)
             {
-                found.push(name.to_owned());
+                let namespace = namespace.map(ToOwned::to_owned);
+                let policy = Some(PolicyRef { namespace, name: name.to_owned(), direction });
+                found.push(PolicyChain { chain, policy });
             }
         }
     }

@@ -3,8 +3,18 @@
 //! Rule: what is proposed allows exactly this connection, as far as the API can say that, and what it opens beyond is told. A
 //! proposal is evaluated before it is told: one that would not allow the connection is not made.
 
+mod case;
+mod label;
+mod peer;
+mod rule;
+#[cfg(test)]
+mod tests;
+
 use crate::World;
-use crate::evaluate::{Connection, Side};
+use crate::evaluate::{Connection, Side, Verdict, Why};
+use crate::model::Policy;
+
+use case::Case;
 
 /// One way to allow it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,11 +23,21 @@ pub struct Amendment {
     pub summary: String,
     /// A whole manifest, or a command of kubectl with its patch, ready to be applied.
     pub apply: String,
-    /// What it allows beyond this connection; empty if nothing else that is known.
+    /// What it allows beyond this connection, or may break; empty if nothing else that is known.
     pub opens: Vec<String>,
 }
 
-/// Ways to make a denied side allow the connection, the smallest first; none where no change of a policy would do.
-pub fn amend(_world: &World, _connection: &Connection<'_>, _denied: &Side) -> Vec<Amendment> {
-    Vec::new()
+/// Ways to make a denied side allow the connection, the smallest first; none where no change of a NetworkPolicy would do (a rule of an
+/// administrator's policy denies it), or the policy is of an engine's own kind.
+pub fn amend(world: &World, connection: &Connection<'_>, denied: &Side) -> Vec<Amendment> {
+    if denied.verdict != Verdict::Denied || denied.why != Why::Default {
+        return Vec::new();
+    }
+    let Some(nearest) = &denied.nearest else { return Vec::new() };
+    let Some(Policy::Network(policy)) = world.policy(&nearest.policy).map(|policy| &**policy) else {
+        return Vec::new();
+    };
+    let Some(case) = Case::new(world, *connection, denied.direction, policy, nearest) else { return Vec::new() };
+    let ways = [label::missing(&case, world), rule::amended(&case), rule::of_its_own(&case)];
+    ways.into_iter().flatten().collect()
 }

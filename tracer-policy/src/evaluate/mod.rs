@@ -3,10 +3,23 @@
 //! Rule: both directions are judged, each by the policies that select its pod; the connection is allowed if both allow it. What
 //! can't be decided makes the verdict [`Verdict::Unknown`] unless the rest decides it alone.
 
+mod course;
+mod fit;
+mod mismatch;
+mod nearest;
+mod side;
+mod stage;
+mod tier;
+pub mod vendor;
+mod view;
+
 use std::net::IpAddr;
 
 use crate::World;
 use crate::model::{Pod, PolicyId, Protocol, Text};
+
+pub use mismatch::Mismatch;
+pub use nearest::Nearest;
 
 /// One end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -130,7 +143,7 @@ impl Side {
 pub enum Why {
     /// This end is no pod of the pod network: no policy can select it.
     NotAPod,
-    /// No policy selects the pod in this direction.
+    /// No policy that denies by default selects the pod in this direction, and no rule of an administrator decides it.
     NoPolicy,
     /// The pod talks to itself, which no policy can forbid.
     Itself,
@@ -154,42 +167,26 @@ pub struct RuleId {
     pub name: Option<Text>,
 }
 
-/// The rule that needs the fewest changes to allow it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Nearest {
-    pub policy: PolicyId,
-    /// Position in the list of its direction, from 1; 0 if the policy has no rule.
-    pub rule: u32,
-    /// Position in `from` or `to`, from 1; 0 if the peer is not what fails, or there is none.
-    pub peer: u32,
-    pub mismatch: Vec<Mismatch>,
-}
-
-/// What keeps a rule from allowing a connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Mismatch {
-    /// The policy has no rule at all for the direction.
-    NoRule,
-    /// A label of the peer's pod is absent or has another value (`found`).
-    PodLabel { key: Text, wanted: String, found: Option<Text> },
-    /// The same of its namespace.
-    NamespaceLabel { key: Text, wanted: String, found: Option<Text> },
-    /// A peer without `namespaceSelector` means pods of the policy's own namespace.
-    OtherNamespace { own: Text, found: Text },
-    /// The peer's address lies in no block, or in an exception.
-    Address { address: IpAddr, wanted: String },
-    /// The peer is no pod, and the rule's peers are pods.
-    NotAPod { address: IpAddr },
-    /// The rule has another port or protocol.
-    Port { wanted: String, found: u16, protocol: Protocol },
-    /// The named port is not one of the pod that is connected to.
-    PortName { name: Text },
-}
-
 /// Judges a connection by all policies that the world knows.
-pub fn evaluate(_world: &World, _connection: &Connection<'_>) -> Answer {
+///
+/// The work is linear in the policies of the two pods' namespaces and of the whole cluster; nothing else is looked at.
+pub fn evaluate(world: &World, connection: &Connection<'_>) -> Answer {
     Answer {
-        egress: Side::open(Direction::Egress, Why::NoPolicy),
-        ingress: Side::open(Direction::Ingress, Why::NoPolicy),
+        egress: side::judge(world, connection, Direction::Egress),
+        ingress: side::judge(world, connection, Direction::Ingress),
     }
 }
+
+/// `a, b, c`: the first few of a list that may be long.
+fn listed(mut items: impl Iterator<Item = String>) -> String {
+    const SHOWN: usize = 8;
+    let mut shown: Vec<String> = items.by_ref().take(SHOWN).collect();
+    match items.count() {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    shown.join(", ")
+}
+
+#[cfg(test)]
+mod tests;

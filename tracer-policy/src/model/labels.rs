@@ -30,6 +30,11 @@ impl Labels {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// Whether another object has the very same labels, in the same allocation.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Labels {

@@ -104,10 +104,22 @@ pub enum Policy {
 
 impl Policy {
     pub fn id(&self) -> PolicyId {
+        PolicyId { kind: self.kind(), id: self.name().clone() }
+    }
+
+    pub const fn kind(&self) -> PolicyKind {
         match self {
-            Self::Network(policy) => PolicyId { kind: PolicyKind::NetworkPolicy, id: policy.id.clone() },
-            Self::Tiered(policy) => PolicyId { kind: policy.kind, id: policy.id.clone() },
-            Self::Vendor(policy) => PolicyId { kind: policy.kind, id: policy.id.clone() },
+            Self::Network(_) => PolicyKind::NetworkPolicy,
+            Self::Tiered(policy) => policy.kind,
+            Self::Vendor(policy) => policy.kind,
+        }
+    }
+
+    pub const fn name(&self) -> &ObjectName {
+        match self {
+            Self::Network(policy) => &policy.id,
+            Self::Tiered(policy) => &policy.id,
+            Self::Vendor(policy) => &policy.id,
         }
     }
 }
@@ -225,6 +237,6 @@ pub enum TierPeer {
 pub struct VendorPolicy {
     pub kind: PolicyKind,
     pub id: ObjectName,
-    /// As the API serves it, without `metadata` and `status`.
+    /// As the API serves it: `spec` for Calico; for Cilium the list of `spec` and all `specs`.
     pub spec: serde_json::Value,
 }

@@ -1,5 +1,7 @@
 //! Label selectors (`LabelSelector`, k8s.io/apimachinery meta/v1).
 
+use std::fmt;
+
 use super::{Labels, Text};
 
 /// What all must hold; an empty one selects everything.
@@ -44,13 +46,32 @@ impl Selector {
 
 impl Requirement {
     pub fn holds(&self, labels: &Labels) -> bool {
-        let value = labels.get(&self.key);
+        self.holds_for(labels.get(&self.key))
+    }
+
+    /// For the value that the label has; `None` if it is absent.
+    pub fn holds_for(&self, value: Option<&str>) -> bool {
         let is_listed = || value.is_some_and(|value| self.values.iter().any(|wanted| **wanted == *value));
         match self.operator {
             Operator::In => is_listed(),
             Operator::NotIn => !is_listed(),
             Operator::Exists => value.is_some(),
             Operator::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+/// `app=web`, `app in (web,db)`, `app!=web`, `app notin (web,db)`, `app`, `!app`: as `kubectl get --selector` takes them.
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = &self.key;
+        match (self.operator, &*self.values) {
+            (Operator::In, [value]) => write!(f, "{key}={value}"),
+            (Operator::NotIn, [value]) => write!(f, "{key}!={value}"),
+            (Operator::In, values) => write!(f, "{key} in ({})", values.join(",")),
+            (Operator::NotIn, values) => write!(f, "{key} notin ({})", values.join(",")),
+            (Operator::Exists, _) => write!(f, "{key}"),
+            (Operator::DoesNotExist, _) => write!(f, "!{key}"),
         }
     }
 }
@@ -72,5 +93,17 @@ mod tests {
         assert!(holds("app", Operator::Exists, &[]) && !holds("app", Operator::DoesNotExist, &[]));
         assert!(!holds("tier", Operator::Exists, &[]) && holds("tier", Operator::DoesNotExist, &[]));
         assert!(Selector::default().matches(&labels) && Selector::default().matches(&Labels::default()));
+    }
+
+    #[test]
+    fn a_condition_is_shown_as_kubectl_takes_it() {
+        let shown = |operator, values: &[&str]| {
+            let values = values.iter().map(|value| (*value).into()).collect();
+            Requirement { key: "app".into(), operator, values }.to_string()
+        };
+        assert_eq!([shown(Operator::In, &["web"]), shown(Operator::NotIn, &["web"])], ["app=web", "app!=web"]);
+        assert_eq!(shown(Operator::In, &["web", "db"]), "app in (web,db)");
+        assert_eq!(shown(Operator::NotIn, &["web", "db"]), "app notin (web,db)");
+        assert_eq!([shown(Operator::Exists, &[]), shown(Operator::DoesNotExist, &[])], ["app", "!app"]);
     }
 }

@@ -44,8 +44,9 @@ impl AttemptArgs {
     /// Reads the kernel's types and loads the programs. Drops are looked at in the chosen namespaces and in the host's, as what a
     /// pod sends may be dropped there; not in all, as a flood in one would take the place of what is asked for.
     pub(super) fn load(&self) -> anyhow::Result<(Kernel, Programs, Vec<u32>)> {
+        let pods = !self.pods.selection()?.is_empty();
         let has_host = !self.netns.is_empty() && settings::netns(Some(HOST)).is_ok();
         let netns = self.netns.iter().cloned().chain(has_host.then(|| HOST.to_owned())).collect();
-        load(self.btf.as_deref(), &FilterArgs { netns, ..FilterArgs::default() }, false, true)
+        load(self.btf.as_deref(), &FilterArgs { netns, pods, ..FilterArgs::default() }, false, true)
     }
 }

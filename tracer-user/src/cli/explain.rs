@@ -7,8 +7,10 @@ use std::time::{Duration, SystemTime};
 use tracer_netfilter::Hook;
 
 use super::Output;
+use super::kubernetes::PodArgs;
 use super::output::style;
 use super::watch::duration;
+use crate::kubernetes::KubernetesError;
 use crate::netfilter::ask::{Report, Spec, ask};
 use crate::recording::{self, List, Only};
 use crate::settings;
@@ -17,7 +19,7 @@ use crate::settings;
 pub(super) struct ExplainArgs {
     /// The packet: 'PROTOCOL SOURCE[:PORT] > DESTINATION[:PORT] [in DEVICE] [out DEVICE] [mark N] [ttl N] [length N]
     /// [flags SA] [type N] [state new]'
-    #[arg(long, value_name = "PACKET")]
+    #[arg(long, value_name = "PACKET", conflicts_with = "PodArgs")]
     packet: Option<String>,
     /// The network namespace: a name under /run/netns, a path, an inode number, host or pid:PID; if not given, ours for a
     /// packet, and all in the list
@@ -38,6 +40,8 @@ pub(super) struct ExplainArgs {
     /// How to print
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     output: Output,
+    #[command(flatten)]
+    pods: PodArgs,
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -79,10 +83,14 @@ fn list(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     // A time before all times is all of it.
     let since = args.since.and_then(|since| SystemTime::now().checked_sub(since));
     let netns = args.netns.as_deref().map(|netns| settings::netns(Some(netns))).transpose()?;
-    let only = Only { since, netns: netns.map(|netns| netns.inode) };
+    let pods = args.pods.selection()?;
+    if pods.selector.is_some() {
+        return Err(KubernetesError::NoLabels.into());
+    }
+    let only = Only { since, netns: netns.map(|netns| netns.inode), pods };
     let list = match &args.from {
-        Some(path) => List::of_file(path, only)?,
-        None => List::of_running(&recording::find(Path::new("/proc"))?, only)?,
+        Some(path) => List::of_file(path, &only)?,
+        None => List::of_running(&recording::find(Path::new("/proc"))?, &only)?,
     };
     args.output.print(&list.text(style()), &list)?;
     Ok(ExitCode::SUCCESS)

@@ -20,7 +20,7 @@ pub(super) struct NameArgs {
 
 impl NameArgs {
     pub(super) fn plan(&self) -> Plan {
-        Plan { cri: self.cri.clone(), reach: self.kubernetes, kubeconfig: self.kubeconfig.clone(), off: false }
+        Plan { cri: self.cri.clone(), reach: self.kubernetes, kubeconfig: self.kubeconfig.clone(), ..Plan::default() }
     }
 }
 

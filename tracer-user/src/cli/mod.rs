@@ -11,6 +11,8 @@ mod doctor;
 mod explain;
 mod kubernetes;
 mod output;
+mod policy;
+mod verdicts;
 mod watch;
 
 use std::process::ExitCode;
@@ -21,8 +23,10 @@ use clap::{Parser, Subcommand};
 use output::Output;
 
 use crate::diagnose::ExpectError;
+use crate::kubernetes::KubernetesError;
 use crate::netfilter::ask::{AskError, SpecError};
 use crate::pipeline::PipelineError;
+use crate::policy::PolicyError;
 use crate::settings::{SettingsError, shortened};
 use crate::sink::printable;
 
@@ -46,6 +50,10 @@ enum Command {
     Diagnose(Box<diagnose::DiagnoseArgs>),
     /// Show DNS queries that fail or are slow
     Dns(Box<dns::DnsArgs>),
+    /// Say what the network policies make of a connection, or of all, from the cluster or from manifests
+    Policy(Box<policy::PolicyArgs>),
+    /// Show what the network policies make of each new connection of this node's pods
+    Verdicts(Box<verdicts::VerdictsArgs>),
     /// Say what works on this node, what does not, and how to mend it
     Doctor(doctor::DoctorArgs),
     /// See it work: a throw-away client, node and pod, and some typical drops between them
@@ -64,6 +72,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args),
         Command::Diagnose(args) => diagnose::run(*args),
         Command::Dns(args) => dns::run(*args),
+        Command::Policy(args) => policy::run(&args),
+        Command::Verdicts(args) => verdicts::run(*args),
         Command::Doctor(args) => doctor::run(args),
         Command::Demo(args) => demo::run(&args),
     };
@@ -81,7 +91,9 @@ pub fn main() -> ExitCode {
 
 /// 2 for a command line that makes no sense here, as for one that clap refuses.
 fn exit_code(error: &anyhow::Error) -> ExitCode {
-    let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage);
+    let is_usage = error.downcast_ref::<AskError>().is_some_and(AskError::is_usage)
+        || error.downcast_ref::<PolicyError>().is_some_and(PolicyError::is_usage)
+        || error.downcast_ref::<KubernetesError>().is_some_and(KubernetesError::is_usage);
     if is_usage || error.is::<SettingsError>() || error.is::<SpecError>() || error.is::<ExpectError>() {
         return ExitCode::from(2);
     }

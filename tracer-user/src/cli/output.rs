@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::sink::{JsonLines, Live, QueryLines, QueryText, Sink, Style, Text};
+use crate::sink::{JsonLines, Live, QueryLines, QueryText, Sink, Style, Text, VerdictLines, VerdictText};
 
 /// Bytes buffered before a write.
 const BUFFER: usize = 64 << 10;
@@ -37,6 +37,14 @@ impl Output {
             Self::Text => {
                 Box::new(QueryText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), all, slow, is_hosts))
             }
+        }
+    }
+
+    /// The sink of `whydrop verdicts`; `denied`: only these have lines.
+    pub(super) fn verdicts(self, denied: bool) -> Box<dyn Sink> {
+        match self {
+            Self::Json => Box::new(VerdictLines::alone(self.sink(false), denied)),
+            Self::Text => Box::new(VerdictText::new(BufWriter::with_capacity(BUFFER, stdout()), style(), denied)),
         }
     }
 

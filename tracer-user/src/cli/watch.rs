@@ -9,10 +9,12 @@ use anyhow::Context;
 
 use super::Output;
 use super::kubernetes::{NameArgs, PodArgs};
+use crate::flow;
 use crate::load::{self, Kernel, Plan, Programs, Sizes};
 use crate::pipeline::{self, Watch};
 use crate::recording::Recorder;
-use crate::settings::{FilterArgs, KernelFilter};
+use crate::settings::{self, FilterArgs, KernelFilter, SettingsError};
+use crate::sink::VerdictLines;
 
 #[derive(Clone, Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own, in any combination")]
@@ -45,6 +47,9 @@ pub(super) struct WatchArgs {
     /// Most lines in an interval, the largest first; the rest is counted
     #[arg(long, value_name = "N", default_value_t = 1000)]
     lines: u64,
+    /// Also tell the network policies' verdict on each new connection of this node's pods: attaches to interfaces
+    #[arg(long)]
+    verdicts: bool,
     /// The kernel's type information, where /sys/kernel/btf/vmlinux is not there or wrong
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
@@ -66,8 +71,13 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
     runtime.block_on(async {
         // First of all, so that a signal that comes during the start ends it cleanly.
         let signals = pipeline::Signals::new().context("can't handle signals")?;
-        let (kernel, programs, only) = load(args.btf.as_deref(), &args.filter, args.every, false)?;
-        let sink = Box::new(Recorder::new(args.output.sink(args.command.is_empty())));
+        let pods = args.pods.selection()?;
+        let counters = args.filter.counters();
+        let filter = FilterArgs { pods: !pods.is_empty(), ..args.filter };
+        let flows = args.verdicts.then(|| beside(&filter)).transpose()?;
+        let (kernel, programs, only) = load(args.btf.as_deref(), &filter, args.every, args.verdicts)?;
+        let sink = args.output.sink(args.command.is_empty());
+        let sink = Box::new(Recorder::new(Box::new(VerdictLines::beside(sink))));
         let watch = Watch {
             all: args.all,
             stack: args.stack,
@@ -79,13 +89,21 @@ pub(super) fn run(args: WatchArgs) -> anyhow::Result<ExitCode> {
             lines: args.lines,
             command: args.command,
             only,
-            counters: args.filter.counters(),
+            counters,
+            flows,
+            verdicts: args.verdicts,
             names: args.names.plan(),
-            pods: args.pods.selection()?,
+            pods,
             ..Watch::default()
         };
         pipeline::run(watch, programs, kernel, signals, sink).await.map_err(Into::into)
     })
+}
+
+/// Attempts are watched where drops are.
+fn beside(filter: &FilterArgs) -> Result<flow::Plan, SettingsError> {
+    let namespaces = filter.netns.iter().map(|netns| settings::netns(Some(netns))).collect::<Result<_, _>>()?;
+    Ok(flow::Plan { namespaces, is_beside: true, ..flow::Plan::default() })
 }
 
 /// Reads the kernel's types and loads the programs for this filter, switched off. With them come the namespaces that it is

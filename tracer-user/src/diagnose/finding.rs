@@ -67,7 +67,7 @@ fn finding(group: &Group, harm: &Harm, judge: &Judge<'_>, around: Around<'_>) ->
         explanation.suspects = (!suspects.is_empty()).then_some(suspects);
     }
     let hits = group.by_count();
-    let affected = hits.iter().take(MOST_AFFECTED).map(|(talk, hit)| talk.affected(&hit.netns, hit.count())).collect();
+    let affected = hits.iter().take(MOST_AFFECTED).map(|(talk, hit)| talk.affected(hit)).collect();
     let finding = Finding {
         time: group.last.clone(),
         rank: 0,

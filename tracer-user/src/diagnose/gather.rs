@@ -13,6 +13,7 @@ use crate::event::{
 use crate::sink::{endpoint, named, place_of};
 
 use super::group::{Failure, Group, Hit, Kind};
+use super::names::Names;
 use super::same::{Few, SameDrops};
 use super::talk::Talk;
 
@@ -91,7 +92,8 @@ impl Gathered {
                 self.dropped.entry(talk).or_default().add(at);
             }
         }
-        let hit = Hit { netns: drop.netns.clone(), packets: drop.count, ..Hit::default() };
+        let ends = talk.and_then(|talk| Names::of_drop(drop, &talk));
+        let hit = Hit { netns: drop.netns.clone(), packets: drop.count, names: ends, ..Hit::default() };
         self.hit(at, talk, &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope |= in_scope;
@@ -129,7 +131,9 @@ impl Gathered {
             },
             What::Named,
         );
-        let place = || seen.map_or_else(String::new, |seen| place_of(Some(&seen.interface), &seen.netns));
+        // Without the pod: it tells places apart, and a name may come later.
+        let plain = |netns: &Netns| Netns { pod: None, ..netns.clone() };
+        let place = || seen.map_or_else(String::new, |seen| place_of(Some(&seen.interface), &plain(&seen.netns)));
         let key = Key::Attempts(flow.outcome, said.cause, what);
         let Some(at) = self.group(key, 1, || (Kind::Flow(flow.outcome), place())) else { return };
         let translated = flow.translated.as_ref();
@@ -137,6 +141,7 @@ impl Gathered {
             netns: flow.seen.first().map_or_else(Netns::default, |seen| seen.netns.clone()),
             attempts: 1,
             translated: translated.and_then(|ends| Talk::new(&flow.protocol, &ends.source, &ends.destination)),
+            names: Names::of(&flow.source, &flow.destination, translated.map(|ends| &ends.destination)),
             ..Hit::default()
         };
         self.hit(at, talk, &hit);
@@ -164,7 +169,8 @@ impl Gathered {
         });
         let key = Key::Queries(dns.server.address, failure);
         let Some(at) = self.group(key, 1, || (Kind::Dns(failure), place_of(None, &dns.netns))) else { return };
-        let hit = Hit { netns: dns.netns.clone(), queries: 1, ..Hit::default() };
+        let names = Names::of(&dns.client, &dns.server, dns.translated.as_ref());
+        let hit = Hit { netns: dns.netns.clone(), queries: 1, names, ..Hit::default() };
         self.hit(at, Talk::new(&dns.protocol, &dns.client, &dns.server), &hit);
         if let Some(group) = self.groups.get_mut(at) {
             group.in_scope = true;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use crate::event::{Cause, Flow, Netns, Outcome};
 
+use super::names::Names;
 use super::said::{AllSaid, Said};
 use super::talk::Talk;
 
@@ -41,6 +42,8 @@ pub(super) struct Hit {
     pub(super) queries: u64,
     /// The same ends after translation, where they were seen.
     pub(super) translated: Option<Talk>,
+    /// Who the ends are, where that is known. No part of what tells hits apart.
+    pub(super) names: Option<Box<Names>>,
 }
 
 impl Hit {
@@ -57,6 +60,14 @@ impl Hit {
         self.attempts += other.attempts;
         self.queries += other.queries;
         self.translated = self.translated.or(other.translated);
+        match (&mut self.names, &other.names) {
+            (Some(names), Some(others)) => names.add(others),
+            (names @ None, others) => names.clone_from(others),
+            (Some(_), None) => {}
+        }
+        if self.netns.inode == other.netns.inode && other.netns.pod.is_some() {
+            self.netns.pod.clone_from(&other.netns.pod);
+        }
     }
 }
 

@@ -186,7 +186,12 @@ fn outweighs(group: &Group, answered: u64) -> bool {
 fn looks_like_scan(group: &Group) -> bool {
     let refused = matches!(
         group.cause(),
-        Cause::NetfilterRule | Cause::NetfilterPolicy | Cause::NoSocket | Cause::RouteReject | Cause::BpfProgram
+        Cause::NetfilterRule
+            | Cause::NetfilterPolicy
+            | Cause::NetworkPolicy
+            | Cause::NoSocket
+            | Cause::RouteReject
+            | Cause::BpfProgram
     );
     let servers = group.servers().len();
     refused && servers > SCAN_DESTINATIONS && group.tries.max(group.packets()) < SCAN_TRIES * servers as u64

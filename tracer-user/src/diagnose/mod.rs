@@ -13,6 +13,7 @@ mod gather;
 mod group;
 mod harm;
 mod missing;
+mod names;
 mod progress;
 mod report;
 mod resolve;

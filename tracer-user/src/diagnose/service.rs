@@ -4,15 +4,10 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::enrich::{LOCAL_DNS, METADATA, WIRE_SERVER};
+
 use super::talk::{TCP, Talk, UDP};
 
-/// The cloud's metadata service, the same address on Azure, AWS and GCP.
-const METADATA: IpAddr = IpAddr::V4(Ipv4Addr::new(169, 254, 169, 254));
-/// Azure's own services for a machine: health probes, DNS, DHCP, the guest agent.
-const WIRE_SERVER: IpAddr = IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16));
-/// Where node-local DNS listens: that of Kubernetes' own manifest, and that of kubespray.
-const LOCAL_DNS: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(169, 254, 20, 10)), IpAddr::V4(Ipv4Addr::new(169, 254, 25, 10))];
 /// The address of the service `kubernetes` with the usual ranges: kubeadm, AKS, k3s, EKS, `MicroK8s`.
 const KUBERNETES: [IpAddr; 6] = [
     IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1)),

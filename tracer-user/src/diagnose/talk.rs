@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::decode::protocol;
-use crate::event::{Affected, Drop, Endpoint, Flow, Netns, Packet};
+use crate::event::{Affected, Drop, Endpoint, Flow, Packet};
+
+use super::group::Hit;
 
 pub(super) const TCP: u8 = 6;
 pub(super) const UDP: u8 = 17;
@@ -62,14 +64,19 @@ impl Talk {
     }
 
     /// For the event.
-    pub(super) fn affected(&self, netns: &Netns, count: u64) -> Affected {
+    pub(super) fn affected(&self, hit: &Hit) -> Affected {
         let end = |address, port: u16| Endpoint::at(address, (port != 0).then_some(port));
+        let with = |end: Endpoint, names: Option<&Endpoint>| match names {
+            Some(names) => Endpoint { address: end.address, port: end.port, ..names.clone() },
+            None => end,
+        };
+        let names = hit.names.as_deref();
         Affected {
-            source: end(self.client, 0),
-            destination: end(self.server, self.port),
+            source: with(end(self.client, 0), names.map(|names| &names.client)),
+            destination: with(end(self.server, self.port), names.map(|names| &names.server)),
             protocol: protocol::name(self.protocol),
-            netns: netns.clone(),
-            count,
+            netns: hit.netns.clone(),
+            count: hit.count(),
         }
     }
 }

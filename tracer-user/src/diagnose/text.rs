@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::event::{Affected, Confidence, Counter, Finding, Header, Severity, Stats, Suspect};
-use crate::sink::{Line, Sink, Style, endpoint, place_of, printable, thousands};
+use crate::sink::{Line, Sink, Style, place_of, printable, thousands, who};
 
 use super::progress::Progress;
 use super::report::{Notes, Render, seconds};
@@ -184,9 +184,9 @@ fn suspect_rows(number: usize, suspect: &Suspect, row: &mut impl FnMut(&str, &st
     }
 }
 
-/// `10.0.0.9 → 10.0.0.1:10250 tcp in wd-node (12×)`.
+/// `shop/client 10.0.0.9 → 10.0.0.1:10250 tcp in wd-node (12×)`.
 fn hit(affected: &Affected) -> String {
-    let (source, destination) = (endpoint(&affected.source), endpoint(&affected.destination));
+    let (source, destination) = (who(&affected.source), who(&affected.destination));
     let place = match place_of(None, &affected.netns) {
         place if place.is_empty() => place,
         place => format!(" in {place}"),

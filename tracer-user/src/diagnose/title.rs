@@ -9,6 +9,7 @@ use crate::sink::thousands;
 use super::Expectation;
 use super::group::{Failure, Group, Kind};
 use super::harm::Harm;
+use super::names::{named_clients, named_destination};
 use super::service;
 use super::talk::Talk;
 
@@ -30,13 +31,17 @@ pub(super) fn title(group: &Group, harm: &Harm, said: &Explanation, expectations
     }
 }
 
-/// `tcp from 12 clients to 10.0.0.1:80`.
+/// `tcp from 12 clients to 10.0.0.1:80`, `tcp from pod shop/client (10.244.1.5) to Service shop/web port http (10.96.0.10:80)`.
 fn subject(group: &Group, first: &Talk, expectations: &[Expectation]) -> String {
-    let from = clients(group);
+    let from = named_clients(group).unwrap_or_else(|| clients(group));
     let protocols: BTreeSet<_> = group.hits.keys().map(|talk| talk.protocol).collect();
     let what = if protocols.len() == 1 { protocol::name(first.protocol) } else { "traffic".to_owned() };
     let what = if matches!(group.kind, Kind::Dns(_)) { "DNS".to_owned() } else { what };
-    format!("{what} from {from} to {}", destination(group, first, expectations))
+    // A name that was asked for is rather told as it was asked for.
+    let is_asked = expectations.iter().any(|expectation| expectation.host().is_some() && expectation.is_of(first));
+    let to = named_destination(group).filter(|_| !is_asked);
+    let to = to.unwrap_or_else(|| destination(group, first, expectations));
+    format!("{what} from {from} to {to}")
 }
 
 /// `10.0.0.9`, `12 clients`.

@@ -3,16 +3,14 @@
 //! Rule: a machine that is no Kubernetes node lacks nothing. The runtime is asked for its version and nothing else; access to the
 //! cluster is looked for, not used.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use super::check::Finding;
 use super::context::Context;
 use super::fix;
+use crate::kubernetes::api::access::Access;
 use crate::kubernetes::cri::socket::{self, Place};
 use crate::kubernetes::cri::{self, Fault};
-
-const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 pub(super) fn cri(context: &Context) -> Finding {
     let places = socket::usual();
@@ -50,9 +48,8 @@ fn no_socket(context: &Context) -> Finding {
 }
 
 pub(super) fn kubernetes(context: &Context) -> Finding {
-    let home = std::env::home_dir().map(|home| home.join(".kube/config"));
-    match access(std::env::var_os("KUBECONFIG"), home.as_deref(), Path::new(SERVICE_ACCOUNT)) {
-        Ok(how) => Finding::ok(how),
+    match Access::find(None) {
+        Ok(how) => Finding::ok(how.to_string()),
         Err(_) if !context.kubernetes_node() => Finding::ok("not a Kubernetes node"),
         Err(why) => Finding::degraded(
             why,
@@ -61,23 +58,6 @@ pub(super) fn kubernetes(context: &Context) -> Finding {
                 "in the pod: a serviceAccountName that may list pods, services and networkpolicies".to_owned(),
             ],
         ),
-    }
-}
-
-/// How the API server would be asked; nothing is read but whether the files are there.
-fn access(kubeconfig: Option<OsString>, home: Option<&Path>, service_account: &Path) -> Result<String, String> {
-    if let Some(paths) = kubeconfig.filter(|paths| !paths.is_empty()) {
-        return match std::env::split_paths(&paths).find(|path| path.is_file()) {
-            Some(path) => Ok(format!("KUBECONFIG: {}", path.display())),
-            None => Err(format!("KUBECONFIG names no file that is there: {}", paths.to_string_lossy())),
-        };
-    }
-    if service_account.is_file() {
-        return Ok("the pod's service account".to_owned());
-    }
-    match home {
-        Some(path) if path.is_file() => Ok(path.display().to_string()),
-        _ => Err("no KUBECONFIG, no service account, no ~/.kube/config".to_owned()),
     }
 }
 
@@ -118,22 +98,5 @@ mod tests {
         let fault = cri::version(&path).unwrap_err();
         assert!(fault.to_string().contains("refused"), "a socket that a dead runtime left: {fault}");
         assert!(cri::version(&scratch.0.join("none")).is_err());
-    }
-
-    #[test]
-    fn access_is_looked_for_in_the_order_of_kubectl() {
-        let scratch = Scratch::new("access");
-        let file = scratch.0.join("config");
-        std::fs::write(&file, "").unwrap();
-        let nowhere = scratch.0.join("none");
-        let list = Some(std::env::join_paths([&nowhere, &file]).unwrap());
-        assert!(access(list, None, &nowhere).unwrap().ends_with("/config"));
-        assert!(
-            access(Some("/nonexistent".into()), Some(&file), &file).is_err(),
-            "a wrong KUBECONFIG is not passed over"
-        );
-        assert_eq!(access(None, Some(&file), &file).unwrap(), "the pod's service account");
-        assert!(access(Some("".into()), Some(&file), &nowhere).unwrap().ends_with("/config"));
-        assert!(access(None, None, &nowhere).is_err());
     }
 }

@@ -10,8 +10,8 @@ use crate::event::{
 use crate::flow::{DropSeen, Pair, Story, Tuple, dns};
 use crate::host::{self, Clock};
 
-/// The event of an attempt.
-pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
+/// The event of an attempt; one that went well needs no explanation.
+pub fn flow(story: &Story, clock: &Clock, explanation: impl Into<Option<Explanation>>) -> Flow {
     let time = |ns| rfc3339(clock, ns);
     Flow {
         time: time(story.last),
@@ -27,7 +27,7 @@ pub fn flow(story: &Story, clock: &Clock, explanation: Explanation) -> Flow {
         last: time(story.last),
         rtt_us: story.rtt.map(|ns| ns / 1000),
         seen: seen(story, clock),
-        explanation: Some(explanation),
+        explanation: explanation.into(),
     }
 }
 

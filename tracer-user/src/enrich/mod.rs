@@ -8,6 +8,7 @@ mod conntrack;
 mod names;
 mod observation;
 mod packet;
+pub mod policy;
 mod symbol;
 
 use tracer_common::{FLAG_OWNER, FlowKey, NO_REASON};
@@ -20,9 +21,11 @@ use crate::node::socket::Owner;
 
 pub use attempt::{dns, drops_of_attempts, ends, flow};
 pub use conntrack::conntrack;
-pub use names::{name_counter, name_dns, name_drop, name_flow};
+pub(crate) use names::{LOCAL_DNS, METADATA, WIRE_SERVER};
+pub use names::{is_steady, keep_names, name_counter, name_dns, name_drop, name_flow, name_netns};
 pub use observation::observation;
 pub use packet::packet;
+pub use policy::policy;
 pub use symbol::{location, stack};
 
 /// Everything that names come from, at one moment.

@@ -238,7 +238,7 @@ pub struct PolicyRule {
 pub struct Nearest {
     #[serde(flatten)]
     pub policy: PolicyName,
-    /// Position in `spec.ingress` or `spec.egress`, from 1; 0 if it has no rule.
+    /// Position in `spec.ingress` or `spec.egress`, from 1; 0 if it has no rule, or only the engine's rules were read.
     pub rule: u32,
     /// `port 5432 is allowed, 5433 was used`.
     pub mismatch: String,

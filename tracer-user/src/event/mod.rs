@@ -29,5 +29,5 @@ pub use finding::{Affected, Finding};
 pub use flow::{Flow, Seen, Translated};
 pub use header::{Header, SCHEMA, SourceLine};
 pub use name::{PodName, ServiceName, WorkloadName};
-pub use stats::{AttemptTotals, PlaceTotal, ReasonTotal, Stats};
+pub use stats::{AttemptTotals, PlaceTotal, ReasonTotal, Stats, VerdictTotals};
 pub use verdict::Verdict;

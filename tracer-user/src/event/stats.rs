@@ -49,6 +49,9 @@ pub struct Stats {
     /// Attempts to talk that were seen on the way; absent where none are watched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<AttemptTotals>,
+    /// Verdicts of network policies; absent where they are not asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdicts: Option<VerdictTotals>,
     /// What can't be seen, as in the header, but found out since then; absent if there is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub coverage: Vec<String>,
@@ -72,6 +75,19 @@ pub struct AttemptTotals {
     pub interfaces: u64,
     /// Seen by the kernel's programs but not followed: there were too many at once.
     pub not_followed: u64,
+}
+
+/// Verdicts since the start: one for each new connection and each of its ends that is a pod of this node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct VerdictTotals {
+    pub allowed: u64,
+    pub denied: u64,
+    /// Neither can be said: it was not answered, and the policies are not known or do not explain it.
+    pub undecided: u64,
+    /// Of `allowed` and `denied`: without a line of their own, as there were too many lines in one interval.
+    pub not_shown: u64,
+    /// Connections that no verdict was worked out for, as there were too many different ones in one interval.
+    pub not_judged: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]

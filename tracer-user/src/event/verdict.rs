@@ -6,11 +6,11 @@ use serde::Serialize;
 use super::drop::{Endpoint, Netns};
 use super::{Confidence, Outcome, Policy, PolicyDirection, PolicyVerdict};
 
-/// A new connection in one direction of a pod of this node.
+/// New connections between the same two ends, in one direction of a pod of this node, in one interval.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(tag = "kind", rename = "verdict")]
 pub struct Verdict {
-    /// RFC 3339, UTC, nanoseconds: when it was first tried.
+    /// RFC 3339, UTC, nanoseconds: when the first of them was tried.
     #[schemars(extend("format" = "date-time"))]
     pub time: String,
     pub direction: PolicyDirection,
@@ -21,10 +21,11 @@ pub struct Verdict {
     pub source: Endpoint,
     /// After the translation of a Service's address, whose name stays.
     pub destination: Endpoint,
-    /// What became of the connection.
+    /// What became of them.
     pub outcome: Outcome,
-    /// Times that it was tried.
+    /// Connections that this line stands for; one that was tried again counts once.
     pub attempts: u64,
+    /// That of the pod.
     pub netns: Netns,
     /// What the policies say; absent where none is known.
     #[serde(skip_serializing_if = "Option::is_none")]

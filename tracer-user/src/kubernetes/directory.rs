@@ -43,6 +43,28 @@ pub struct Plan {
     pub kubeconfig: Option<PathBuf>,
     /// Nothing is asked, not even the runtime: a run that has no pods.
     pub off: bool,
+    pub pace: Pace,
+}
+
+/// How often the Kubernetes API is asked, and how long it is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// For an answer to begin, and for its next part.
+    pub patience: Duration,
+    /// From the first failure to the next try, and at most; up to half as much again, by chance, so that nodes do not ask together.
+    pub retry: (Duration, Duration),
+    /// Between two looks for kinds that the server did not have.
+    pub discovery: Duration,
+    /// Silence after which it is asked whether it is still there.
+    pub pulse: Duration,
+}
+
+impl Default for Pace {
+    /// For clusters of 10,000 nodes.
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self { patience: seconds(30), retry: (seconds(1), seconds(30)), discovery: seconds(300), pulse: seconds(60) }
+    }
 }
 
 /// The line's way to names.
@@ -153,9 +175,14 @@ impl Feed {
 
     /// What is not known because of this source, in one sentence; `None`: nothing any more.
     pub fn gap(&self, gap: Option<String>) {
+        self.gaps(gap);
+    }
+
+    /// The same, where it takes more than one.
+    pub fn gaps(&self, gaps: impl IntoIterator<Item = String>) {
         let mut state = self.shared.state();
         state.gaps.retain(|(source, _)| *source != self.source);
-        state.gaps.extend(gap.map(|gap| (self.source, gap)));
+        state.gaps.extend(gaps.into_iter().map(|gap| (self.source, gap)));
     }
 
     /// Whether nobody listens any more.
@@ -179,7 +206,8 @@ pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
     if plan.off {
         return Ok(Directory::without_sources(Index::default()));
     }
-    let (directory, feed) = Directory::new(Index::default(), &[CRI, PROCESS, API]);
+    let index = Index::of_whole_cluster(plan.reach == Reach::All);
+    let (directory, feed) = Directory::new(index, &[CRI, PROCESS, API]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -14,7 +14,7 @@ pub mod index;
 pub mod process;
 pub mod select;
 
-pub use directory::{Directory, Feed, Plan, Reach, spawn};
+pub use directory::{Directory, Feed, Pace, Plan, Reach, spawn};
 pub use error::KubernetesError;
 pub use index::{Change, Holder, Index, Origin, PodSeen, Span};
 pub use select::Selection;

@@ -2,7 +2,7 @@
 //!
 //! Rule: all maps together stay below 32 MiB on any machine.
 
-use tracer_common::{Attempt, AttemptKey, Query, QueryKey, Retransmit, RetransmitKey};
+use tracer_common::{Attempt, AttemptKey, MAX_POD_KEYS, Query, QueryKey, Retransmit, RetransmitKey};
 
 use crate::settings::KernelFilter;
 
@@ -95,6 +95,7 @@ impl Sizes {
     }
 
     pub(super) fn entries(&self, filter: &KernelFilter) -> [(&'static str, u32); 9] {
+        let of_pods = if filter.follows_pods() { MAX_POD_KEYS } else { 0 };
         [
             ("FLOWS_EVEN", self.flow_entries),
             ("FLOWS_ODD", self.flow_entries),
@@ -103,7 +104,7 @@ impl Sizes {
             ("ATTEMPTS", self.attempts),
             ("QUERIES", self.queries),
             ("RETRANSMITS", self.retransmits),
-            ("FILTER", filter.keys().count().max(1) as u32 + self.later_namespaces),
+            ("FILTER", filter.keys().count().max(1) as u32 + self.later_namespaces + of_pods),
             ("SUBNETS", filter.subnets().len().max(1) as u32),
         ]
     }

@@ -110,9 +110,9 @@ fn trace(question: &Question) -> Result<Option<Ruling>, TraceError> {
     tracer.stop()?;
     let Some(seen) = seen else { return Ok(None) };
     let (ruleset, world) = (live::ruleset(), Live::new());
-    let suspect = candidate(&ruleset, &seen)
-        .zip(question.spots.first())
-        .and_then(|(candidate, spot)| Suspect::new(&ruleset, &candidate, &spot.packet, &world, Proof::Traced));
+    let suspect = candidate(&ruleset, &seen).zip(question.spots.first()).and_then(|(candidate, spot)| {
+        Suspect::new(&ruleset, &candidate, (&spot.packet, spot.hook), &world, Proof::Traced)
+    });
     let (rules, read) = (rule_count(&ruleset), SystemTime::now());
     Ok(suspect.map(|suspect| Ruling {
         suspects: vec![suspect],

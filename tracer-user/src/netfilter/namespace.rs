@@ -185,7 +185,7 @@ impl Search<'_> {
             let new = walk.candidates.iter().filter(|candidate| places.insert(candidate.place));
             for candidate in new.take(MOST_SUSPECTS.saturating_sub(found.suspects.len())) {
                 let proof = self.counters.proof(candidate, question.time);
-                let suspect = Suspect::new(self.ruleset, candidate, &packet, self.world, proof);
+                let suspect = Suspect::new(self.ruleset, candidate, (&packet, hook), self.world, proof);
                 let needs_invalid = tracked.as_ref().is_some_and(|places| !places.contains(&candidate.place));
                 found.suspects.extend(suspect.map(|suspect| Suspect { needs_invalid, ..suspect }));
             }

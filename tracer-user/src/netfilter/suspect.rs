@@ -1,9 +1,10 @@
 //! A rule or policy that may have dropped the packet, as its user would find it, with what speaks for it.
 
 use tracer_netfilter::model::{Counter, Place, Policy, Table};
-use tracer_netfilter::owner::{self, Owner};
+use tracer_netfilter::near::{self, Near};
+use tracer_netfilter::owner::{self, Enforced, Owner};
 use tracer_netfilter::walk::{Candidate, End};
-use tracer_netfilter::{Backend, Chain, Family, Packet, Ruleset, World, text};
+use tracer_netfilter::{Backend, Chain, Family, Hook, Packet, Ruleset, World, text};
 
 use super::conntrack::Translator;
 use super::wording::place_of;
@@ -60,6 +61,8 @@ pub struct Suspect {
     pub proof: Proof,
     /// What a rule that asks for a way back to the source compared with.
     pub way_back: Option<Box<RuleCheck>>,
+    /// The rule of a policy that almost let it through, if a policy engine dropped it.
+    pub near: Option<Near>,
     /// It is met only because connection tracking calls the packet invalid.
     pub needs_invalid: bool,
 }
@@ -69,7 +72,7 @@ impl Suspect {
     pub(super) fn new(
         ruleset: &Ruleset,
         candidate: &Candidate,
-        packet: &Packet,
+        (packet, hook): (&Packet, Hook),
         world: &dyn World,
         proof: Proof,
     ) -> Option<Self> {
@@ -83,6 +86,11 @@ impl Suspect {
         let packets = packets(proof).or(decoded.as_ref().and_then(|rule| rule.counter).map(|counter| counter.packets));
         let rule = event::Rule { path, packets, ..shown(table, chain, decoded.as_ref(), text) };
         let owner = owner::recognise(ruleset, candidate, packet);
+        let asked = near::Asked { ruleset, table: candidate.place.table, packet, hook, world };
+        let enforced = owner.as_ref().and_then(|owner| owner.enforced.as_ref());
+        // A rule of a policy that denies by itself lacks nothing to allow.
+        let is_explicit = |enforced: &Enforced| enforced.chains.iter().any(|one| one.chain == candidate.place.chain);
+        let near = enforced.filter(|enforced| !is_explicit(enforced)).and_then(|enforced| near::nearest(&asked, enforced));
         let mut facts = candidate.sets.clone();
         facts.extend(candidate.marks.iter().filter_map(|place| mark_fact(ruleset, *place, world)));
         let way_back = reverse_path::of_rule(&rule.text, packet).map(Box::new);
@@ -95,6 +103,7 @@ impl Suspect {
             removal,
             proof,
             way_back,
+            near,
             needs_invalid: false,
         })
     }

@@ -85,7 +85,7 @@ impl Attempts {
             kept: Kept::default(),
             hooks: Hooks::default(),
             late_coverage: Vec::new(),
-            scope: Scope::new(plan),
+            scope: (!plan.is_beside).then(|| Scope::new(plan)).flatten(),
             waiting: Vec::new(),
         };
         attempts.add(first);
@@ -227,8 +227,16 @@ impl Stages {
     /// Tells the attempts that are decided; at the end all of them.
     pub(super) fn print_attempts(&mut self, is_end: bool) -> Result<(), PipelineError> {
         let Some(attempts) = &mut self.attempts else { return Ok(()) };
-        let (now, choice) = (monotonic(), attempts.queries);
-        let (stories, queries) = (attempts.book.take(now, is_end), attempts.dns.take(now, is_end));
+        let (now, choice, pods) = (monotonic(), attempts.queries, self.pods.as_ref());
+        let ledger = &mut self.ledger;
+        let mut decided = |story: &Story| {
+            if let Some(ledger) = ledger.as_mut() {
+                ledger.add(story, now);
+            }
+        };
+        let concerns = |story: &Story| pods.is_none_or(|pods| pods.concern(story));
+        let stories = attempts.book.take_of(now, is_end, &concerns, &mut decided);
+        let queries = attempts.dns.take_of(now, is_end, |query| pods.is_none_or(|pods| pods.concern_query(query)));
         stories.into_iter().try_for_each(|story| self.tell(story))?;
         for query in queries.iter().filter(|query| choice.tells(query)) {
             let mut dns = enrich::dns(query, self.describer.clock(), explain::dns::explain(query));
@@ -281,6 +289,9 @@ impl Stages {
         let explanation = explain::flow::explain(story, finding.and_then(Finding::state));
         let mut flow = enrich::flow(story, self.describer.clock(), explanation);
         self.describer.name_flow(&mut flow, story);
+        if let Some(ledger) = &mut self.ledger {
+            ledger.told(story, &flow);
+        }
         self.sink.flow(&flow).map_err(PipelineError::Sink)
     }
 

@@ -54,7 +54,7 @@ impl Stages {
             let places = places(&rise);
             let shown = self.shown(&totals, rise.netns.inode, places);
             let shown = self.counters.take_off(&mut rise, shown);
-            if rise.delta == 0 || !self.concerns(rise.netns.inode) {
+            if rise.delta == 0 || !self.concerns(rise.netns.inode) || !self.is_of_pods(rise.netns.inode) {
                 continue;
             }
             let entry = rise.netns.entry_command();
@@ -65,6 +65,11 @@ impl Stages {
             self.sink.counter(&counter).map_err(PipelineError::Sink)?;
         }
         self.flush()
+    }
+
+    /// Whether a counter of this namespace is of the pods that the run is about: it has no addresses.
+    fn is_of_pods(&self, netns: u32) -> bool {
+        self.pods.as_ref().is_none_or(|pods| pods.has_netns(netns))
     }
 
     /// Packets of a namespace that were dropped at these places: reason and function, either of which may be any.

@@ -25,6 +25,7 @@ use crate::netfilter::{self, NetfilterHandle};
 use crate::node;
 
 use super::answers::{self, Answers, Finding, Kind, Question};
+use super::names::Named;
 use super::symbols::SymbolTable;
 use super::{PipelineError, Watch};
 
@@ -48,6 +49,8 @@ pub(super) struct Known {
     drop: Drop,
     /// As it is without what the network policies say.
     explanation: Explanation,
+    /// How long the names hold that the drop has.
+    named: Option<Named>,
 }
 
 /// Facts, and the readers that renew them.
@@ -161,18 +164,23 @@ impl Describer {
                 self.interface_names.insert((due.key.netns, due.key.ifindex), name.clone());
             }
             let explanation = drop.explanation.clone();
-            *known = Some(Box::new(Known { case, drop, explanation }));
+            *known = Some(Box::new(Known { case, drop, explanation, named: None }));
         }
-        let Known { drop, explanation, .. } = known.as_deref_mut()?;
+        let Known { drop, explanation, named, .. } = known.as_deref_mut()?;
         drop.time = match due.time {
             Some(monotonic) => rfc3339(self.clock.wall(monotonic)),
             None => Self::now(),
         };
         drop.count = due.since_last.packets;
         drop.bytes = due.since_last.bytes;
-        drop.packet = enrich::packet(&due.key, sample);
-        drop.explanation.clone_from(explanation);
-        self.name_drop(drop, due.time);
+        let mut before = std::mem::replace(&mut drop.packet, enrich::packet(&due.key, sample));
+        let span = self.span(due.time);
+        let has_names = named.is_some_and(|named| self.is_named(named, span));
+        if !has_names || !enrich::keep_names(&mut before, &mut drop.packet) {
+            drop.explanation.clone_from(explanation);
+            let is_another = self.facts.is_another(due.key.netns, case.netns_cookie);
+            *named = Some(self.name_drop(drop, span, is_another));
+        }
         Some(drop)
     }
 
@@ -276,7 +284,7 @@ impl Describer {
         let facts = self.facts();
         let all = tally.all();
         PlaceTotal {
-            netns: enrich::netns(key.netns, facts.host),
+            netns: self.name_netns(enrich::netns(key.netns, facts.host)),
             interface: self.interface(key.netns, key.ifindex),
             reason: enrich::reason(key.reason, facts.reasons),
             location: enrich::location(key.location, facts.symbols),
@@ -295,6 +303,11 @@ impl Describer {
 
     pub(super) fn now() -> String {
         rfc3339(SystemTime::now())
+    }
+
+    /// What a namespace is called by now.
+    pub(super) fn netns_name(&self, inode: u32) -> Option<String> {
+        enrich::netns(inode, self.facts().host).name
     }
 
     fn facts(&self) -> Facts<'_> {

@@ -9,10 +9,12 @@ mod counters;
 mod describe;
 mod error;
 mod names;
+mod pods;
 mod signals;
 mod stages;
 mod stats;
 mod symbols;
+mod verdicts;
 mod waiting;
 
 use std::ffi::OsString;
@@ -37,6 +39,7 @@ use answers::Finding;
 use child::Child;
 use describe::Describer;
 pub use error::PipelineError;
+use pods::Pods;
 pub use signals::Signals;
 use stages::Stages;
 
@@ -150,6 +153,7 @@ pub async fn run(
             (case, finding) = line.stages.describer.answers.next() => line.answered(case, finding)?,
             batch = Stages::next_batch(&mut line.stages.attempts) => line.add_batch(&batch)?,
             rise = line.stages.describer.counters.next() => line.stages.counters.add([rise]),
+            () = Pods::changed(&mut line.stages.pods) => line.follow_pods()?,
             _ = poll.tick() => {}
             () = line.source.filling() => {}
             // More is waiting: go on at once, but let the others have their turn.
@@ -178,7 +182,7 @@ impl Pipeline {
         let Programs { attached, maps, map_bytes, flows, object } = programs;
         let mut header = describer.header(&attached.hook, map_bytes);
         let source = Source::start(maps, attached)?;
-        let mut stages = Stages::new(watch, describer, sink);
+        let mut stages = Stages::new(watch, describer, sink)?;
         let object = match (flows, &watch.flows) {
             (Some(maps), Some(plan)) => {
                 stages.watch_attempts(object, maps, plan, &mut header)?;
@@ -188,6 +192,8 @@ impl Pipeline {
         };
         let mut line = Self { source, stages, _object: object };
         line.widen_filter()?;
+        line.follow_pods()?;
+        header.coverage.extend(line.stages.pods.iter().flat_map(Pods::coverage));
         line.stages.sink.header(&header).map_err(PipelineError::Sink)?;
         Ok(line)
     }
@@ -222,12 +228,19 @@ impl Pipeline {
         new.into_iter().try_for_each(|netns| self.source.also_from(netns)).map_err(Into::into)
     }
 
+    /// Has the kernel's filter let through what is of the selected pods by now.
+    fn follow_pods(&mut self) -> Result<(), PipelineError> {
+        let Some(pods) = &mut self.stages.pods else { return Ok(()) };
+        Ok(self.source.follow(&pods.renew())?)
+    }
+
     /// Turns to the other flow map, and passes on what was counted in the old one.
     fn tick(&mut self) -> Result<(), PipelineError> {
         self.source.turn()?;
         self.drain()?;
         self.stages.refresh();
         self.stages.print_counters()?;
+        self.stages.print_verdicts(false)?;
         self.stats(false)
     }
 
@@ -265,6 +278,7 @@ impl Pipeline {
         self.stages.print_attempts(true)?;
         self.rest(|stages| stages.has_waiting() || stages.has_waiting_attempts(), until(1)).await?;
         self.stages.print_counters()?;
+        self.stages.print_verdicts(true)?;
         self.stages.tell_census()?;
         self.stats(true)
     }

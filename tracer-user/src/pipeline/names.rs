@@ -3,7 +3,7 @@
 //! Rule: the index is held for one event at a time; its sources never wait for the line.
 
 use crate::enrich;
-use crate::event::{Counter, Dns, Drop, Flow};
+use crate::event::{Counter, Dns, Drop, Flow, Netns};
 use crate::explain;
 use crate::flow::Story;
 use crate::host::clock::monotonic;
@@ -11,13 +11,37 @@ use crate::kubernetes::Span;
 
 use super::describe::Describer;
 
+/// Since when and how long the names of a flow hold.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Named {
+    /// Of the directory: it rises with each change.
+    generation: u64,
+    from: u64,
+    is_steady: bool,
+}
+
 impl Describer {
-    /// Names a drop. `time` is that of its packet; a line from the counts stands for all since the tick before.
-    pub(super) fn name_drop(&self, drop: &mut Drop, time: Option<u64>) {
-        let span = time.map_or(Span { from: self.tick_before, to: monotonic() }, Span::at);
+    /// The time that a line stands for: that of its packet; a line from the counts stands for all since the tick before.
+    pub(super) fn span(&self, time: Option<u64>) -> Span {
+        time.map_or_else(|| Span { from: self.tick_before, to: monotonic() }, Span::at)
+    }
+
+    /// Whether a flow's names, given then, also hold for this time.
+    pub(super) fn is_named(&self, named: Named, span: Span) -> bool {
+        named.is_steady && named.from <= span.from && named.generation == self.directory.generation()
+    }
+
+    /// Names a drop, and says what the policies say of it.
+    pub(super) fn name_drop(&self, drop: &mut Drop, span: Span, is_another_netns: bool) -> Named {
+        // Before the names: a change meanwhile has them looked up once more.
+        let generation = self.directory.generation();
         let index = self.directory.read();
         enrich::name_drop(drop, &index, span);
+        if is_another_netns {
+            drop.netns.pod = None;
+        }
         explain::policy::refine_drop(drop, &index, span);
+        Named { generation, from: span.from, is_steady: enrich::is_steady(drop, &index, span) }
     }
 
     pub(super) fn name_flow(&self, flow: &mut Flow, story: &Story) {
@@ -29,6 +53,12 @@ impl Describer {
 
     pub(super) fn name_dns(&self, dns: &mut Dns, span: Span) {
         enrich::name_dns(dns, &self.directory.read(), span);
+    }
+
+    /// A namespace as it is called now.
+    pub(super) fn name_netns(&self, mut netns: Netns) -> Netns {
+        enrich::name_netns(&mut netns, &self.directory.read(), Span::at(monotonic()));
+        netns
     }
 
     pub(super) fn name_counter(&self, counter: &mut Counter) {

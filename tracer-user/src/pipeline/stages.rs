@@ -9,12 +9,15 @@ use crate::decode::{self, Dropped};
 use crate::enrich;
 use crate::event::Severity;
 use crate::inquiry::Case;
+use crate::kubernetes::Selection;
 use crate::sink::{self, Sink};
+use crate::verdict::Ledger;
 
 use super::answers::Finding;
 use super::attempts::Attempts;
 use super::counters::Counters;
 use super::describe::{Describer, Known};
+use super::pods::Pods;
 use super::waiting::{self, Waiting};
 use super::{PipelineError, Watch};
 
@@ -33,11 +36,16 @@ pub(super) struct Stages {
     pub(super) sink: Box<dyn Sink>,
     pub(super) counters: Counters,
     pub(super) attempts: Option<Attempts>,
+    pub(super) pods: Option<Pods>,
+    /// Where verdicts of network policies are asked for.
+    pub(super) ledger: Option<Ledger>,
+    /// Which pods the run is about.
+    pub(super) selection: Selection,
     waiting: Waiting,
     all: bool,
     /// Lines until `--count` is reached.
     lines_left: Option<u64>,
-    lines_a_tick: u64,
+    pub(super) lines_a_tick: u64,
     lines_this_tick: u64,
     pub(super) hidden: u64,
     pub(super) not_shown: u64,
@@ -45,15 +53,19 @@ pub(super) struct Stages {
 }
 
 impl Stages {
-    pub(super) fn new(watch: &Watch, describer: Describer, sink: Box<dyn Sink>) -> Self {
+    pub(super) fn new(watch: &Watch, describer: Describer, sink: Box<dyn Sink>) -> Result<Self, PipelineError> {
         let mode = if watch.every { Mode::Every } else { Mode::Flows };
-        Self {
+        let pods = Pods::new(&watch.pods, &describer.directory)?;
+        Ok(Self {
             flows: Flows::new(mode),
             totals: Totals::default(),
             describer,
             sink,
             counters: Counters::default(),
             attempts: None,
+            pods,
+            ledger: watch.verdicts.then(Ledger::default),
+            selection: watch.pods.clone(),
             waiting: Waiting::new(mode),
             all: watch.all,
             lines_left: watch.count,
@@ -62,7 +74,7 @@ impl Stages {
             hidden: 0,
             not_shown: 0,
             undecodable: 0,
-        }
+        })
     }
 
     /// Whether `--count` is reached.

@@ -6,9 +6,11 @@ use tracer_common::Counter;
 
 use crate::event::{PlaceTotal, Reason, ReasonTotal, Stats};
 use crate::source::SelfCounters;
+use crate::verdict::Ledger;
 
 use super::attempts::Attempts;
 use super::describe::Describer;
+use super::pods::Pods;
 use super::stages::Stages;
 
 impl Stages {
@@ -37,9 +39,16 @@ impl Stages {
             unreadable: counters.get(Counter::Unreadable),
             undecodable: self.undecodable,
             attempts: self.attempts.as_ref().map(Attempts::totals),
-            coverage: self.attempts.as_ref().map(|attempts| attempts.late_coverage().to_vec()).unwrap_or_default(),
+            verdicts: self.ledger.as_ref().map(Ledger::totals),
+            coverage: self.late_coverage(),
             cpu_seconds: cpu_seconds(),
         }
+    }
+
+    /// What can't be seen, so far as it turned out after the header.
+    fn late_coverage(&self) -> Vec<String> {
+        let of_attempts = self.attempts.iter().flat_map(Attempts::late_coverage).cloned();
+        of_attempts.chain(self.pods.as_ref().and_then(Pods::left_out)).collect()
     }
 }
 

@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Read};
 
 use serde::{Deserialize, Serialize};
 
-use crate::event::{Explanation, Netns};
+use crate::event::{Explanation, Netns, PodName};
 
 /// Bytes of a line that are read; a `drop` line has 1 to 8 KiB.
 const MOST_LINE: u64 = 1 << 20;
@@ -23,7 +23,35 @@ pub(super) struct Line<'a> {
     #[serde(alias = "delta")]
     pub(super) count: u64,
     pub(super) netns: Netns,
+    /// A `counter` line has none.
+    #[serde(default, skip_serializing_if = "Ends::is_empty")]
+    pub(super) packet: Ends,
     pub(super) explanation: Explanation,
+}
+
+/// Both ends of the packets, as far as pods are known there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Ends {
+    #[serde(default)]
+    pub(super) source: End,
+    #[serde(default)]
+    pub(super) destination: End,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct End {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pod: Option<PodName>,
+}
+
+impl Ends {
+    fn is_empty(&self) -> bool {
+        self.pods().next().is_none()
+    }
+
+    pub(super) fn pods(&self) -> impl Iterator<Item = &PodName> {
+        [&self.source.pod, &self.destination.pod].into_iter().flatten()
+    }
 }
 
 /// What a line turned out to be.

@@ -16,6 +16,7 @@ use super::line::{self, Line, Read1};
 use super::{Found, RecordingError};
 use crate::event::{Cause, Explanation, Netns};
 use crate::host::error::Errno;
+use crate::kubernetes::Selection;
 use crate::sink::{Style, entry, place_of, printable, thousands};
 
 /// Different explanations kept; the rest is counted.
@@ -24,16 +25,21 @@ const MOST_KEPT: usize = 4096;
 const MOST_SHOWN: usize = 5;
 
 /// Which lines count: all, unless something is given.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Only {
     pub since: Option<SystemTime>,
     /// Inode.
     pub netns: Option<u32>,
+    /// Packets from or to these pods, or that were dropped in their namespaces; by name, as labels are not recorded.
+    pub pods: Selection,
 }
 
 impl Only {
-    fn takes(self, line: &Line<'_>) -> bool {
-        self.netns.is_none_or(|netns| netns == line.netns.inode) && is_since(&line.time, self.since)
+    fn takes(&self, line: &Line<'_>) -> bool {
+        let mut pods = line.packet.pods().chain(&line.netns.pod);
+        self.netns.is_none_or(|netns| netns == line.netns.inode)
+            && is_since(&line.time, self.since)
+            && (self.pods.is_empty() || pods.any(|pod| self.pods.has_name(&pod.namespace, &pod.name)))
     }
 }
 
@@ -82,7 +88,7 @@ impl List {
     ///
     /// # Errors
     /// [`RecordingError::Unreadable`] if one can't be read.
-    pub fn of_running(all: &[Found], only: Only) -> Result<Self, RecordingError> {
+    pub fn of_running(all: &[Found], only: &Only) -> Result<Self, RecordingError> {
         let mut list = Self::default();
         for found in all {
             list.sources.push(format!("whydrop watch, pid {}", found.pid));
@@ -101,7 +107,7 @@ impl List {
     ///
     /// # Errors
     /// [`RecordingError`] if it can't be read or is something else.
-    pub fn of_file(path: &Path, only: Only) -> Result<Self, RecordingError> {
+    pub fn of_file(path: &Path, only: &Only) -> Result<Self, RecordingError> {
         let mut list = Self { sources: vec![path.display().to_string()], ..Self::default() };
         let read = if path.as_os_str() == "-" {
             list.add(io::stdin().lock(), only)
@@ -115,7 +121,7 @@ impl List {
         Ok(list.sorted())
     }
 
-    fn add(&mut self, mut reader: impl BufRead, only: Only) -> io::Result<()> {
+    fn add(&mut self, mut reader: impl BufRead, only: &Only) -> io::Result<()> {
         let mut buffer = Vec::new();
         loop {
             match line::next(&mut reader, &mut buffer)? {
@@ -228,13 +234,14 @@ fn unreadable(path: &Path, error: &io::Error) -> RecordingError {
 mod tests {
     use std::time::Duration;
 
+    use super::super::line::Ends;
     use super::*;
     use crate::event::Confidence;
 
     fn json(cause: Cause, summary: &str, time: &str, count: u64) -> String {
         let explanation = Explanation::new(cause, Confidence::Derived, summary);
         let netns = Netns { inode: 7, ..Netns::default() };
-        let line = Line { kind: "drop".into(), time: time.into(), count, netns, explanation };
+        let line = Line { kind: "drop".into(), time: time.into(), count, netns, packet: Ends::default(), explanation };
         serde_json::to_string(&line).unwrap() + "\n"
     }
 
@@ -253,7 +260,7 @@ mod tests {
 
     fn list(text: &str, since: Option<SystemTime>) -> List {
         let mut list = List::default();
-        list.add(text.as_bytes(), Only { since, netns: None }).unwrap();
+        list.add(text.as_bytes(), &Only { since, ..Only::default() }).unwrap();
         list.sorted()
     }
 
@@ -276,5 +283,37 @@ mod tests {
         let since = humantime::parse_rfc3339("2026-01-02T03:05:05Z").unwrap();
         assert_eq!(list(&sample(), Some(since)).causes[0].packets, 1);
         assert!(list(&sample(), Some(since + Duration::from_nanos(1))).causes.is_empty());
+    }
+
+    #[test]
+    fn a_pod_is_found_at_either_end_and_by_the_namespace() {
+        let line = |netns_pod: &str, packet: &str, count: u64| {
+            let rest =
+                r#""explanation":{"summary":"s","cause":"ttl","confidence":"derived","evidence":[],"remedy":[]}"#;
+            format!(r#"{{"kind":"drop","time":"t","count":{count},"netns":{{"inode":7{netns_pod}}},{packet}{rest}}}"#)
+        };
+        let pod = |name: &str| format!(r#""pod":{{"namespace":"shop","name":"{name}","uid":"u"}}"#);
+        let packet = |source: &str, destination: &str| {
+            format!(
+                r#""packet":{{"family":"ipv4","source":{{"port":1{source}}},"destination":{{"port":2{destination}}}}},"#
+            )
+        };
+        let (web, db) = (pod("web"), pod("db"));
+        let text = [
+            line("", &packet(&format!(",{web}"), ""), 1),
+            line("", &packet(&format!(",{db}"), &format!(",{web}")), 2),
+            line(&format!(",{web}"), "", 4),
+            line(&format!(",{db}"), &packet("", &format!(",{db}")), 8),
+            line("", &packet("", ""), 16),
+        ];
+        let packets = |pods: &[&str], namespaces: &[&str]| {
+            let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
+            let pods = Selection::parse(&owned(pods), &owned(namespaces), None).unwrap();
+            let mut list = List::default();
+            list.add(text.join("\n").as_bytes(), &Only { pods, ..Only::default() }).unwrap();
+            list.sorted().causes.iter().map(|by| by.packets).sum::<u64>()
+        };
+        assert_eq!((packets(&["shop/web"], &[]), packets(&["shop/db"], &[])), (7, 10));
+        assert_eq!((packets(&[], &["shop"]), packets(&[], &["sho"]), packets(&[], &[])), (15, 0, 31));
     }
 }

@@ -7,11 +7,13 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Seek, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 
-use super::line::Line;
-use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, Stats};
+use super::Connection;
+use super::line::{End, Ends, Line};
+use crate::event::{Cause, Confidence, Counter, Explanation, Header, Netns, PodName, Stats, Verdict};
 use crate::sink::{self, Sink};
 
 /// What the files are called in `/proc/PID/fd`.
@@ -26,8 +28,9 @@ const MOST_A_TICK: usize = 256;
 /// A sink that records what passes through it.
 pub struct Recorder {
     inner: Box<dyn Sink>,
-    /// By namespace and summary.
-    gathered: HashMap<(u32, String), Gathered>,
+    /// By namespace, summary and pods.
+    gathered: HashMap<(u32, String, u64), Gathered>,
+    hasher: RandomState,
     /// Packets that found no room there.
     others: u64,
     files: Option<Files>,
@@ -38,20 +41,32 @@ struct Gathered {
     time: String,
     count: u64,
     netns: Netns,
+    packet: Ends,
     explanation: Explanation,
+}
+
+/// What is to be recorded of a line.
+struct Told<'a> {
+    time: &'a str,
+    count: u64,
+    netns: &'a Netns,
+    /// Of the source and the destination.
+    pods: [Option<&'a PodName>; 2],
+    explanation: &'a Explanation,
 }
 
 impl Recorder {
     pub fn new(inner: Box<dyn Sink>) -> Self {
         let files = Files::new().inspect_err(warn).ok();
-        Self { inner, gathered: HashMap::new(), others: 0, files }
+        Self { inner, gathered: HashMap::new(), hasher: RandomState::new(), others: 0, files }
     }
 
-    fn gather(&mut self, time: &str, count: u64, netns: &Netns, explanation: &Explanation) {
+    fn gather(&mut self, told: &Told<'_>) {
         if self.files.is_none() {
             return;
         }
-        let key = (netns.inode, explanation.summary.clone());
+        let &Told { time, count, netns, pods, explanation } = told;
+        let key = (netns.inode, explanation.summary.clone(), self.hasher.hash_one((&netns.pod, pods)));
         let is_full = self.gathered.len() >= MOST_A_TICK;
         match self.gathered.get_mut(&key) {
             Some(gathered) => {
@@ -61,8 +76,9 @@ impl Recorder {
             }
             None if is_full => self.others += count,
             None => {
-                let (netns, explanation) = (netns.clone(), explanation.clone());
-                self.gathered.insert(key, Gathered { time: time.to_owned(), count, netns, explanation });
+                let [source, destination] = pods.map(|pod| End { pod: pod.cloned() });
+                let (netns, packet, explanation) = (netns.clone(), Ends { source, destination }, explanation.clone());
+                self.gathered.insert(key, Gathered { time: time.to_owned(), count, netns, packet, explanation });
             }
         }
     }
@@ -74,6 +90,7 @@ impl Recorder {
             time: now.to_owned(),
             count: others,
             netns: Netns::default(),
+            packet: Ends::default(),
             explanation: Explanation::new(
                 Cause::Unknown,
                 Confidence::Unknown,
@@ -81,8 +98,8 @@ impl Recorder {
             ),
         });
         let written = self.gathered.drain().map(|(_, gathered)| gathered).chain(rest).try_for_each(|gathered| {
-            let Gathered { time, count, netns, explanation } = gathered;
-            files.write(&Line { kind: Cow::Borrowed("drop"), time: time.into(), count, netns, explanation })
+            let Gathered { time, count, netns, packet, explanation } = gathered;
+            files.write(&Line { kind: Cow::Borrowed("drop"), time: time.into(), count, netns, packet, explanation })
         });
         if let Err(error) = written {
             warn(&error);
@@ -92,7 +109,7 @@ impl Recorder {
 }
 
 fn warn(error: &io::Error) {
-    tracing::warn!("what is explained is not recorded for `whydrop explain`: {error}");
+    tracing::warn!("what is seen is not recorded for `whydrop explain` and `whydrop policy try`: {error}");
 }
 
 impl Sink for Recorder {
@@ -102,13 +119,26 @@ impl Sink for Recorder {
 
     fn line(&mut self, line: &sink::Line<'_>) -> io::Result<()> {
         let drop = line.drop;
-        self.gather(&drop.time, drop.count, &drop.netns, &drop.explanation);
+        let pods = [&drop.packet.source, &drop.packet.destination].map(|end| end.pod.as_ref());
+        let (time, netns, explanation) = (&drop.time, &drop.netns, &drop.explanation);
+        self.gather(&Told { time, count: drop.count, netns, pods, explanation });
         self.inner.line(line)
     }
 
     fn counter(&mut self, counter: &Counter) -> io::Result<()> {
-        self.gather(&counter.time, counter.delta, &counter.netns, &counter.explanation);
+        let (time, netns, explanation) = (&counter.time, &counter.netns, &counter.explanation);
+        self.gather(&Told { time, count: counter.delta, netns, pods: [None; 2], explanation });
         self.inner.counter(counter)
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        if let Some(files) = &mut self.files
+            && let Err(error) = files.write(&Connection::of(verdict))
+        {
+            warn(&error);
+            self.files = None;
+        }
+        self.inner.verdict(verdict)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -143,7 +173,7 @@ impl Files {
         Ok(Self { newer: in_memory()?, older: in_memory()?, written: 0 })
     }
 
-    fn write(&mut self, line: &Line<'_>) -> io::Result<()> {
+    fn write(&mut self, line: &impl serde::Serialize) -> io::Result<()> {
         let mut bytes = serde_json::to_vec(line)?;
         bytes.push(b'\n');
         if self.written + bytes.len() as u64 > MOST {
@@ -184,7 +214,14 @@ mod tests {
 
     fn line(count: u64) -> Line<'static> {
         let explanation = Explanation::new(Cause::Ttl, Confidence::Derived, "x".repeat(1000));
-        Line { kind: "drop".into(), time: "t".into(), count, netns: Netns::default(), explanation }
+        Line {
+            kind: "drop".into(),
+            time: "t".into(),
+            count,
+            netns: Netns::default(),
+            packet: Ends::default(),
+            explanation,
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 
 use tracer_common::{
-    BY_IFACE, BY_NETNS, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_SUBNETS, Plain,
+    BY_IFACE, BY_NETNS, BY_POD, BY_PORT, BY_PROTOCOL, BY_REASON, BY_SUBNET, FilterKey, MAX_FILTER_VALUES, MAX_SUBNETS,
+    Plain,
 };
 
 use super::error::shortened;
@@ -34,6 +35,9 @@ pub struct FilterArgs {
     /// Drop reason, as the REASON column shows it: NETFILTER_DROP
     #[arg(long, value_name = "REASON", value_delimiter = ',')]
     pub reason: Vec<String>,
+    /// Pods are asked for too: only what the filter is told of them passes, which is nothing at first.
+    #[arg(skip)]
+    pub pods: bool,
 }
 
 impl FilterArgs {
@@ -55,13 +59,14 @@ impl FilterArgs {
 pub struct KernelFilter {
     keys: Vec<FilterKey>,
     subnets: Vec<Subnet>,
+    pods: bool,
 }
 
 impl KernelFilter {
     /// # Errors
     /// [`SettingsError`] for the first value that means nothing here.
     pub fn new(args: &FilterArgs, reasons: &ReasonNames) -> Result<Self, SettingsError> {
-        let mut filter = Self::default();
+        let mut filter = Self { pods: args.pods, ..Self::default() };
         for netns in &args.netns {
             let inode = netns_inode(netns).ok_or_else(|| SettingsError::Netns(shortened(netns)))?;
             filter.add(BY_NETNS, inode);
@@ -94,8 +99,8 @@ impl KernelFilter {
 
     /// One bit for each dimension in use.
     pub fn dimensions(&self) -> u32 {
-        let subnets = u32::from(!self.subnets.is_empty()) << BY_SUBNET;
-        self.keys.iter().fold(subnets, |bits, key| bits | 1 << key.dimension)
+        let others = u32::from(!self.subnets.is_empty()) << BY_SUBNET | u32::from(self.pods) << BY_POD;
+        self.keys.iter().fold(others, |bits, key| bits | 1 << key.dimension)
     }
 
     /// Keys of the filter map.
@@ -107,6 +112,11 @@ impl KernelFilter {
     pub fn namespaces(&self) -> Vec<u32> {
         let number = |key: &FilterKey| key.value.first().and_then(|number| u32::try_from(*number).ok());
         self.keys.iter().filter(|key| key.dimension == BY_NETNS).filter_map(number).collect()
+    }
+
+    /// Whether keys of pods come and go.
+    pub fn follows_pods(&self) -> bool {
+        self.pods
     }
 
     pub fn subnets(&self) -> &[Subnet] {
@@ -211,9 +221,10 @@ mod tests {
             args.proto = vec!["tcp".into(), "17".into()];
             args.port = vec!["10250".into()];
             args.host = vec!["10.0.0.0/8".into()];
+            args.pods = true;
         });
         let filter = KernelFilter::new(&args, &no_reasons()).unwrap();
-        assert_eq!(filter.dimensions(), 1 << BY_PROTOCOL | 1 << BY_PORT | 1 << BY_SUBNET);
+        assert_eq!(filter.dimensions(), 1 << BY_PROTOCOL | 1 << BY_PORT | 1 << BY_SUBNET | 1 << BY_POD);
         assert_eq!((filter.keys().count(), filter.subnets().len()), (3, 1));
     }
 

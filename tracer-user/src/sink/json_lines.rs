@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::{Line, Sink};
-use crate::event::{Counter, Dns, Finding, Flow, Header, Stats};
+use crate::event::{Counter, Dns, Finding, Flow, Header, Stats, Verdict};
 
 /// Writes JSON lines; `W` should buffer.
 pub struct JsonLines<W> {
@@ -43,6 +43,10 @@ impl<W: Write> Sink for JsonLines<W> {
 
     fn dns(&mut self, dns: &Dns) -> io::Result<()> {
         self.write(dns)
+    }
+
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        self.write(verdict)
     }
 
     fn finding(&mut self, finding: &Finding) -> io::Result<()> {

@@ -12,8 +12,9 @@ use super::findings::Findings;
 use super::style::{Style, thousands};
 use super::summary::summary;
 use super::text::{TITLE, Text, columns, counter_columns};
+use super::verdicts::{self, Connection, verdict_columns};
 use super::{Line, Sink};
-use crate::event::{Counter, Drop, Header, Stats};
+use crate::event::{Counter, Drop, Header, Stats, Verdict};
 
 /// Rows kept; far more than a screen shows.
 const MOST_ROWS: usize = 200;
@@ -24,11 +25,13 @@ enum Key {
     Flow(FlowKey),
     /// Namespace, interface (0 for none) and name of a counter.
     Counter(u32, u32, String),
+    Verdict(Connection),
 }
 
 enum Shown {
     Drop(Box<Drop>),
     Counter(Box<Counter>),
+    Verdict(Box<Verdict>),
 }
 
 struct Row {
@@ -93,6 +96,7 @@ impl<W: Write> Live<W> {
             let text = match &row.shown {
                 Shown::Drop(drop) => columns(drop, &packets, self.style),
                 Shown::Counter(counter) => counter_columns(counter, &packets, self.style),
+                Shown::Verdict(verdict) => verdict_columns(verdict, self.style),
             };
             writeln!(self.out, "{}", cut(&text, width))?;
             self.drawn += 1;
@@ -128,6 +132,15 @@ impl<W: Write> Sink for Live<W> {
         Ok(())
     }
 
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        let key = Key::Verdict(Connection::of(verdict));
+        let before = self.rows.iter().find(|row| row.key == key).map_or(0, |row| row.packets);
+        let attempts = before.saturating_add(verdict.attempts);
+        let shown = Shown::Verdict(Box::new(Verdict { attempts, ..verdict.clone() }));
+        self.put(Row { key, shown, packets: attempts });
+        Ok(())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         if self.dirty { self.draw() } else { Ok(()) }
     }
@@ -148,6 +161,7 @@ impl<W: Write> Sink for Live<W> {
                 summary(stats, self.findings.counted(), self.style),
                 self.findings.print(self.style)
             )?;
+            write!(self.out, "{}", verdicts::totals(stats))?;
             return self.out.flush();
         }
         self.draw()

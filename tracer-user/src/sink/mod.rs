@@ -10,6 +10,7 @@ mod queries;
 mod style;
 mod summary;
 mod text;
+mod verdicts;
 
 use std::io;
 
@@ -19,9 +20,10 @@ pub(crate) use findings::{entry, named};
 pub use json_lines::JsonLines;
 pub use live::Live;
 pub use queries::{QueryLines, QueryText};
-pub use style::{Style, endpoint, place, printable};
+pub use style::{Style, endpoint, place, printable, who};
 pub(crate) use style::{place_of, thousands};
 pub use text::Text;
+pub use verdicts::{VerdictLines, VerdictText};
 
 use crate::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats, Verdict};
 use crate::flow::Census;

@@ -55,11 +55,11 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }))
 }
 
-/// `tcp 10.99.1.2:41022 → 10.99.2.2:10250 [S]`.
+/// `tcp 10.99.1.2:41022 → shop/web-0 10.99.2.2:10250 [S]`.
 pub(super) fn packet(packet: &Packet) -> String {
     let mut text = printable(&packet.protocol).into_owned();
     if packet.source.address.is_some() || packet.destination.address.is_some() {
-        let _ = write!(text, " {} → {}", endpoint(&packet.source), endpoint(&packet.destination));
+        let _ = write!(text, " {} → {}", who(&packet.source), who(&packet.destination));
     } else {
         let _ = write!(text, " {} bytes", packet.length);
     }
@@ -82,7 +82,36 @@ pub fn endpoint(end: &Endpoint) -> String {
     }
 }
 
-/// `s0 in tb-s`, `local in host`.
+/// The same with the name of who has the address: `shop/web-0 10.244.1.7:8080`, `svc shop/web 10.96.0.10:80`.
+pub fn who(end: &Endpoint) -> String {
+    let address = endpoint(end);
+    name(end).map_or_else(|| address.clone(), |name| format!("{name} {address}"))
+}
+
+/// `shop/web-0`, `shop/web-0 of svc shop/web`, `svc shop/web`, `node node1`; escaped.
+pub(crate) fn name(end: &Endpoint) -> Option<String> {
+    let service = end.service.as_ref().map(|service| format!("svc {}/{}", service.namespace, service.name));
+    let pod = end.pod.as_ref().map(|pod| format!("{}/{}", pod.namespace, pod.name));
+    let name = match (pod, service) {
+        (Some(pod), Some(service)) => format!("{pod} of {service}"),
+        (pod, service) => {
+            let node = || end.node.as_ref().map(|node| format!("node {node}"));
+            pod.or(service).or_else(node).or_else(|| end.name.clone())?
+        }
+    };
+    Some(printable(&name).into_owned())
+}
+
+/// `pod shop/web-0`, `host`; escaped.
+pub(crate) fn netns_name(netns: &Netns) -> Option<String> {
+    let name = match (&netns.pod, &netns.name) {
+        (Some(pod), _) => format!("pod {}/{}", pod.namespace, pod.name),
+        (None, name) => name.clone()?,
+    };
+    Some(printable(&name).into_owned())
+}
+
+/// `s0 in tb-s`, `local in host`, `eth0 in pod shop/web-0`.
 pub fn place(drop: &Drop) -> String {
     place_of(Some(&drop.interface), &drop.netns)
 }
@@ -94,8 +123,8 @@ pub(crate) fn place_of(interface: Option<&Interface>, netns: &Netns) -> String {
         (None, 0) => "local".into(),
         (None, index) => format!("if{index}"),
     });
-    let netns = match (&netns.name, netns.inode) {
-        (Some(name), _) => Some(printable(name).into_owned()),
+    let netns = match (netns_name(netns), netns.inode) {
+        (Some(name), _) => Some(name),
         (None, 0) => None,
         (None, inode) => Some(format!("netns {inode}")),
     };
@@ -121,11 +150,41 @@ pub(crate) fn thousands(number: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{PodName, ServiceName};
 
     #[test]
     fn what_a_terminal_would_obey_is_escaped() {
         assert_eq!(printable("eth0"), "eth0");
         assert_eq!(printable("a\x1b[31mb\n\u{202e}c"), "a\\u{1b}[31mb\\u{a}\\u{202e}c");
+    }
+
+    #[test]
+    fn names_stand_before_addresses() {
+        let pod = |name: &str| Some(PodName { namespace: "shop".into(), name: name.into(), uid: "u".into() });
+        let service = Some(ServiceName { namespace: "shop".into(), name: "web".into(), port: None });
+        let end = Endpoint::of("10.244.1.7:8080");
+        let shown = [
+            end.clone(),
+            Endpoint { pod: pod("web\u{1b}0"), ..end.clone() },
+            Endpoint { pod: pod("web-0"), service: service.clone(), ..end.clone() },
+            Endpoint { service, ..end.clone() },
+            Endpoint { node: Some("node1".into()), ..end.clone() },
+            Endpoint { name: Some("cloud metadata service".into()), ..end },
+        ]
+        .map(|end| who(&end));
+        assert_eq!(
+            shown,
+            [
+                "10.244.1.7:8080",
+                "shop/web\\u{1b}0 10.244.1.7:8080",
+                "shop/web-0 of svc shop/web 10.244.1.7:8080",
+                "svc shop/web 10.244.1.7:8080",
+                "node node1 10.244.1.7:8080",
+                "cloud metadata service 10.244.1.7:8080",
+            ]
+        );
+        let netns = Netns { inode: 5, name: Some("cni-1".into()), pod: pod("web-0") };
+        assert_eq!(place_of(None, &netns), "pod shop/web-0");
     }
 
     #[test]

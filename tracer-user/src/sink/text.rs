@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use super::findings::Findings;
 use super::style::{Style, packet, place, place_of, printable, thousands};
 use super::summary::summary;
+use super::verdicts::{self, verdict_columns};
 use super::{Line, Sink};
-use crate::event::{Counter, Drop, Header, Severity, Stats};
+use crate::event::{Counter, Drop, Header, Severity, Stats, Verdict};
 
 /// Writes plain lines; `W` should buffer.
 pub struct Text<W> {
@@ -115,6 +116,11 @@ impl<W: Write> Sink for Text<W> {
         Ok(())
     }
 
+    fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        self.title()?;
+        writeln!(self.out, "{}", verdict_columns(verdict, self.style))
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
@@ -127,6 +133,7 @@ impl<W: Write> Sink for Text<W> {
                 summary(stats, self.findings.counted(), self.style),
                 self.findings.print(self.style)
             )?;
+            write!(self.out, "{}", verdicts::totals(stats))?;
         }
         self.out.flush()
     }

@@ -7,16 +7,20 @@ pub(crate) mod batch;
 mod error;
 
 use std::io::BufRead;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
-use aya::maps::{Array, Map, MapData, RingBuf};
+use aya::maps::{Array, Map, MapData, MapError, RingBuf};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tracer_common::{BY_NETNS, Counter, CpuState, FilterKey, FlowKey, Plain, Tally, TotalKey, read_plain};
+use tracer_common::{
+    BY_NETNS, BY_POD, Counter, CpuState, FilterKey, FlowKey, POD_ADDRESS, Plain, Tally, TotalKey, read_plain,
+};
 
 use batch::{After, Batch};
 pub use error::SourceError;
 
+use crate::kubernetes::select::{Changes, Key};
 use crate::load::{Attached, Maps};
 
 /// Events read before other work gets its turn.
@@ -89,10 +93,26 @@ impl Source {
     /// # Errors
     /// [`SourceError`] if the kernel takes no more.
     pub fn also_from(&mut self, netns: u32) -> Result<(), SourceError> {
-        let key = FilterKey::number(BY_NETNS, netns);
-        // It has that many bytes.
-        let Ok(key) = <[u8; size_of::<FilterKey>()]>::try_from(key.as_bytes()) else { return Ok(()) };
-        Ok(self.filter.insert(key, 1, 0)?)
+        self.pass(FilterKey::number(BY_NETNS, netns))
+    }
+
+    /// Has the filter follow the pods that it asks for, if it asks for pods.
+    ///
+    /// # Errors
+    /// [`SourceError`] if the kernel takes no more.
+    pub fn follow(&mut self, pods: &Changes) -> Result<(), SourceError> {
+        // First, so that there is room.
+        for key in pods.remove.iter().filter_map(|key| bytes(pod_key(*key))) {
+            match self.filter.remove(&key) {
+                Ok(()) | Err(MapError::KeyNotFound) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        pods.add.iter().try_for_each(|key| self.pass(pod_key(*key)))
+    }
+
+    fn pass(&mut self, key: FilterKey) -> Result<(), SourceError> {
+        bytes(key).map_or(Ok(()), |key| Ok(self.filter.insert(key, 1, 0)?))
     }
 
     /// Waits until the kernel wakes the reader, which it does when the ring buffer fills up.
@@ -171,6 +191,28 @@ impl Source {
     }
 }
 
+/// A key as the map wants it: it has that many bytes.
+fn bytes(key: FilterKey) -> Option<[u8; size_of::<FilterKey>()]> {
+    key.as_bytes().try_into().ok()
+}
+
+fn pod_key(key: Key) -> FilterKey {
+    match key {
+        Key::Netns(inode) => FilterKey::number(BY_POD, inode),
+        Key::Address(address) => FilterKey::name(POD_ADDRESS, halves(address)),
+    }
+}
+
+/// An address as the programs have it: its first and its last eight bytes, as they stand in memory.
+fn halves(address: IpAddr) -> [u64; 2] {
+    let address = match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped(),
+        IpAddr::V6(address) => address,
+    };
+    let bytes = u128::from_le_bytes(address.octets());
+    [bytes as u64, (bytes >> 64) as u64]
+}
+
 /// Waits until every program that may have read the old switch has ended: programs run inside RCU read-side critical
 /// sections, and this command waits for all of them (kernel/sched/membarrier.c calls `synchronize_rcu`).
 fn wait_for_running_programs() {
@@ -192,4 +234,22 @@ fn missed_runs(attached: &Attached) -> u64 {
         .map_while(Result::ok)
         .find_map(|line| line.strip_prefix("recursion_misses:")?.trim().parse().ok())
         .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_pods_are_laid_out_as_the_programs_make_them() {
+        let address = |text: &str| bytes(pod_key(Key::Address(text.parse().unwrap()))).unwrap();
+        let v4 = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 99, 1, 2];
+        let v6 = [0xfd, 0x99, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2];
+        for (text, wanted) in [("10.99.1.2", v4), ("::ffff:10.99.1.2", v4), ("fd99:1::2", v6)] {
+            let key = address(text);
+            assert_eq!((key[0], &key[1..8], &key[8..]), (7, &[0; 7][..], &wanted[..]), "{text}");
+        }
+        let netns = bytes(pod_key(Key::Netns(0xf000_0001))).unwrap();
+        assert_eq!((netns[0], &netns[8..12], &netns[12..]), (6, &0xf000_0001_u32.to_ne_bytes()[..], &[0; 12][..]));
+    }
 }

@@ -3,10 +3,12 @@
 //! Rule: what was seen (the outcome, the rule that dropped it) decides; what the policies say is told beside it, and where the two
 //! differ that is the news.
 
-use crate::event::{Drop, Flow, Verdict};
-use crate::kubernetes::{Index, Span};
+mod judge;
+mod ledger;
+mod seen;
+mod side;
+#[cfg(test)]
+mod tests;
 
-/// The verdicts of a named attempt: one for each end that is a pod of this node; `drop` is the drop that ended it, if one did.
-pub fn verdicts(_flow: &Flow, _drop: Option<&Drop>, _index: &Index, _span: Span) -> Vec<Verdict> {
-    Vec::new()
-}
+pub use judge::{Judged, judge};
+pub use ledger::{Due, Ledger};

@@ -6,18 +6,19 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Value, json};
-use whydrop::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats};
+use whydrop::event::{Counter, Dns, Drop, Finding, Flow, Header, Stats, Verdict};
 
 use crate::page;
 
 /// The kinds of lines, each with its schema.
-pub(crate) fn kinds() -> [(&'static str, Value); 7] {
+pub(crate) fn kinds() -> [(&'static str, Value); 8] {
     [
         of::<Header>("header"),
         of::<Drop>("drop"),
         of::<Counter>("counter"),
         of::<Flow>("flow"),
         of::<Dns>("dns"),
+        of::<Verdict>("verdict"),
         of::<Finding>("finding"),
         of::<Stats>("stats"),
     ]

@@ -1,5 +1,5 @@
 //! `docs/watch.md` has a row for each flag of `whydrop watch --help`, with its default, and no other; so has
-//! `docs/diagnose.md`.
+//! `docs/diagnose.md` and `docs/verdicts.md`.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -30,7 +30,7 @@ fn help(command: &str) -> String {
 
 #[test]
 fn every_flag_has_its_row_and_every_row_its_flag() {
-    for command in ["watch", "diagnose"] {
+    for command in ["watch", "diagnose", "verdicts"] {
         compare(command);
     }
 }

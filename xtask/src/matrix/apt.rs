@@ -97,7 +97,7 @@ impl Apt {
 }
 
 /// The mirror that this machine already uses.
-fn own_mirror(label: &str) -> Option<String> {
+pub(crate) fn own_mirror(label: &str) -> Option<String> {
     let label = format!("Label: {label}");
     let mut targets = Command::new("apt-get");
     targets.args(["indextargets", "--format", "$(SITE)", "Identifier: Packages", "Origin: Debian", &label]);

@@ -29,6 +29,7 @@ use crate::process::rendered;
 use crate::workspace::Workspace;
 
 use apt::Apt;
+pub(crate) use apt::own_mirror;
 use image::Contents;
 use kernel::Kernel;
 pub(crate) use kernel::Line;

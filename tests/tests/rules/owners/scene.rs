@@ -221,10 +221,11 @@ impl Blame {
         self.remedy("look at what sends it").evidence("statistic invalid rose by 1")
     }
 
-    /// The NetworkPolicy behind it.
+    /// The NetworkPolicy behind it, which the rule names: then that is the cause.
     pub(super) fn policy(mut self, namespace: &str, name: &str, direction: &str) -> Self {
         self.expect = self.expect.with(key::POLICY_NAMESPACE, namespace).with(key::POLICY_NAME, name);
         self.expect = self.expect.with(key::POLICY_DIRECTION, direction);
+        self.cause = Some("network_policy");
         self
     }
 

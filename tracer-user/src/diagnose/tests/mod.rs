@@ -3,6 +3,7 @@
 mod expected;
 mod grouping;
 mod harm;
+mod names;
 mod rendering;
 
 use std::io::{self, Write};
@@ -183,6 +184,7 @@ pub(super) fn stats() -> Stats {
         undecodable: 0,
         attempts: None,
         coverage: Vec::new(),
+        verdicts: None,
         cpu_seconds: 0.0,
     }
 }

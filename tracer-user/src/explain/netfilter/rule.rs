@@ -7,7 +7,7 @@ use tracer_netfilter::owner::{self, PolicyRef};
 
 use super::super::observation::Observation;
 use crate::decode::protocol;
-use crate::event::{Cause, Confidence, Explanation, Policy, PolicyDirection, PolicyName, PolicyVerdict};
+use crate::event::{Cause, Confidence, Explanation, Nearest, Policy, PolicyDirection, PolicyName, PolicyVerdict};
 use crate::explain::node;
 use crate::netfilter::{Ruling, Suspect};
 use crate::node::reverse_path::{End, RuleCheck};
@@ -23,7 +23,7 @@ pub(super) fn explanation(ruling: &Ruling, drop: &Observation<'_>) -> Option<Exp
         .extend(others.iter().map(|other| format!("possible too: {}: {}", other.place(), other.rule.text)));
     explanation.remedy = first.remedy(drop.netns_entry);
     explanation.owner = Some(first.owner.as_ref().map_or("user", |owner| owner.name).to_owned());
-    explanation.policy = first.owner.as_ref().and_then(|owner| owner.policy.as_ref()).map(policy);
+    explanation.policy = policy(first);
     explanation.rule = Some(first.rule.clone());
     explanation.alternatives = (!others.is_empty()).then(|| others.iter().map(|other| other.rule.clone()).collect());
     explanation.unknown = unknown(first, ruling);
@@ -104,21 +104,34 @@ fn evidence(suspect: &Suspect, ruling: &Ruling) -> Vec<String> {
     facts
 }
 
-fn policy(named: &PolicyRef) -> Policy {
-    let name = PolicyName { kind: None, namespace: named.namespace.clone(), name: named.name.clone() };
-    let direction = match named.direction {
-        owner::PolicyDirection::Ingress => PolicyDirection::Ingress,
-        owner::PolicyDirection::Egress => PolicyDirection::Egress,
-    };
-    Policy {
-        direction,
+/// The verdict of the engine whose rule it is.
+fn policy(suspect: &Suspect) -> Option<Policy> {
+    let owner = suspect.owner.as_ref()?;
+    let enforced = owner.enforced.as_ref()?;
+    let all = enforced.chains.iter().filter_map(|chain| chain.policy.as_ref());
+    let mut named: Vec<&PolicyRef> = all.chain(&owner.policy).collect();
+    named.dedup();
+    let nearest = suspect.near.as_ref().and_then(|near| {
+        let policy = near.policy.as_ref().or(owner.policy.as_ref())?;
+        // The position is that in the engine's chain, which is not the policy's.
+        Some(Nearest { policy: name(policy), rule: 0, mismatch: near.mismatch.clone() })
+    });
+    Some(Policy {
+        direction: match enforced.direction {
+            owner::PolicyDirection::Ingress => PolicyDirection::Ingress,
+            owner::PolicyDirection::Egress => PolicyDirection::Egress,
+        },
         verdict: PolicyVerdict::Denied,
-        selected_by: vec![name],
+        selected_by: named.into_iter().map(name).collect(),
         decided_by: None,
-        nearest: None,
-        enforced_by: None,
+        nearest,
+        enforced_by: Some(owner.name.to_owned()),
         contradiction: None,
-    }
+    })
+}
+
+fn name(policy: &PolicyRef) -> PolicyName {
+    PolicyName { kind: None, namespace: policy.namespace.clone(), name: policy.name.clone() }
 }
 
 fn unknown(suspect: &Suspect, ruling: &Ruling) -> Option<String> {
@@ -153,8 +166,8 @@ mod tests {
             packets: None,
         };
         let (unknown, facts, removal) = (Vec::new(), Vec::new(), "iptables-nft -t filter -D INPUT -j DROP".into());
-        let (way_back, needs_invalid) = (None, false);
-        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof, way_back, needs_invalid }
+        let (way_back, near, needs_invalid) = (None, None, false);
+        Suspect { rule, end: End::Drop, unknown, facts, owner: None, removal, proof, way_back, near, needs_invalid }
     }
 
     fn of(suspects: Vec<Suspect>) -> Explanation {

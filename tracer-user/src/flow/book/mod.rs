@@ -30,6 +30,9 @@ const MOST_TOLD_OF_SERVICE: u32 = 100;
 /// Devices that are known to show answers.
 const MOST_ANSWERING: usize = 16_384;
 
+/// Says whether a story is to be told and counted.
+pub(super) type Wanted<'a> = dyn Fn(&Story) -> bool + 'a;
+
 /// The attempts that are not decided yet, and what is known of those that are.
 #[derive(Debug, Default)]
 pub struct Book {
@@ -86,18 +89,30 @@ impl Book {
         self.drops.add(tuple, drop);
     }
 
-    /// Takes out the stories that are decided and failed; `now` is `CLOCK_MONOTONIC`, ns. At the end of the run nothing is waited
-    /// for any more.
+    /// As [`Self::take_of`], of all attempts.
     pub fn take(&mut self, now: u64, is_end: bool) -> Vec<Story> {
+        self.take_of(now, is_end, &|_| true, &mut |_| {})
+    }
+
+    /// Takes out the stories that are decided and failed; `now` is `CLOCK_MONOTONIC`, ns. At the end of the run nothing is waited
+    /// for any more. Stories that are not `wanted` are neither told nor counted. `decided` is told of each of the others, also of
+    /// those that went well, when it is decided for the first time.
+    pub fn take_of(
+        &mut self,
+        now: u64,
+        is_end: bool,
+        wanted: &Wanted<'_>,
+        decided: &mut dyn FnMut(&Story),
+    ) -> Vec<Story> {
         let moment = Moment { read: self.read.min(now), is_end };
         self.groups.forget(moment.read);
         self.resent.forget(moment.read);
         let mut stories = Vec::new();
         for id in self.groups.due(moment) {
-            stories.extend(self.look(id, moment));
+            stories.extend(self.look(id, moment, wanted, decided));
         }
         for resent in self.resent.stuck() {
-            stories.extend(self.large_lost(&resent));
+            stories.extend(self.large_lost(&resent, wanted));
         }
         self.is_ended |= is_end;
         self.limit(stories)
@@ -118,7 +133,13 @@ impl Book {
     }
 
     /// Looks at one attempt; gives its story if it has failed.
-    fn look(&mut self, id: GroupId, moment: Moment) -> Option<Story> {
+    fn look(
+        &mut self,
+        id: GroupId,
+        moment: Moment,
+        wanted: &Wanted<'_>,
+        decided: &mut dyn FnMut(&Story),
+    ) -> Option<Story> {
         let group = self.groups.get_mut(id)?;
         let (earlier, placed) = (group.decided, group.placed(&self.points));
         group.is_changed = false;
@@ -130,7 +151,9 @@ impl Book {
         match decide::decide(&known, moment) {
             Verdict::Wait => {
                 let is_pending = moment.is_end && earlier.is_none() && !self.is_ended;
-                if let (true, Some(story)) = (is_pending, self.story(id, &placed, Verdict::Wait, Vec::new())) {
+                if let (true, Some(story)) =
+                    (is_pending, self.story(id, &placed, Verdict::Wait, Vec::new()).filter(wanted))
+                {
                     self.census.add_pending(&story);
                 }
                 None
@@ -143,6 +166,14 @@ impl Book {
             }
             verdict @ Verdict::Is { .. } => {
                 let story = self.story(id, &placed, verdict, drops)?;
+                if !wanted(&story) {
+                    self.groups.decide(id, story.outcome, moment.read);
+                    self.learn_answering(&story);
+                    return None;
+                }
+                if earlier.is_none() {
+                    decided(&story);
+                }
                 self.decided(id, story, earlier, moment)
             }
         }
@@ -165,9 +196,7 @@ impl Book {
         }
         *self.total(story.outcome) += 1;
         self.groups.decide(id, story.outcome, moment.read);
-        if story.outcome == Outcome::Established {
-            self.learn_answering(&story);
-        }
+        self.learn_answering(&story);
         story.is_failing().then_some(story)
     }
 
@@ -180,8 +209,11 @@ impl Book {
         }
     }
 
-    /// Remembers that the device nearest to the client shows answers.
+    /// Remembers that the device nearest to the client shows answers, if it did.
     fn learn_answering(&mut self, story: &Story) {
+        if story.outcome != Outcome::Established {
+            return;
+        }
         let nearest = story.sightings.iter().find(|(_, sighting)| sighting.opened.any());
         let Some((_, sighting)) = nearest.filter(|(_, sighting)| sighting.answers.any()) else { return };
         if self.answering.len() < MOST_ANSWERING {
@@ -228,13 +260,16 @@ impl Book {
     }
 
     /// The story of a connection that gets no large segment through.
-    fn large_lost(&mut self, resent: &Resent) -> Option<Story> {
+    fn large_lost(&mut self, resent: &Resent, wanted: &Wanted<'_>) -> Option<Story> {
         let tuple = Tuple { protocol: crate::decode::protocol::TCP, client: resent.local, server: resent.remote };
         let story = match self.groups.find(tuple) {
             Some(id) => self.large_lost_of_known(id, resent)?,
             None if self.is_watched(resent.netns) => large_lost_of_unknown(resent),
             None => return None,
         };
+        if !wanted(&story) {
+            return None;
+        }
         self.census.add_large_lost(&story);
         Some(story)
     }

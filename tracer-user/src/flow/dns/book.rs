@@ -142,11 +142,18 @@ impl Book {
         self.names.retain(|_, serial| kept.contains_key(serial));
     }
 
-    /// Takes out all queries that are decided, also those that went well.
+    /// As [`Self::take_of`], of all queries.
     pub fn take(&mut self, now: u64, is_end: bool) -> Vec<Query> {
+        self.take_of(now, is_end, |_| true)
+    }
+
+    /// Takes out all queries that are decided, also those that went well. Those that are not `wanted` are neither told nor
+    /// counted.
+    pub fn take_of(&mut self, now: u64, is_end: bool, wanted: impl Fn(&Query) -> bool) -> Vec<Query> {
         let now = now.min(self.read);
         let mut decided = self.take_answered(now, is_end);
         decided.extend(self.take_silent(now, is_end));
+        decided.retain(wanted);
         for query in &mut decided {
             if query.outcome == QueryOutcome::Answered && query.latency.is_some_and(|took| took > self.choice.slow) {
                 query.outcome = QueryOutcome::Slow;

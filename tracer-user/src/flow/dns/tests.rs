@@ -348,3 +348,12 @@ fn thousands_of_silent_queries_are_decided_at_once() {
     assert_eq!((one.question.name.as_str(), one.sibling.as_ref().unwrap().kind.as_str()), ("h7.example", "AAAA"));
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
+
+#[test]
+fn what_is_not_wanted_is_neither_told_nor_counted() {
+    let mut book = Book::default();
+    let other = QuerySighting { tuple: tuple("10.1.0.8:4000", "10.0.0.10:53"), ..seen(UPLINK, 8, T0) };
+    book.add(&batch(T0 + 10 * MS, vec![answered(seen(UPLINK, 7, T0), T0 + MS, 0), answered(other, T0 + MS, 2)]));
+    let queries = book.take_of(T0 + 10 * MS, false, |query| query.outcome == QueryOutcome::Answered);
+    assert_eq!((queries.len(), book.totals()), (1, (1, 0)));
+}

@@ -32,6 +32,8 @@ pub struct Plan {
     pub udp_ports: Vec<u16>,
     /// Which DNS queries are told.
     pub queries: Choice,
+    /// Attempts are watched beside drops that have a filter of their own: it stays as it is.
+    pub is_beside: bool,
 }
 
 /// Attempts that the kernel's programs made entries for, and what became of these.

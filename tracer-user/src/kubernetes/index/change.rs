@@ -21,7 +21,9 @@ pub struct PodSeen {
     /// hexadecimal digits, which the API shows in the annotation `kubernetes.io/config.hash` of the mirror pod. Its namespace and name
     /// are the same.
     pub pod: Pod,
-    /// Since when it has its addresses and its namespace, `CLOCK_MONOTONIC` nanoseconds; 0 if that is not known.
+    /// Since when it has its addresses and its namespace, `CLOCK_MONOTONIC` nanoseconds: from a runtime never later than in truth (its
+    /// sandbox was made then); from the API when it was first heard that it has them. 0 if that is not known: it is taken to
+    /// have had them since whoever had them before was gone.
     pub since: u64,
     /// Inode of its network namespace; `None` for one with `hostNetwork`, or where it is not known.
     pub netns: Option<u32>,
@@ -66,6 +68,8 @@ pub enum Change {
         kind: Kind,
         names: HashSet<ObjectName>,
     },
+    /// Whether the pods of all nodes are known by now: an address that none of them has is no pod's.
+    PodsKnown(bool),
     /// Whether the NetworkPolicies of all namespaces are known.
     PoliciesKnown(bool),
 }

@@ -134,8 +134,9 @@ fn destination(changed: &Packet) -> Option<String> {
 
 fn stop(ruleset: &Ruleset, packet: &Packet, hook: Hook, walk: &Walk, world: &Live, verbose: bool) -> Stop {
     let suspects = walk.candidates.iter();
-    let suspects =
-        suspects.filter_map(|candidate| Suspect::new(ruleset, candidate, packet, world, Proof::Unread)).collect();
+    let suspects = suspects
+        .filter_map(|candidate| Suspect::new(ruleset, candidate, (packet, hook), world, Proof::Unread))
+        .collect();
     let unknown = walk.unknown.clone();
     let ruling = Ruling {
         suspects,

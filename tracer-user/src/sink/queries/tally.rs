@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::text::took;
 use crate::event::{Dns, QueryOutcome};
 use crate::flow::dns::is_failed;
-use crate::sink::style::{Style, endpoint, printable, thousands};
+use crate::sink::style::{Style, endpoint, netns_name, printable, thousands};
 
 /// Clients with their resolvers, and failing names, that are kept; others are counted together.
 const MOST_PAIRS: usize = 1024;
@@ -28,7 +28,7 @@ pub(super) struct Tally {
 
 #[derive(Debug, Default)]
 struct Pair {
-    /// Name of the client's namespace.
+    /// Name of the client's namespace or pod, escaped.
     client: Option<String>,
     queries: u64,
     failed: u64,
@@ -70,8 +70,9 @@ impl Tally {
             Some(key) if is_known || self.pairs.len() < MOST_PAIRS => self.pairs.entry(key).or_default(),
             _ => &mut self.others,
         };
-        if pair.client.is_none() {
-            pair.client.clone_from(&dns.client_netns.as_ref().unwrap_or(&dns.netns).name);
+        // The last one: a pod may get its name later.
+        if let Some(name) = netns_name(dns.client_netns.as_ref().unwrap_or(&dns.netns)) {
+            pair.client = Some(name);
         }
         pair.add(dns);
     }
@@ -93,7 +94,7 @@ impl Tally {
             let _ = writeln!(out, "{}", style.dim(&title));
         }
         for ((client, resolver), pair) in pairs.iter().take(PAIRS) {
-            let name = pair.client.as_deref().map(|name| format!(" ({})", printable(name))).unwrap_or_default();
+            let name = pair.client.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
             let _ = writeln!(out, "{}", row(&format!("{client}{name}"), resolver, pair));
         }
         let rest: u64 = pairs.iter().skip(PAIRS).map(|(_, pair)| pair.queries).sum::<u64>() + self.others.queries;

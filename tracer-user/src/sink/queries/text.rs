@@ -7,9 +7,9 @@ use super::drops::HeldDrops;
 use super::explained::Explained;
 use super::has_line;
 use super::tally::Tally;
-use crate::event::{Counter, Dns, Drop, Header, QueryOutcome, Severity, Stats};
+use crate::event::{Counter, Dns, Drop, Endpoint, Header, QueryOutcome, Severity, Stats};
 use crate::flow::dns::is_failed;
-use crate::sink::style::{Style, endpoint, printable};
+use crate::sink::style::{Style, endpoint, netns_name, printable, who};
 use crate::sink::{Line, Sink};
 
 const TITLE: &str = "TIME          TOOK      RESULT      QUERY, CLIENT AND RESOLVER, AND WHY";
@@ -45,7 +45,7 @@ impl<W: Write> QueryText<W> {
 
     fn drop(&mut self, drop: &Drop) -> io::Result<()> {
         self.title()?;
-        let ends = format!("{} → {}", endpoint(&drop.packet.source), endpoint(&drop.packet.destination));
+        let ends = format!("{} → {}", who(&drop.packet.source), who(&drop.packet.destination));
         let result = self.style.severity(Severity::Problem, &format!("{:<10}", "dropped"));
         let why = printable(&drop.explanation.summary);
         self.explained.add_drop(drop);
@@ -121,13 +121,12 @@ fn columns(dns: &Dns, result: &str, style: Style) -> String {
         QueryOutcome::NoSuchName => Severity::Expected,
         _ => Severity::Noise,
     };
-    let client = dns.client.address.map(|address| address.to_string()).unwrap_or_default();
     let netns = dns.client_netns.as_ref().unwrap_or(&dns.netns);
-    let netns = netns.name.clone().unwrap_or_else(|| format!("netns {}", netns.inode));
-    let server = match dns.server.port {
-        Some(53) => dns.server.address.map(|address| address.to_string()).unwrap_or_default(),
-        _ => endpoint(&dns.server),
-    };
+    let is_told = netns.pod.is_some() && netns.pod == dns.client.pod;
+    let client = Endpoint { port: None, ..dns.client.clone() };
+    let client = if is_told { endpoint(&client) } else { who(&client) };
+    let netns = netns_name(netns).unwrap_or_else(|| format!("netns {}", netns.inode));
+    let server = who(&Endpoint { port: dns.server.port.filter(|port| *port != 53), ..dns.server.clone() });
     let tries = if dns.attempts > 1 { format!(" {}×", dns.attempts) } else { String::new() };
     let over = if dns.protocol == "tcp" { " over tcp" } else { "" };
     let why = dns.explanation.as_ref().map(|explanation| format!("  {}", printable(&explanation.summary)));
@@ -138,7 +137,7 @@ fn columns(dns: &Dns, result: &str, style: Style) -> String {
         style.severity(severity, &format!("{result:<10}")),
         dns.kind,
         printable(&dns.query),
-        style.dim(&format!("({})", printable(&netns))),
+        style.dim(&format!("({netns})")),
         why.unwrap_or_default(),
     )
 }
@@ -171,7 +170,7 @@ pub(super) fn took(us: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Cause, Confidence, Endpoint, Explanation, Netns};
+    use crate::event::{Cause, Confidence, Explanation, Netns};
 
     fn dns(name: &str, outcome: QueryOutcome, rcode: Option<&str>, took: Option<u64>) -> Dns {
         let end = |text: &str| {

@@ -79,3 +79,18 @@ fn a_drop_tells_what_became_of_what_was_pushed_out() {
     book.read_on(4000, &[]);
     assert_eq!((book.one().outcome, book.totals().not_followed), (Outcome::Dropped, 0));
 }
+
+#[test]
+fn what_is_not_wanted_is_neither_told_nor_counted() {
+    let (other, third) = (tuple("10.0.0.8:40000 10.96.0.1:80"), tuple("10.0.0.9:40000 10.96.0.1:80"));
+    let is_wanted = |story: &Story| story.tuple == tuple(CLIENT);
+    let mut book = book(1000, &[see(ETH0, third, 0).left(1).answered(1)]);
+    assert_eq!(book.take_of(u64::MAX, false, &is_wanted, &mut |_| {}), []);
+    let seen = |tuple| see(ETH0, tuple, 2000).left(1);
+    book.read_on(8000, &[seen(tuple(CLIENT)), seen(other)]);
+    let stories = book.take_of(u64::MAX, true, &is_wanted, &mut |_| {});
+    assert_eq!(stories.iter().map(|story| story.tuple).collect::<Vec<_>>(), [tuple(CLIENT)]);
+    let counted: u64 = book.census().services.values().map(|tally| tally.no_answer + tally.established).sum();
+    assert_eq!((counted, book.totals().no_answer, book.totals().established), (1, 1, 0));
+    assert_eq!(book.take(u64::MAX, true), [], "it is decided, and not looked at again");
+}

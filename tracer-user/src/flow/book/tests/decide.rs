@@ -211,3 +211,21 @@ fn ports_that_are_used_again_are_no_unconfirmed_answers() {
         assert!(matches!(&story.lost, Some(Lost::Unconfirmed { .. })), "{story:?}");
     }
 }
+
+#[test]
+fn each_attempt_is_told_once_when_it_is_decided_for_the_first_time() {
+    let client = |port: u16| tuple(&format!("10.0.0.7:{port} 10.0.1.9:80"));
+    let answered = see(POD_A, client(1), 0).came(1).answered(30);
+    let silent = see(POD_A, client(2), 0).came(2).until(1030);
+    let look = |book: &mut Book| {
+        let mut decided = Vec::new();
+        let stories = book.take_of(u64::MAX, false, &|_| true, &mut |story| decided.push(story.outcome));
+        decided.sort_unstable();
+        (stories.len(), decided)
+    };
+    let mut book = book(3500, &[answered, silent]);
+    assert_eq!(look(&mut book), (1, vec![Outcome::Established, Outcome::NoAnswer]));
+    // More of the one, and an answer of the other after all: both are decided already.
+    book.read_on(4200, &[answered.until(3900), silent.came(3).answered(3900)]);
+    assert_eq!(look(&mut book), (0, Vec::new()));
+}
