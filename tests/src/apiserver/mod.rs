@@ -215,7 +215,7 @@ current-context: fake
                     return;
                 }
                 // The peer may be gone already.
-                let Ok(known) = stream.try_clone() else { continue };
+                let Ok(known) = stream.set_nodelay(true).and_then(|()| stream.try_clone()) else { continue };
                 state.connections.push(known);
                 drop(state);
                 let shared = Arc::clone(&shared);

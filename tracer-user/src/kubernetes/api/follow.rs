@@ -138,7 +138,7 @@ impl<'a> Follower<'a> {
         };
         match &listed {
             Err(Fault::Forbidden(_)) => self.standing.is_listed = false,
-            Err(Fault::Gone | Fault::Nonsense(_) | Fault::Silent(_)) => self.in_pages = true,
+            Err(Fault::Gone | Fault::Nonsense(_) | Fault::Busy(_)) => self.in_pages = true,
             _ => self.in_pages = false,
         }
         listed

@@ -118,7 +118,7 @@ impl Answer<'_> {
     /// The next part, within the server's patience; `None` at the end.
     pub(super) async fn part(&mut self) -> Result<Option<Bytes>, Fault> {
         let patience = self.patience();
-        let late = || Fault::Silent(format!("its answer stopped for {patience:?}"));
+        let late = || Fault::Busy(format!("its answer stopped for {patience:?}"));
         timeout(patience, self.next()).await.map_err(|_| late())?
     }
 
