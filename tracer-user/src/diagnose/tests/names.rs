@@ -16,7 +16,7 @@ fn service(text: &str) -> Endpoint {
 
 fn attempt(source: Endpoint) -> Flow {
     let translated = Translated { source: source.clone(), destination: pod("10.244.1.7:8080", "web-0") };
-    let plain = silent("10.244.1.5:40000", "10.96.0.20:80", 3);
+    let plain = silent("10.244.1.5:40000", "10.96.0.20:80", 4);
     Flow { source, destination: service("10.96.0.20:80"), translated: Some(translated), ..plain }
 }
 
@@ -47,7 +47,7 @@ fn pods_of_one_workload_are_told_as_such() {
 
 #[test]
 fn a_name_that_comes_late_is_of_the_same_finding() {
-    let unnamed = silent("10.244.1.5:40000", "10.96.0.20:80", 3);
+    let unnamed = silent("10.244.1.5:40000", "10.96.0.20:80", 4);
     let mut named = attempt(pod("10.244.1.5:40001", "client-0"));
     named.seen[0].netns.pod.clone_from(&named.source.pod);
     let said = Run::new().flow(&unnamed).flow(&named).end();
