@@ -102,7 +102,8 @@ fn watches_that_end_at_once_are_begun_again_and_nothing_is_lost() -> Result<()> 
     let mut watches = 0;
     eventually("it is watched again and again", || {
         let requests = api.take_requests();
-        watches += requests.iter().filter(|path| path.starts_with("/api/v1/pods?watch=true")).count();
+        watches +=
+            requests.iter().filter(|path| path.starts_with("/api/v1/pods?") && path.contains("watch=true")).count();
         Ok(watches > 3)
     })?;
     api.put(pod("web", "n1", "10.0.0.7", &json!({})));

@@ -1,11 +1,11 @@
 //! Many pods.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tracer_tests::apiserver::Garbage;
-use tracer_tests::{FakeApi, eventually};
+use tracer_tests::{FakeApi, eventually, within};
 use whydrop::kubernetes::{Plan, spawn};
 
 use super::{follow, plan, pod, pods, told};
@@ -57,7 +57,7 @@ fn measure_50_000_pods() -> Result<()> {
     let before = memory("VmRSS")?;
     let began = Instant::now();
     let directory = spawn(Plan { pace: whydrop::kubernetes::Pace::default(), ..plan(&api) })?;
-    eventually("all pods come", || Ok(pods(&directory) == 50_000))?;
+    within(Duration::from_secs(300), "all pods come", || Ok(pods(&directory) == 50_000))?;
     let took = began.elapsed();
     println!(
         "50,000 pods in {took:?}; {before} KiB before, {} KiB after, {} KiB at most",

@@ -130,10 +130,10 @@ impl<'a> Follower<'a> {
         self.look_for_version().await?;
         self.narrow_if_planned().await?;
         let listed = match self.list_all().await {
-            Err(Fault::Forbidden(said)) if self.fields.is_none() => {
-                self.narrow(&said).await?;
-                self.list_all().await
-            }
+            Err(Fault::Forbidden(said)) if self.fields.is_none() => match self.narrow(&said).await {
+                Ok(()) => self.list_all().await,
+                Err(fault) => Err(fault),
+            },
             listed => listed,
         };
         match &listed {

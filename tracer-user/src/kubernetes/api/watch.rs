@@ -13,7 +13,7 @@ use super::item::Reader;
 use super::list::MAX_OBJECT;
 
 /// The server ends a watch after 290 s, for it is asked to; one that lasts longer in silence is not there any more.
-const LONGEST_SILENCE: Duration = Duration::from_secs(300);
+const LONGEST_SILENCE: Duration = Duration::from_mins(5);
 /// Names of objects that can't be read, which are remembered.
 const MAX_UNREADABLE: usize = 1000;
 
