@@ -71,7 +71,7 @@ impl<'a> Wanted<'a> {
         } else if let (Match::Header(_), Some(protocol)) = (found, after(&text, "-p ").and_then(protocol_number))
             && Some(protocol) != self.asked.packet.protocol
         {
-            self.protocol = name(protocol);
+            self.protocol = Some(name(protocol));
         } else {
             self.others.push(format!("`{text}` does not hold"));
         }
@@ -104,7 +104,7 @@ impl<'a> Wanted<'a> {
     fn add_comparison(&mut self, what: &str, data: &[u8]) {
         match (what, data) {
             (what, [_, _]) if what.ends_with("dport") => self.ports = port(data).map(|port| port.to_string()),
-            ("meta l4proto" | "ip protocol" | "ip6 nexthdr", [number, ..]) => self.protocol = name(*number),
+            ("meta l4proto" | "ip protocol" | "ip6 nexthdr", [number, ..]) => self.protocol = Some(name(*number)),
             (what, _) if what.ends_with("saddr") => {
                 self.others.push(format!("{} is not an address that the rule is for", self.end(true)));
             }
@@ -135,7 +135,7 @@ impl<'a> Wanted<'a> {
     /// `tcp dport 5432 wanted, 5433 was used`.
     fn port(&self) -> Option<String> {
         let packet = self.asked.packet;
-        let used = packet.protocol.and_then(name).unwrap_or_else(|| "another protocol".to_owned());
+        let used = packet.protocol.map_or_else(|| "another protocol".to_owned(), name);
         let port = packet.destination_port;
         Some(match (&self.protocol, &self.ports) {
             (None, None) => return None,
@@ -161,15 +161,15 @@ fn port(data: &[u8]) -> Option<u16> {
     data.first_chunk().map(|bytes| u16::from_be_bytes(*bytes))
 }
 
-fn name(protocol: u8) -> Option<String> {
-    Some(match protocol {
+fn name(protocol: u8) -> String {
+    match protocol {
         1 => "icmp".to_owned(),
         6 => "tcp".to_owned(),
         17 => "udp".to_owned(),
         58 => "icmpv6".to_owned(),
         132 => "sctp".to_owned(),
         other => format!("protocol {other}"),
-    })
+    }
 }
 
 fn protocol_number(word: &str) -> Option<u8> {

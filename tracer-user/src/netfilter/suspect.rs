@@ -90,7 +90,8 @@ impl Suspect {
         let enforced = owner.as_ref().and_then(|owner| owner.enforced.as_ref());
         // A rule of a policy that denies by itself lacks nothing to allow.
         let is_explicit = |enforced: &Enforced| enforced.chains.iter().any(|one| one.chain == candidate.place.chain);
-        let near = enforced.filter(|enforced| !is_explicit(enforced)).and_then(|enforced| near::nearest(&asked, enforced));
+        let near =
+            enforced.filter(|enforced| !is_explicit(enforced)).and_then(|enforced| near::nearest(&asked, enforced));
         let mut facts = candidate.sets.clone();
         facts.extend(candidate.marks.iter().filter_map(|place| mark_fact(ruleset, *place, world)));
         let way_back = reverse_path::of_rule(&rule.text, packet).map(Box::new);

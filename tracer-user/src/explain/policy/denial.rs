@@ -70,11 +70,12 @@ pub(super) fn by_ruleset(drop: &mut Drop, engine: &Engine, index: &Index, span: 
     });
     let why = label.clone().or_else(|| engine.nearest.as_ref().map(|nearest| nearest.mismatch.clone()));
     let way = words::way(&drop.packet, opener.as_ref());
-    let direction = engine.direction.map(|direction| engine::direction(direction).as_str()).unwrap_or_default();
+    let direction = engine.direction.map(|direction| format!(" ({})", engine::direction(direction).as_str()));
+    let direction = direction.unwrap_or_default();
     let subject = words::names(&engine.named);
     let verb = if engine.named.len() == 1 { "denies" } else { "deny" };
     let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-    let summary = format!("{subject} {verb} {way} ({direction}){why}");
+    let summary = format!("{subject} {verb} {way}{direction}{why}");
     let explanation = &mut drop.explanation;
     say(explanation, explanation.confidence, summary);
     if let Some(nearest) = &engine.nearest {

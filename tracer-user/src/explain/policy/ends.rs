@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tracer_policy::evaluate::End;
 use tracer_policy::model::{Pod, Protocol, Text};
 
-use crate::event::{ConntrackState, Drop, Endpoint, Flow, Outcome, Packet};
+use crate::event::{ConntrackState, ConntrackTuple, Drop, Endpoint, Flow, Outcome, Packet};
 use crate::kubernetes::{Holder, Index, Span};
 
 /// First port of the range from which Linux clients take theirs (`net.ipv4.ip_local_port_range`).
@@ -73,19 +73,24 @@ pub(super) fn held(address: IpAddr, index: &Index, span: Span) -> Option<Held> {
 pub(super) fn of_drop(drop: &Drop) -> Option<Opener> {
     let packet = &drop.packet;
     let protocol = Protocol::parse(&packet.protocol)?;
-    if let Some((original, reply)) = drop.conntrack.as_ref().and_then(|conntrack| {
-        let tuples = conntrack.original.as_ref().zip(conntrack.reply.as_ref())?;
-        (tuples.0.protocol == packet.protocol).then_some(tuples)
-    }) {
+    if let Some((original, reply)) = tuples(drop) {
         let (client, server, port) = (original.source.address, reply.source.address, reply.source.port?);
         return Some(Opener { client, server, protocol, port });
     }
     let is_new = drop.conntrack.as_ref().is_some_and(|conntrack| conntrack.state == ConntrackState::New);
-    let (client, server) = match is_new || is_of_client(packet)? {
-        true => (&packet.source, &packet.destination),
-        false => (&packet.destination, &packet.source),
+    let (client, server) = if is_new || is_of_client(packet)? {
+        (&packet.source, &packet.destination)
+    } else {
+        (&packet.destination, &packet.source)
     };
     Some(Opener { client: client.address?, server: server.address?, protocol, port: server.port? })
+}
+
+/// Both directions, if the packet is one of the connection: an ICMP error about it is not.
+fn tuples(drop: &Drop) -> Option<(&ConntrackTuple, &ConntrackTuple)> {
+    let conntrack = drop.conntrack.as_ref()?;
+    let tuples = conntrack.original.as_ref().zip(conntrack.reply.as_ref())?;
+    (tuples.0.protocol == drop.packet.protocol).then_some(tuples)
 }
 
 /// Whether the packet goes from the client to the server; `None` if that can't be told by it.

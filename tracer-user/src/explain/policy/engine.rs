@@ -39,6 +39,12 @@ impl Engine {
         }
     }
 
+    /// It dropped a packet that goes to the client: the direction of its chain is not that of the connection, and what the policies
+    /// allow does not speak against it.
+    pub(super) fn of_an_answer(self) -> Self {
+        Self { direction: None, is_sure: false, ..self }
+    }
+
     /// Whether it names one of these policies.
     pub(super) fn names_any(&self, policies: &[PolicyId]) -> bool {
         policies.iter().map(enrich::policy::name).any(|policy| self.named.iter().any(|named| is_same(named, &policy)))

@@ -62,6 +62,8 @@ pub fn refine_drop(drop: &mut Drop, index: &Index, span: Span) {
         return;
     }
     let opener = ends::of_drop(drop);
+    let is_answer = opener.as_ref().is_some_and(|opener| drop.packet.source.address != Some(opener.client));
+    let engine = engine.map(|engine| if is_answer { engine.of_an_answer() } else { engine });
     let judged = opener.as_ref().and_then(|opener| Judged::new(opener, index, span));
     match (engine, judged) {
         (Some(engine), Some(judged)) => {

@@ -23,7 +23,9 @@ pub(super) fn refine(explanation: &mut Explanation, judged: &Judged<'_>) {
             Some(side) => blame(explanation, side, judged),
             None => {
                 let denial = words::denial(judged.answer.deciding(), judged);
-                explanation.evidence.push(format!("it was not kept where this policy is in force, yet: {denial}"));
+                let went =
+                    if explanation.cause == Cause::Upstream { "left this node" } else { "reached the pod's device" };
+                explanation.evidence.push(format!("the network policies deny it, and yet it {went}: {denial}"));
             }
         },
         Verdict::Unknown => {}

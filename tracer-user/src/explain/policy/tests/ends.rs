@@ -76,6 +76,16 @@ fn policies_are_about_who_opened_it_also_for_its_answers() {
 }
 
 #[test]
+fn a_dropped_answer_does_not_contradict_policies_that_allow_the_connection() {
+    let mut answer = by_engine("calico", &["out"]);
+    std::mem::swap(&mut answer.packet.source, &mut answer.packet.destination);
+    answer.packet.tcp_flags = Some("SA".into());
+    let said = refined(answer, &shop(&[("app", "client")]));
+    assert_eq!((said.cause, said.policy.unwrap().contradiction), (Cause::NetfilterRule, None));
+    assert_eq!(said.evidence, ["the network policies allow it: rule 1 of NetworkPolicy shop/web allows it"]);
+}
+
+#[test]
 fn a_services_address_and_an_unknown_pod_are_not_evaluated() {
     let mut cluster = shop(&[]);
     let ranges = ["10.1.0.0/16".parse().unwrap()].into();
