@@ -97,8 +97,13 @@ macro_rules! ruleset {
     };
 }
 
-fn ingress(name: &str) -> Option<PolicyRef> {
-    Some(PolicyRef { namespace: Some("shop".to_owned()), name: name.to_owned(), direction: PolicyDirection::Ingress })
+/// Without the lines that say this.
+fn without(rules: &str, part: &str) -> String {
+    rules.split_inclusive('\n').filter(|line| !line.contains(part)).collect()
+}
+
+fn ingress(name: &str) -> PolicyRef {
+    PolicyRef { namespace: Some("shop".to_owned()), name: name.to_owned(), direction: PolicyDirection::Ingress }
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn azure_npm_says_which_label_is_missing() {
     let sets = ruleset!("azure-npm.ipset").replace("add azure-npm-3922407721 %client%\n", "");
     let near_of = |packet| near(&sets, IPTABLES, ruleset!("azure-npm.iptables"), packet).unwrap();
     let label = near_of(packet(17, 7777));
-    assert_eq!(label.policy, ingress("web-in"));
+    assert_eq!(label.policy, Some(ingress("web-in")));
     assert_eq!(label.mismatch, "the source 10.99.1.2 is not in the set azure-npm-3922407721 (podlabel-app:front)");
     assert_eq!(label.place.number, 1);
     let both = near_of(packet(6, 10250)).mismatch;
@@ -139,37 +144,32 @@ fn calico_by_iptables_and_by_nft() {
     let near_of = near(ruleset!("calico.ipset"), IPTABLES, ruleset!("calico.iptables"), packet(17, 7778)).unwrap();
     assert_eq!(
         (near_of.policy, near_of.mismatch.as_str()),
-        (ingress("web-in"), "udp dport 7777 wanted, 7778 was used")
+        (Some(ingress("web-in")), "udp dport 7777 wanted, 7778 was used")
     );
     let gone: String =
         ruleset!("calico.ipset").lines().filter(|line| line.starts_with("create")).collect::<Vec<_>>().join("\n");
     let label = near(&format!("{gone}\n"), IPTABLES, ruleset!("calico.iptables"), packet(17, 7777)).unwrap();
     assert_eq!(label.mismatch, "the source 10.99.1.2 is not in the set cali40s:9Kvxs7EvTqpHGkdTXmN-gVH");
     let by_nft = near("", &["nft", "-f", "-"], ruleset!("calico.nft"), packet(17, 7778)).unwrap();
-    assert_eq!((by_nft.policy, by_nft.mismatch.as_str()), (ingress("web-in"), "udp dport 7777 wanted, 7778 was used"));
+    assert_eq!(
+        (by_nft.policy, by_nft.mismatch.as_str()),
+        (Some(ingress("web-in")), "udp dport 7777 wanted, 7778 was used")
+    );
 }
 
 #[test]
 fn kube_router() {
     let sets = ruleset!("kube-router.ipset").replace("add KUBE-SRC-ZXQKBCIIXIDWQ3RE %client%\n", "");
     // The client's own chain allows it to leave.
-    let rules: String = ruleset!("kube-router.iptables")
-        .lines()
-        .filter(|line| !line.contains("-A KUBE-ROUTER-FORWARD -s %client%"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let rules = without(ruleset!("kube-router.iptables"), "-A KUBE-ROUTER-FORWARD -s %client%");
     let near = near(&sets, IPTABLES, &rules, packet(17, 7777)).unwrap();
-    assert_eq!(near.policy, ingress("web-in"));
+    assert_eq!(near.policy, Some(ingress("web-in")));
     assert_eq!(near.mismatch, "the source 10.99.1.2 is not in the set KUBE-SRC-ZXQKBCIIXIDWQ3RE");
 }
 
 #[test]
 fn a_policy_without_rules_allows_nothing() {
-    let rules: String = ruleset!("azure-npm.iptables")
-        .lines()
-        .filter(|line| !line.contains("AZURE-NPM-INGRESS-3618314628 -p udp"))
-        .map(|line| format!("{line}\n"))
-        .collect();
+    let rules = without(ruleset!("azure-npm.iptables"), "AZURE-NPM-INGRESS-3618314628 -p udp");
     let near = near(ruleset!("azure-npm.ipset"), IPTABLES, &rules, packet(6, 80)).unwrap();
     assert_eq!((near.place.number, near.mismatch.as_str()), (0, "it has no rule that allows any ingress"));
 }

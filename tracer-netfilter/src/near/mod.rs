@@ -70,7 +70,9 @@ pub fn nearest(asked: &Asked<'_>, enforced: &Enforced) -> Option<Near> {
 /// rule was to set.
 fn told(asked: &Asked<'_>, rule: &Rule, failing: &[Failing], direction: PolicyDirection) -> Option<(usize, String)> {
     let mut wanted = Wanted::new(asked, rule, direction);
-    failing.iter().for_each(|failing| wanted.add(failing));
+    for failing in failing {
+        wanted.add(failing);
+    }
     wanted.told()
 }
 

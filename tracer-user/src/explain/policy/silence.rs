@@ -19,15 +19,15 @@ pub(super) fn refine(explanation: &mut Explanation, judged: &Judged<'_>) {
         Verdict::Allowed => {
             explanation.evidence.push("the network policies, as they are now, allow it in both directions".to_owned());
         }
-        Verdict::Denied => match blamed(explanation.cause, judged) {
-            Some(side) => blame(explanation, side, judged),
-            None => {
-                let denial = words::denial(judged.answer.deciding(), judged);
-                let went =
-                    if explanation.cause == Cause::Upstream { "left this node" } else { "reached the pod's device" };
-                explanation.evidence.push(format!("the network policies deny it, and yet it {went}: {denial}"));
+        Verdict::Denied => {
+            if let Some(side) = blamed(explanation.cause, judged) {
+                blame(explanation, side, judged);
+                return;
             }
-        },
+            let denial = words::denial(judged.answer.deciding(), judged);
+            let went = if explanation.cause == Cause::Upstream { "left this node" } else { "reached the pod's device" };
+            explanation.evidence.push(format!("the network policies deny it, and yet it {went}: {denial}"));
+        }
         Verdict::Unknown => {}
     }
 }

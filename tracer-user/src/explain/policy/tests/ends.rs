@@ -1,5 +1,7 @@
 //! Who opened the connection that a packet is of.
 
+#![allow(clippy::unnecessary_wraps, reason = "made as the event has it, where each of them may be absent")]
+
 use super::super::ends::{Opener, of_drop};
 use super::*;
 use crate::event::{Conntrack, ConntrackEnd, ConntrackState, ConntrackTuple};

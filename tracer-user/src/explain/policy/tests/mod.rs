@@ -56,7 +56,9 @@ pub(super) fn index(changes: Vec<Change>) -> Index {
     index.apply(Change::Object(Object::Namespace(Namespace { name: "shop".into(), labels: Labels::default() })));
     index.apply(pod("web", WEB, &[("app", "web")], "n2"));
     index.apply(Change::PoliciesKnown(true));
-    changes.into_iter().for_each(|change| index.apply(change));
+    for change in changes {
+        index.apply(change);
+    }
     index
 }
 
