@@ -1,5 +1,6 @@
 //! Objects of the cluster: made, changed and looked at by HTTP, as kubectl does.
 
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
@@ -9,7 +10,7 @@ use crate::netns::NetNs;
 use crate::within;
 
 /// How long a pod may take to run.
-const START: std::time::Duration = std::time::Duration::from_secs(60);
+const START: std::time::Duration = std::time::Duration::from_mins(1);
 
 /// The API server of a cluster, asked as `admin`.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl<'a> Api<'a> {
         let mut address = String::new();
         within(START, &format!("the pod {namespace}/{name} runs"), || {
             let pod = self.get(&path)?;
-            address = pod["status"]["podIP"].as_str().unwrap_or_default().to_owned();
+            pod["status"]["podIP"].as_str().unwrap_or_default().clone_into(&mut address);
             let ready = pod["status"]["containerStatuses"][0]["ready"] == true;
             Ok(ready && pod["status"]["phase"] == "Running" && !address.is_empty())
         })?;
@@ -62,9 +63,9 @@ impl<'a> Api<'a> {
         );
         if let Some(body) = body {
             let body = body.to_string().replace('\'', r"'\''");
-            command.push_str(&format!(" --data-binary '{body}'"));
+            let _ = write!(command, " --data-binary '{body}'");
         }
-        command.push_str(&format!(" 'https://10.0.0.1:16443{path}'"));
+        let _ = write!(command, " 'https://10.0.0.1:16443{path}'");
         let answer = self.node.exec(&command).with_context(|| format!("{method} {path}"))?;
         serde_json::from_str(&answer).with_context(|| format!("{method} {path} answered {answer}"))
     }

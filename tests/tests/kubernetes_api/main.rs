@@ -6,10 +6,12 @@ mod follow;
 mod scale;
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
+use tracer_tests::cri::FakeCri;
 use tracer_tests::{FakeApi, eventually, patience};
 use whydrop::kubernetes::{Directory, Pace, Plan, spawn};
 
@@ -21,9 +23,14 @@ fn pace() -> Pace {
     Pace { patience: ms(2000), retry: (ms(10), ms(100)), discovery: ms(50), pulse: ms(300) }
 }
 
+/// A container runtime without pods: what is missing is the API's.
+fn runtime() -> PathBuf {
+    static RUNTIME: OnceLock<FakeCri> = OnceLock::new();
+    RUNTIME.get_or_init(|| FakeCri::new().expect("a fake runtime")).path().into()
+}
+
 fn plan(api: &FakeApi) -> Plan {
-    let nowhere = PathBuf::from("/nonexistent/containerd.sock");
-    Plan { cri: vec![nowhere], kubeconfig: Some(api.kubeconfig().to_owned()), pace: pace(), ..Plan::default() }
+    Plan { cri: vec![runtime()], kubeconfig: Some(api.kubeconfig().to_owned()), pace: pace(), ..Plan::default() }
 }
 
 /// Follows the server; what it had is listed, or was said to be missing.

@@ -66,7 +66,7 @@ fn what_got_through_though_a_policy_denies_it_was_not_enforced() -> Result<()> {
     let wanted = verdict("ingress", "allowed", "tcp", CLOSED).with(key::SAYS, "denied");
     let event = tracer.wait_for(&wanted)?;
     event.says(key::CONTRADICTION, "not enforced")?;
-    event.says(key::NEAREST, "5432 is allowed, 5433 was used")?;
+    event.says(key::NEAREST, "5432/udp are allowed, 5433/tcp was used")?;
     adds_up(&tracer.stop()?)
 }
 

@@ -75,7 +75,17 @@ COMMIT
     /// `whydrop verdicts -o json` of the node, ready.
     pub(crate) fn watch(&self, more: &[&str]) -> Result<Tracer> {
         let node = self.lab.node.inode()?.to_string();
-        let mut command = tracer::command(["verdicts", "-o", "json", "--netns", &node, "--cri", self.cri.path()])?;
+        let mut command = tracer::command([
+            "verdicts",
+            "-o",
+            "json",
+            "--udp",
+            "5432,5433",
+            "--netns",
+            &node,
+            "--cri",
+            self.cri.path(),
+        ])?;
         Tracer::spawn(command.args(more))
     }
 

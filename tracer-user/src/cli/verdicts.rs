@@ -21,6 +21,9 @@ pub(super) struct VerdictsArgs {
     /// Show only connections that were denied
     #[arg(long)]
     denied: bool,
+    /// Also tell of UDP on this port; else of DNS, QUIC, VPNs and what else is well known; may be given several times
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..))]
+    udp: Vec<u16>,
     #[command(flatten)]
     attempts: AttemptArgs,
     /// Run a command, watch while it runs, and end with its exit status
@@ -40,7 +43,7 @@ pub(super) fn run(args: VerdictsArgs) -> anyhow::Result<ExitCode> {
             command: args.command,
             only,
             counters: Scope::Nothing,
-            flows: Some(flow::Plan { namespaces, ..flow::Plan::default() }),
+            flows: Some(flow::Plan { namespaces, udp_ports: args.udp, ..flow::Plan::default() }),
             names: args.attempts.names.plan(),
             pods: args.attempts.pods.selection()?,
             verdicts: true,

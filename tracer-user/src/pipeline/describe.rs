@@ -125,6 +125,11 @@ impl Describer {
         &self.clock
     }
 
+    /// What is not known of pods and policies by now, and was when the header was told.
+    pub(super) fn late_gaps(&self) -> impl Iterator<Item = String> {
+        self.directory.gaps().into_iter().filter(|gap| !self.coverage.contains(gap))
+    }
+
     /// The host's network namespace, once it is known.
     pub(super) fn host_netns(&self) -> Option<u32> {
         self.facts.host().map(|host| host.inode)

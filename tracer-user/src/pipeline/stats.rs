@@ -48,7 +48,8 @@ impl Stages {
     /// What can't be seen, so far as it turned out after the header.
     fn late_coverage(&self) -> Vec<String> {
         let of_attempts = self.attempts.iter().flat_map(Attempts::late_coverage).cloned();
-        of_attempts.chain(self.pods.as_ref().and_then(Pods::left_out)).collect()
+        let of_pods = self.pods.as_ref().and_then(Pods::left_out);
+        of_attempts.chain(of_pods).chain(self.describer.late_gaps()).collect()
     }
 }
 

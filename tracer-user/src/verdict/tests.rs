@@ -316,7 +316,9 @@ fn too_many_different_ends_are_counted() {
 fn each_verdict_is_counted_with_a_line_or_without() {
     let mut ledger = Ledger::default();
     let verdicts = judged(&flow(WEB, DB, Outcome::Dropped, Some(by_policy(Ingress))), &index(Some(&[]))).verdicts;
-    verdicts.iter().for_each(|verdict| ledger.count(verdict, verdict.verdict == Denied));
+    for verdict in &verdicts {
+        ledger.count(verdict, verdict.verdict == Denied);
+    }
     ledger.undecided(2);
     let totals = ledger.totals();
     assert_eq!((totals.allowed, totals.denied, totals.undecided, totals.not_shown), (3, 3, 2, 3));
