@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use tracer_policy::model::{NetworkPolicy, ObjectName, Operator, Pod, Policy, Requirement, Rule, Selector, Workload};
 use tracer_policy::read::Object;
-use tracer_user::kubernetes::{Change, Index, Origin, PodSeen, Span};
+use whydrop::kubernetes::{Change, Index, Origin, PodSeen, Span};
 
 use crate::Bench;
 use crate::spread::Spread;

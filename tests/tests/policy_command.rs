@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tracer_tests::tracer;
 
-const SHOP: &str = r#"
+const SHOP: &str = r"
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop}
@@ -44,7 +44,7 @@ spec:
   ingress:
   - from: [{podSelector: {matchLabels: {app: client}}}]
     ports: [{port: http}]
-"#;
+";
 
 /// A folder of manifests; removed on drop.
 struct Folder(PathBuf);

@@ -165,12 +165,12 @@ fn watch(resource: &Resource, request: &Request, answer: &mut Answer<'_>, shared
         version = state.store.version;
         let lines = if events.is_empty() {
             let (state, waited) =
-                shared.changed.wait_timeout(state, BOOKMARK).unwrap_or_else(|poison| poison.into_inner());
+                shared.changed.wait_timeout(state, BOOKMARK).unwrap_or_else(std::sync::PoisonError::into_inner);
             let is_time = with_bookmarks && waited.timed_out() && version == state.store.version;
             if is_time { bookmark(resource, version) } else { String::new() }
         } else {
             drop(state);
-            events.iter().map(|event| format!("{}\n", event.line())).collect()
+            events.iter().fold(String::new(), |lines, event| lines + &event.line().to_string() + "\n")
         };
         answer.chunk(&lines)?;
     }

@@ -84,8 +84,8 @@ impl Store {
 
     pub(super) fn delete(&mut self, kind: &str, namespace: &str, name: &str) -> bool {
         let id = (namespace.to_owned(), name.to_owned());
-        let of_kind = self.objects.iter_mut().filter(|(resource, _)| resource.kind == kind);
-        let found = of_kind.filter_map(|(resource, objects)| Some((resource.clone(), objects.remove(&id)?))).next();
+        let mut of_kind = self.objects.iter_mut().filter(|(resource, _)| resource.kind == kind);
+        let found = of_kind.find_map(|(resource, objects)| Some((resource.clone(), objects.remove(&id)?)));
         let Some((resource, object)) = found else { return false };
         self.version += 1;
         let mut object = (*object).clone();

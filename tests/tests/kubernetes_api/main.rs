@@ -26,7 +26,7 @@ fn pace() -> Pace {
 /// A container runtime without pods: what is missing is the API's.
 fn runtime() -> PathBuf {
     static RUNTIME: OnceLock<FakeCri> = OnceLock::new();
-    RUNTIME.get_or_init(|| FakeCri::new().expect("a fake runtime")).path().into()
+    RUNTIME.get_or_init(|| FakeCri::new().unwrap_or_else(|error| panic!("{error:#}"))).path().into()
 }
 
 fn plan(api: &FakeApi) -> Plan {

@@ -23,8 +23,12 @@ fn world(policies: &[NetworkPolicy], pods: &[Pod]) -> World {
         let labels: Labels = [("kubernetes.io/metadata.name", name)].into_iter().collect();
         world.set_namespace(Namespace { name: name.into(), labels });
     }
-    pods.iter().for_each(|pod| world.set_pod(Arc::new(pod.clone())));
-    policies.iter().for_each(|policy| world.set_policy(Arc::new(Policy::Network(policy.clone()))));
+    for pod in pods {
+        world.set_pod(Arc::new(pod.clone()));
+    }
+    for policy in policies {
+        world.set_policy(Arc::new(Policy::Network(policy.clone())));
+    }
     world.set_knows_policies(true);
     world
 }
