@@ -115,8 +115,9 @@ fn a_denial_names_the_policy_the_mismatch_and_what_would_allow_it() -> Result<()
     ensure!(
         (&line["from"], &line["to"], &line["verdict"]) == (&json!("shop/curl"), &json!("shop/web"), &json!("denied"))
     );
-    let first = &line["remedy"][0];
-    ensure!(first["apply"].as_str().is_some_and(|text| text.contains("label pod curl app=client")), "{first:#}");
+    let remedy = |at: usize| line["remedy"][at]["apply"].as_str().unwrap_or_default();
+    ensure!(remedy(0).starts_with("kubectl -n shop patch networkpolicy web --type=json"), "{line:#}");
+    ensure!(remedy(2).contains("label pod curl app=client --overwrite"), "{line:#}");
     let text = String::from_utf8(policy(&ask)?.stdout)?;
     ensure!(text.starts_with("DENIED  shop/curl → shop/web tcp 8080\n"), "{text}");
     ensure!(text.contains("nearest: NetworkPolicy shop/web rule 1: the client's label app"), "{text}");

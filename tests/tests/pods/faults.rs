@@ -87,10 +87,10 @@ impl Drop for Babble {
 
 #[test]
 fn what_is_no_runtime_is_said() -> Result<()> {
-    let noise = vec![0xff; 70_000];
+    static NOISE: [u8; 70_000] = [0xff; 70_000];
     let speakers: [(&str, &[u8]); 4] = [
         ("http", b"HTTP/1.1 400 Bad Request\r\n\r\n"),
-        ("noise", &noise),
+        ("noise", &NOISE),
         ("nothing", b""),
         ("frame", b"\x00\x00\x00\x04\x00\x00\x00\x00\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff"),
     ];

@@ -17,8 +17,15 @@ enum Edit<'a> {
     Remove(&'a Text),
 }
 
-/// Gives the pod the labels that the nearest rule wants, if nothing else is amiss and that takes no label away that the pod has.
-pub(super) fn missing(case: &Case<'_>, world: &World) -> Option<Amendment> {
+/// A change of labels.
+pub(super) struct Labelled {
+    pub(super) amendment: Amendment,
+    /// A label that the pod has is changed or taken away: what selects it by that loses it.
+    pub(super) is_replaced: bool,
+}
+
+/// Gives the pod the labels that the nearest rule wants, if nothing else is amiss.
+pub(super) fn missing(case: &Case<'_>, world: &World) -> Option<Labelled> {
     let mismatch = &case.nearest.mismatch;
     let only_labels = !mismatch.is_empty() && mismatch.iter().all(|what| matches!(what, Mismatch::PodLabel { .. }));
     let pod = case.other().pod().filter(|_| only_labels)?;
@@ -57,7 +64,8 @@ pub(super) fn missing(case: &Case<'_>, world: &World) -> Option<Amendment> {
             format!("what selects {} by the label that it has now (a Service, its workload) loses it", pod.id),
         );
     }
-    Some(Amendment { summary: format!("{} to the pod {}", words.join(" and "), pod.id), apply, opens })
+    let summary = format!("{} to the pod {}", words.join(" and "), pod.id);
+    Some(Labelled { amendment: Amendment { summary, apply, opens }, is_replaced })
 }
 
 /// What makes the condition hold; `None` if it can't be known what value is meant.

@@ -27,7 +27,7 @@ pub struct Amendment {
     pub opens: Vec<String>,
 }
 
-/// Ways to make a denied side allow the connection, the smallest first; none where no change of a NetworkPolicy would do (a rule of an
+/// Ways to make a denied side allow the connection, the smallest first and what may break something last; none where no change of a NetworkPolicy would do (a rule of an
 /// administrator's policy denies it), or the policy is of an engine's own kind.
 pub fn amend(world: &World, connection: &Connection<'_>, denied: &Side) -> Vec<Amendment> {
     if denied.verdict != Verdict::Denied || denied.why != Why::Default {
@@ -38,6 +38,10 @@ pub fn amend(world: &World, connection: &Connection<'_>, denied: &Side) -> Vec<A
         return Vec::new();
     };
     let Some(case) = Case::new(world, *connection, denied.direction, policy, nearest) else { return Vec::new() };
-    let ways = [label::missing(&case, world), rule::amended(&case), rule::of_its_own(&case)];
-    ways.into_iter().flatten().collect()
+    let labels = label::missing(&case, world);
+    let (first, last) = match labels {
+        Some(labels) if labels.is_replaced => (None, Some(labels.amendment)),
+        labels => (labels.map(|labels| labels.amendment), None),
+    };
+    [first, rule::amended(&case), rule::of_its_own(&case), last].into_iter().flatten().collect()
 }

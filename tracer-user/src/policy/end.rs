@@ -89,10 +89,15 @@ pub fn destinations(world: &World, given: &str, port: u16, protocol: Protocol) -
     let id = name(given_name).ok_or_else(|| {
         failed("give NAMESPACE/POD, NAMESPACE/SERVICE, svc/NAMESPACE/SERVICE or an address".to_owned())
     })?;
-    if let Some(pod) = pod_of(world, &id).filter(|_| !is_service) {
+    let service = world.service(&id);
+    // A workload and its Service mostly have one name: the Service is meant by its own port.
+    let has_port =
+        |service: &&Arc<Service>| service.ports.iter().any(|known| known.number == port && known.protocol == protocol);
+    let is_meant = is_service || service.as_ref().is_some_and(has_port);
+    if let Some(pod) = pod_of(world, &id).filter(|_| !is_meant) {
         return Ok(vec![Resolved::of_pod(pod, port)]);
     }
-    let service = world.service(&id).ok_or_else(|| failed(nobody(world, &id, "pod or Service")))?;
+    let service = service.ok_or_else(|| failed(nobody(world, &id, "pod or Service")))?;
     behind(world, service, port, protocol).map_err(failed)
 }
 
