@@ -195,7 +195,7 @@ fn what_was_answered_is_allowed_also_where_policies_are_not_known() {
 
 #[test]
 fn only_pods_that_are_asked_for_are_told() {
-    let asked = |name: &str| Selection { pods: vec![ObjectName::new("shop", name)], ..Selection::default() };
+    let asked = |name: &str| Selection::parse(&[format!("shop/{name}")], &[], None).unwrap();
     let index = index(Some(&[]));
     let of = |name| judge(&flow(WEB, FAR, Outcome::Established, None), 1, &asked(name), &index, Span::at(1));
     assert_eq!((of("web").verdicts.len(), of("db").verdicts.len()), (1, 0));
