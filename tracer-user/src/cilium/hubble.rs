@@ -113,39 +113,40 @@ async fn follow_flows(path: &Path, client: ObserverClient<Channel>, feed: &Feed,
     feed.hubble_is_here();
     feed.started();
     loop {
-        let first = match next.take() {
-            Some(first) => first,
-            None => tokio::select! {
-                first = flows.next() => first,
-                () = sleep(PULSE) => match is_there(path, &client).await {
-                    Ok(()) => continue,
-                    Err(fault) => return fault,
+        if next.is_none() {
+            tokio::select! {
+                first = flows.next() => next = Some(first),
+                () = sleep(PULSE) => if let Err(fault) = is_there(path, &client).await {
+                    return fault;
                 },
-            },
-        };
+            }
+        }
         let clock = Clock::measure();
         let mut taken: Vec<Dropped> = Vec::new();
-        let mut one = Some(first);
+        let mut fault = None;
         for _ in 0..MOST_AT_ONCE {
-            let Some(answer) = one.take() else { break };
-            match answer {
-                Some(Ok(answer)) => {
+            match next.take() {
+                None => break,
+                Some(Some(Ok(answer))) => {
                     taken.extend(answer.flow.as_ref().and_then(|flow| read::dropped(flow, &clock)));
                 }
-                Some(Err(status)) => {
-                    feed.heard(taken);
-                    return Fault::of(path, &status);
-                }
-                None => {
-                    feed.heard(taken);
-                    return Fault::Ended { path: path.to_owned(), why: "the stream was closed".to_owned() };
+                Some(Some(Err(status))) => fault = Some(Fault::of(path, &status)),
+                Some(None) => {
+                    fault = Some(Fault::Ended { path: path.to_owned(), why: "the stream was closed".to_owned() });
                 }
             }
-            one = flows.next().now_or_never();
+            if fault.is_some() {
+                break;
+            }
+            next = flows.next().now_or_never();
         }
-        next = one;
-        *wait = FIRST_WAIT;
-        feed.heard(taken);
+        if !taken.is_empty() {
+            *wait = FIRST_WAIT;
+            feed.heard(taken);
+        }
+        if let Some(fault) = fault {
+            return fault;
+        }
         // The other sources have their turn.
         yield_now().await;
     }

@@ -180,7 +180,9 @@ impl Feed {
     /// What Cilium dropped, as Hubble tells it.
     pub fn heard(&self, flows: Vec<Dropped>) {
         let mut recent = self.shared.recent.write().unwrap_or_else(PoisonError::into_inner);
-        flows.into_iter().for_each(|flow| recent.add(flow));
+        for flow in flows {
+            recent.add(flow);
+        }
     }
 
     /// Hubble answers.
