@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-const FILES: [&str; 1] = ["proto/cri.proto"];
+const FILES: [&str; 2] = ["proto/cri.proto", "proto/hubble/observer.proto"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=proto");

@@ -7,3 +7,16 @@
 pub mod cri {
     tonic::include_proto!("runtime.v1");
 }
+
+/// Hubble, which tells what Cilium's programs did on a node (github.com/cilium/cilium api/v1).
+pub mod hubble {
+    /// What was seen of a packet (api/v1/flow/flow.proto).
+    pub mod flow {
+        tonic::include_proto!("flow");
+    }
+
+    /// Who tells it (api/v1/observer/observer.proto).
+    pub mod observer {
+        tonic::include_proto!("observer");
+    }
+}

@@ -16,11 +16,20 @@ pub(super) struct NameArgs {
     /// How to reach the Kubernetes API; else $KUBECONFIG, the pod's service account or ~/.kube/config
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+    /// Socket of Cilium's Hubble; else /var/run/cilium/hubble.sock, also below /host
+    #[arg(long, value_name = "SOCKET")]
+    hubble: Option<PathBuf>,
 }
 
 impl NameArgs {
     pub(super) fn plan(&self) -> Plan {
-        Plan { cri: self.cri.clone(), reach: self.kubernetes, kubeconfig: self.kubeconfig.clone(), ..Plan::default() }
+        Plan {
+            cri: self.cri.clone(),
+            hubble: self.hubble.clone(),
+            reach: self.kubernetes,
+            kubeconfig: self.kubeconfig.clone(),
+            ..Plan::default()
+        }
     }
 }
 

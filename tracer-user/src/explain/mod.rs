@@ -4,6 +4,7 @@
 //! the readers beside the line cannot tell is said in `unknown`.
 
 pub mod catalogue;
+pub mod cilium;
 pub mod counter;
 pub mod dns;
 mod fill;

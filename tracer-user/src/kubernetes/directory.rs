@@ -15,11 +15,13 @@ use tokio::sync::watch;
 
 use super::index::{Change, Index};
 use super::{KubernetesError, api, cri, process};
+use crate::cilium::{Dropped, Recent, hubble};
 
 /// The sources, as sentences name them.
 const CRI: &str = "the container runtime";
 const PROCESS: &str = "processes";
 const API: &str = "the Kubernetes API";
+const HUBBLE: &str = "Hubble";
 
 /// How far the Kubernetes API is asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -38,6 +40,8 @@ pub enum Reach {
 pub struct Plan {
     /// Sockets of container runtimes; the usual places if empty.
     pub cri: Vec<PathBuf>,
+    /// Socket of Cilium's Hubble; the usual place if absent.
+    pub hubble: Option<PathBuf>,
     pub reach: Reach,
     /// How to reach the API; else `KUBECONFIG`, the pod's service account, `~/.kube/config`.
     pub kubeconfig: Option<PathBuf>,
@@ -79,6 +83,7 @@ pub struct Directory {
 #[derive(Debug)]
 struct Shared {
     index: RwLock<Index>,
+    recent: RwLock<Recent>,
     state: Mutex<State>,
     ready: Condvar,
     generation: watch::Sender<u64>,
@@ -96,6 +101,11 @@ impl Directory {
     /// The index as it is now; hold it briefly.
     pub fn read(&self) -> RwLockReadGuard<'_, Index> {
         self.shared.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What Cilium's Hubble told lately; hold it briefly.
+    pub fn hubble(&self) -> RwLockReadGuard<'_, Recent> {
+        self.shared.recent.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Rises with every change.
@@ -135,6 +145,7 @@ impl Directory {
         let (open, closed) = watch::channel(());
         let shared = Arc::new(Shared {
             index: RwLock::new(index),
+            recent: RwLock::default(),
             state: Mutex::new(State { starting: sources.to_vec(), ..State::default() }),
             ready: Condvar::new(),
             generation: publish,
@@ -164,6 +175,19 @@ impl Feed {
         changes.into_iter().for_each(|change| index.apply(change));
         drop(index);
         self.shared.generation.send_modify(|generation| *generation += 1);
+    }
+
+    /// What Cilium dropped, as Hubble tells it.
+    pub fn heard(&self, flows: Vec<Dropped>) {
+        let mut recent = self.shared.recent.write().unwrap_or_else(PoisonError::into_inner);
+        for flow in flows {
+            recent.add(flow);
+        }
+    }
+
+    /// Hubble answers.
+    pub fn hubble_is_here(&self) {
+        self.shared.recent.write().unwrap_or_else(PoisonError::into_inner).is_here_now();
     }
 
     /// The first listing is there, or there will be none; may be said again.
@@ -207,7 +231,7 @@ pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
         return Ok(Directory::without_sources(Index::default()));
     }
     let index = Index::of_whole_cluster(plan.reach == Reach::All);
-    let (directory, feed) = Directory::new(index, &[CRI, PROCESS, API]);
+    let (directory, feed) = Directory::new(index, &[CRI, PROCESS, API, HUBBLE]);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -215,13 +239,14 @@ pub fn spawn(plan: Plan) -> Result<Directory, KubernetesError> {
     thread::Builder::new()
         .name("kubernetes".to_owned())
         .spawn(move || {
-            let (cri, process, api) = (feed.of(CRI), feed.of(PROCESS), feed.of(API));
+            let (cri, process, api, cilium) = (feed.of(CRI), feed.of(PROCESS), feed.of(API), feed.of(HUBBLE));
             let (answers, answered) = watch::channel(None);
             let sources = async {
                 tokio::join!(
                     survive(&cri, cri::follow(&plan, cri.clone(), answers)),
                     survive(&process, process::follow(process.clone(), answered)),
                     survive(&api, api::follow(&plan, api.clone())),
+                    survive(&cilium, hubble::follow(plan.hubble.clone(), cilium.clone())),
                 )
             };
             runtime.block_on(async {

@@ -40,19 +40,40 @@ impl Describer {
         if is_another_netns {
             drop.netns.pod = None;
         }
+        let recent = self.directory.hubble();
+        let word = explain::cilium::of_drop(drop, &recent, span);
+        let is_here = recent.is_here();
+        let may_be_told = is_here && explain::cilium::is_its(&drop.explanation);
+        std::mem::drop(recent);
+        if let Some(word) = &word {
+            explain::cilium::tell_reason(&mut drop.explanation, word);
+        }
         explain::policy::refine_drop(drop, &index, span);
-        Named { generation, from: span.from, is_steady: enrich::is_steady(drop, &index, span) }
+        if let Some(word) = &word {
+            explain::cilium::name_policies(&mut drop.explanation, word);
+        }
+        explain::policy::local_dns::refine_drop(drop, &index, span, is_here);
+        // What Hubble says is about one packet, and may come after it.
+        let is_steady = !may_be_told && enrich::is_steady(drop, &index, span);
+        Named { generation, from: span.from, is_steady }
     }
 
     pub(super) fn name_flow(&self, flow: &mut Flow, story: &Story) {
         let span = Span { from: story.first, to: story.last };
         let index = self.directory.read();
         enrich::name_flow(flow, &index, span);
+        let word = explain::cilium::of_flow(flow, &self.directory.hubble(), span);
         explain::policy::refine_flow(flow, &index, span);
+        if let (Some(word), Some(explanation)) = (word, &mut flow.explanation) {
+            explain::cilium::tell_flow(explanation, &word);
+        }
+        explain::policy::local_dns::refine_flow(flow, &index, span, self.directory.hubble().is_here());
     }
 
     pub(super) fn name_dns(&self, dns: &mut Dns, span: Span) {
-        enrich::name_dns(dns, &self.directory.read(), span);
+        let index = self.directory.read();
+        enrich::name_dns(dns, &index, span);
+        explain::policy::local_dns::refine_dns(dns, &index, span, self.directory.hubble().is_here());
     }
 
     /// A namespace as it is called now.

@@ -17,6 +17,7 @@ pub(super) mod route;
 mod setting;
 pub(super) mod socket;
 
+pub(super) use program::cilium_reason;
 pub(super) use reverse_path::way_back;
 
 use super::location::NOT_SPECIFIED;

@@ -7,6 +7,7 @@ mod contradiction;
 mod denial;
 mod ends;
 mod engine;
+pub mod local_dns;
 mod silence;
 #[cfg(test)]
 mod tests;

@@ -88,11 +88,16 @@ const FIRST: u8 = 130;
 /// Reasons told in one sentence.
 const MOST: usize = 3;
 
+/// `Policy denied`.
+pub(in crate::explain) fn reason(code: u32) -> String {
+    let at = code.checked_sub(FIRST.into()).and_then(|at| usize::try_from(at).ok());
+    let name = at.and_then(|at| REASONS.get(at)).filter(|name| !name.is_empty());
+    name.map_or_else(|| format!("drop code {code}"), |name| (*name).to_owned())
+}
+
 /// `Policy denied (ingress)`.
 fn named(why: Why) -> String {
-    let name =
-        why.reason.checked_sub(FIRST).and_then(|at| REASONS.get(usize::from(at))).filter(|name| !name.is_empty());
-    let name = name.map_or_else(|| format!("drop code {}", why.reason), |name| (*name).to_owned());
+    let name = reason(why.reason.into());
     match why.direction {
         1 => format!("{name} (ingress)"),
         2 => format!("{name} (egress)"),

@@ -9,6 +9,8 @@ mod remedy;
 #[cfg(test)]
 mod tests;
 
+pub(in crate::explain) use cilium::reason as cilium_reason;
+
 use crate::event::{Confidence, Explanation, Program as Named};
 use crate::explain::{Observation, fill};
 use crate::node::program::{Attached, Direction, Hold, Place, Program, Programs};

@@ -4,6 +4,7 @@ mod contradictions;
 mod denials;
 mod ends;
 mod flows;
+mod local_dns;
 mod ruleset;
 
 use std::net::IpAddr;
