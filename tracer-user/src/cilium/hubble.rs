@@ -23,8 +23,9 @@ use super::{Dropped, Fault, read};
 use crate::host::{Clock, root};
 use crate::kubernetes::Feed;
 
-/// Where the agent listens (Cilium's `hubble-socket-path`, 1.10 and later).
-const SOCKET: &str = "/var/run/cilium/hubble.sock";
+/// Where the agent listens (Cilium's `hubble-socket-path`, 1.10 and later); on most nodes `/var/run` is a link that leads elsewhere
+/// below `/host`.
+const SOCKETS: [&str; 2] = ["/var/run/cilium/hubble.sock", "/run/cilium/hubble.sock"];
 /// For a connection, and for an answer, seconds.
 const PATIENCE: u64 = 1;
 /// Bytes of one flow.
@@ -47,7 +48,7 @@ pub async fn follow(given: Option<PathBuf>, feed: Feed) {
     let mut was_there = false;
     loop {
         let Some(path) = present(given.as_deref()) else {
-            let name = given.as_deref().or(was_there.then_some(Path::new(SOCKET)));
+            let name = given.as_deref().or(was_there.then_some(Path::new(SOCKETS[0])));
             feed.gap(name.map(|path| Fault::Absent(path.to_owned()).to_string()));
             feed.started();
             sleep(LOOK.min(wait)).await;
@@ -72,7 +73,7 @@ fn present(given: Option<&Path>) -> Option<PathBuf> {
             let plain = path.to_str().and_then(|text| text.strip_prefix("unix://"));
             Some(plain.map_or_else(|| path.to_owned(), PathBuf::from)).filter(|path| path.exists())
         }
-        None => root::places(SOCKET).find(|path| path.exists()),
+        None => SOCKETS.iter().flat_map(root::places).find(|path| path.exists()),
     }
 }
 

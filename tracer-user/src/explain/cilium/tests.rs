@@ -134,3 +134,38 @@ fn each_reason_of_the_table_has_a_code_of_its_own_and_words() {
     }
     assert_eq!(reason::of(151).map(|known| known.name), Some("STALE_OR_UNROUTABLE_IP"));
 }
+
+#[test]
+fn of_an_attempt_it_is_said_once_and_the_evaluators_answer_is_kept() {
+    let word = word(133, &[]);
+    let silent = || Explanation::new(Cause::Unknown, Confidence::Inferred, "nobody answered");
+    let mut said = silent();
+    said.suspects = Some(Vec::new());
+    tell_flow(&mut said, &word);
+    assert_eq!((said.cause, said.confidence, &said.suspects), (Cause::NetworkPolicy, Confidence::Certain, &None));
+    let once = said.clone();
+    tell_flow(&mut said, &word);
+    assert_eq!(said, once);
+    let mut evaluated = silent();
+    (evaluated.cause, evaluated.summary) = (Cause::NetworkPolicy, "NetworkPolicy shop/web denies it".to_owned());
+    evaluated.policy = Some(policy(None, PolicyDirection::Ingress, &word));
+    tell_flow(&mut evaluated, &word);
+    assert_eq!((&*evaluated.summary, evaluated.confidence), ("NetworkPolicy shop/web denies it", Confidence::Certain));
+    assert!(evaluated.evidence[0].starts_with(HUBBLE), "{evaluated:?}");
+}
+
+#[test]
+fn policies_that_allow_what_cilium_denies_are_told_as_such() {
+    let word = word(133, &[]);
+    let mut said = by_program(Some("cilium"), "cil_to_container").explanation;
+    let odd = "rule 1 of NetworkPolicy shop/web allows it, yet cilium drops it: are its rules stale?";
+    let allowed = Policy {
+        verdict: PolicyVerdict::Allowed,
+        contradiction: Some(odd.to_owned()),
+        ..policy(None, PolicyDirection::Ingress, &word)
+    };
+    (said.summary, said.policy) = (odd.to_owned(), Some(allowed));
+    name_policies(&mut said, &word);
+    assert_eq!((&*said.summary, said.cause), (odd, Cause::NetworkPolicy));
+    assert_eq!(said.policy.unwrap().verdict, PolicyVerdict::Allowed, "what the policies say stays");
+}
