@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::event::{Affected, Confidence, Counter, Finding, Header, Severity, Stats, Suspect};
-use crate::sink::{Line, Sink, Style, place_of, printable, thousands, who};
+use crate::sink::{Line, Sink, Style, hanging, place_of, printable, thousands, who};
 
 use super::progress::Progress;
 use super::report::{Notes, Render, seconds};
@@ -148,7 +148,7 @@ fn finding_text(finding: &Finding, style: Style) -> String {
     let severity = style.severity(finding.severity, finding.severity.as_str());
     let _ = writeln!(out, "{number:<3} {severity}  {}", style.bold(&printable(&finding.title)));
     let mut row = |what: &str, text: &str| {
-        let _ = writeln!(out, "    {what:<9} {}", printable(text));
+        let _ = writeln!(out, "    {what:<9} {}", hanging(text, 14));
     };
     let said = &finding.explanation;
     row("why", &said.summary);

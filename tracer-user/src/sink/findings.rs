@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 use crate::event::{Cause, Counter, Explanation};
 
-use super::style::{Style, printable, thousands};
+use super::style::{Style, hanging, printable, thousands};
 
 /// Different explanations remembered; the rest is only counted.
 const MOST_KEPT: usize = 256;
@@ -145,7 +145,7 @@ pub(crate) fn entry(packets: u64, also: &[String], explanation: &Explanation, st
         let _ = writeln!(out, "  open:  {}", printable(unknown));
     }
     for step in &explanation.remedy {
-        let _ = writeln!(out, "  try:   {}", printable(step));
+        let _ = writeln!(out, "  try:   {}", hanging(step, 9));
     }
     out
 }

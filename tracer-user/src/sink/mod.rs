@@ -21,7 +21,7 @@ pub use json_lines::JsonLines;
 pub use live::Live;
 pub use queries::{QueryLines, QueryText};
 pub use style::{Style, endpoint, place, printable, who};
-pub(crate) use style::{place_of, thousands};
+pub(crate) use style::{hanging, place_of, thousands};
 pub use text::Text;
 pub use verdicts::{VerdictLines, VerdictText};
 

@@ -55,6 +55,13 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     }))
 }
 
+/// Text of several lines, such as a manifest to apply: what follows the first stands below it, right of the margin, so that no line can
+/// pass for an entry of its own.
+pub(crate) fn hanging(text: &str, margin: usize) -> String {
+    let lines: Vec<_> = text.split('\n').map(printable).collect();
+    lines.join(&format!("\n{:margin$}", ""))
+}
+
 /// `tcp 10.99.1.2:41022 → shop/web-0 10.99.2.2:10250 [S]`.
 pub(super) fn packet(packet: &Packet) -> String {
     let mut text = printable(&packet.protocol).into_owned();
@@ -185,6 +192,12 @@ mod tests {
         );
         let netns = Netns { inode: 5, name: Some("cni-1".into()), pod: pod("web-0") };
         assert_eq!(place_of(None, &netns), "pod shop/web-0");
+    }
+
+    #[test]
+    fn the_lines_of_a_manifest_stand_below_one_another() {
+        assert_eq!(hanging("apply:\na: b\x1b\n  c: d", 4), "apply:\n    a: b\\u{1b}\n      c: d");
+        assert_eq!(hanging("ss -lnp", 4), "ss -lnp");
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) fn remedy(side: &Side, judged: &Judged<'_>) -> Vec<String> {
             [] => String::new(),
             opens => format!(" (it opens more: {})", opens.join("; ")),
         };
-        remedy.push(format!("to allow it, {}{opens}: {}", amendment.summary, amendment.apply.trim_end()));
+        remedy.push(format!("to allow it, {}{opens}:\n{}", amendment.summary, amendment.apply.trim_end()));
     }
     remedy
 }

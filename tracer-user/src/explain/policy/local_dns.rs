@@ -127,5 +127,5 @@ fn allowing(pod: &Pod, server: IpAddr) -> String {
             ],
         },
     });
-    format!("to allow it for the pods like {}: kubectl apply -f - <<'EOF'\n{policy:#}\nEOF", pod.id)
+    format!("to allow it for the pods like {}:\nkubectl apply -f - <<'EOF'\n{policy:#}\nEOF", pod.id)
 }
