@@ -76,9 +76,8 @@ fn matrix_has(shop: &Shop<'_>, verdict: &str) -> Result<()> {
     let output = shop.ask(&["policy", "matrix", "-o", "json", "--port", "8080", "--kubeconfig", &config])?;
     let text = String::from_utf8(output.stdout)?;
     let lines: Vec<Value> = text.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    let is_pair = |line: &Value| {
-        line["from"] == "shop/client" && line["to"] == "shop/web-0" && line["verdict"] == verdict
-    };
+    let is_pair =
+        |line: &Value| line["from"] == "shop/client" && line["to"] == "shop/web-0" && line["verdict"] == verdict;
     ensure!(lines.iter().any(is_pair), "not {verdict}: {text} {}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }

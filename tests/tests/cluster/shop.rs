@@ -58,15 +58,20 @@ impl<'a> Shop<'a> {
             Ok(made["spec"]["clusterIP"].as_str().context("no address")?.to_owned())
         };
         let (address, empty) = (service("web", "web")?, service("empty", "nobody")?);
-        let shop =
-            Self { cluster, web: running(cluster, "web-0")?, client: running(cluster, "client")?, empty, service: address };
+        let shop = Self {
+            cluster,
+            web: running(cluster, "web-0")?,
+            client: running(cluster, "client")?,
+            empty,
+            service: address,
+        };
         eventually("kube-proxy serves web", || shop.client.connects(&shop.service, 80))?;
         Ok(shop)
     }
 
-    /// `whydrop watch -o json` of the node, with more arguments.
+    /// `whydrop watch -o json` of what has to do with the client's address, with more arguments.
     pub(crate) fn watch(&self, more: &[&str]) -> Result<Tracer> {
-        let mut arguments = vec!["watch", "-o", "json", "--all", "--every"];
+        let mut arguments = vec!["watch", "-o", "json", "--all", "--every", "--host", &self.client.address];
         arguments.extend(more);
         self.start(&arguments)
     }
