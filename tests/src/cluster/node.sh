@@ -99,8 +99,19 @@ until_so ctr --address "$work/containerd.sock" version
 ctr --address "$work/containerd.sock" --namespace k8s.io images import image.tar > /dev/null || exit 1
 
 openssl genrsa -out accounts.key 2048 2> /dev/null
-openssl req -x509 -newkey rsa:2048 -nodes -keyout tls.key -out tls.crt -days 30 -subj /CN=localhost \
-    -addext 'subjectAltName=DNS:localhost,IP:127.0.0.1,IP:10.0.0.1,IP:10.96.0.1' 2> /dev/null
+# No CA: rustls takes no CA's certificate for a server's own.
+cat > tls.cnf <<CNF
+[req]
+distinguished_name = name
+x509_extensions = server
+prompt = no
+[name]
+CN = localhost
+[server]
+basicConstraints = critical, CA:FALSE
+subjectAltName = DNS:localhost, IP:127.0.0.1, IP:10.0.0.1, IP:10.96.0.1
+CNF
+openssl req -x509 -newkey rsa:2048 -nodes -config tls.cnf -keyout tls.key -out tls.crt -days 30 2> /dev/null
 printf 'admintoken,admin,1,"system:masters"\nreadertoken,reader,2\n' > tokens.csv
 start etcd etcd --data-dir "$work/etcd" --listen-client-urls http://127.0.0.1:12379 --advertise-client-urls http://127.0.0.1:12379 \
     --listen-peer-urls http://127.0.0.1:12380 --unsafe-no-fsync

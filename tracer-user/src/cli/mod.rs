@@ -132,6 +132,7 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
 /// Log on standard error, as `WHYDROP_LOG` asks (`debug`, `whydrop::source=trace`); warnings by default.
 fn start_log() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WHYDROP_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+        // What fails there is a sentence of the coverage, once per cause; the library's own log tells each attempt.
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,kube_client=off,kube_runtime=off"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }

@@ -96,7 +96,9 @@ impl Board {
                 )),
                 Some(Fault::Absent | Fault::Gone) | None => {}
             }
-            if let Some(said) = &standing.narrowed {
+            // Who may not even see those of this node was told so above, with the same rule.
+            let is_forbidden = matches!(standing.fault, Some(Fault::Forbidden(_)));
+            if let Some(said) = standing.narrowed.as_ref().filter(|_| !is_forbidden) {
                 tell(format!(
                     "the Kubernetes API lets {} see {} of this node only; for all, add to its ClusterRole: {}",
                     user(said),
@@ -199,6 +201,22 @@ mod tests {
         assert!(policies.contains("let system:node:n1 list"), "{policies}");
         let rule = "{apiGroups: [\"networking.k8s.io\"], resources: [networkpolicies], verbs: [list, watch]}";
         assert!(policies.ends_with(rule), "{policies}");
+    }
+
+    #[test]
+    fn a_rule_that_is_missing_is_told_once() {
+        let said = r#"pods is forbidden: User "reader" cannot list resource "pods" in API group """#.to_owned();
+        let mut board = Board::default();
+        let narrowed = Some(said.clone());
+        board.set(
+            0,
+            Standing { narrowed: narrowed.clone(), fault: Some(Fault::Forbidden(said)), ..Standing::default() },
+        );
+        let told = board.sentences("x", None);
+        assert!(told.len() == 1 && told[0].contains("does not let reader list"), "{told:?}");
+        board.set(0, Standing { narrowed, is_listed: true, ..Standing::default() });
+        let told = board.sentences("x", None);
+        assert!(told.len() == 1 && told[0].contains("of this node only"), "{told:?}");
     }
 
     #[test]
