@@ -39,6 +39,8 @@ end() {
     for controller in $(find /sys/fs/cgroup -maxdepth 3 -type d -name "$cgroup"); do
         find "$controller" -depth -type d -exec rmdir {} \; 2> /dev/null
     done
+    # The runtime's own parent of containers, unless it was there before; one that is in use stays.
+    [ -n "$had_parent" ] || find /sys/fs/cgroup -maxdepth 2 -type d -name k8s.io -exec rmdir {} + 2> /dev/null
 }
 
 remove_pods() {
@@ -50,6 +52,7 @@ remove_pods() {
 
 trap end EXIT
 cgroup=whydrop-$netns
+had_parent=$(find /sys/fs/cgroup -maxdepth 2 -type d -name k8s.io)
 
 for directory in /var/lib /run/containerd /var/log/pods /var/log/containers /opt; do
     mkdir -p $directory

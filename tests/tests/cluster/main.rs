@@ -20,8 +20,9 @@ fn a_real_node() -> Result<()> {
         ("names", names::by_both_and_by_each_alone as fn(&shop::Shop<'_>) -> Result<()>),
         ("no rights", names::without_rights),
         ("no endpoints", services::without_endpoints),
-        ("policies", policies::denied_until_the_label_is_there),
         ("outage", names::through_an_outage),
+        // Last: nothing but what its policy allows reaches web-0 from here on.
+        ("policies", policies::denied_until_the_label_is_there),
     ] {
         failed.extend(scenario(&shop).with_context(|| name).err().map(|error| format!("{error:#}")));
     }
