@@ -23,6 +23,7 @@ pub(crate) fn denied_until_the_label_is_there(shop: &Shop<'_>) -> Result<()> {
     shop.cluster.api().create("/apis/networking.k8s.io/v1/namespaces/shop/networkpolicies", &policy)?;
     enforce(shop)?;
     drop_is_told(shop)?;
+    denial_is_told_through_the_service(shop)?;
     let line = check(shop, 3)?;
     ensure!(line["verdict"] == "denied" && line["policy"]["nearest"]["mismatch"] == LABEL, "{line:#}");
     matrix_has(shop, "denied")?;
@@ -47,6 +48,20 @@ fn drop_is_told(shop: &Shop<'_>) -> Result<()> {
     for (end, name) in [("/packet/source/pod/name", "client"), ("/packet/destination/pod/name", "web-0")] {
         ensure!(event.text(end) == name, "{end}: {event}");
     }
+    tracer.stop()?.ensure_clean()
+}
+
+/// Whom the connection was for is known by its dropped packet alone: no device saw it after kube-proxy's translation.
+fn denial_is_told_through_the_service(shop: &Shop<'_>) -> Result<()> {
+    let (node, sources) = (shop.cluster.node.inode()?.to_string(), shop.sources("admin"));
+    let mut tracer = shop.start(&[&["verdicts", "-o", "json", "--netns", &node][..], &words(&sources)].concat())?;
+    ensure!(!shop.client.connects(&shop.service, 80)?, "nothing denied it");
+    let wanted =
+        Expect::any().with(key::KIND, "verdict").with(key::VERDICT, "denied").with(key::POLICY_SIDE, "ingress");
+    let wanted = wanted.with(key::FLOW_SOURCE_POD, "client").with(key::FLOW_DESTINATION_POD, "web-0");
+    let event = tracer.wait_for(&wanted.with(key::ENFORCED_BY, "kube-router"))?;
+    ensure!(event.text("/destination/service/name") == "web", "{event}");
+    event.says("/policy/nearest/mismatch", LABEL)?;
     tracer.stop()?.ensure_clean()
 }
 

@@ -29,8 +29,9 @@ impl<'a> Wanted<'a> {
             PolicyDirection::Egress => (false, "ALLOW-TO-"),
         };
         let peers = rule.comment.as_deref().and_then(|comment| comment.strip_prefix(before));
-        // `podlabel-app:front-AND-ns-shop-ON-UDP-TO-PORT-7777`
-        let peers = peers.map(|text| text.split("-ON-").next().unwrap_or(text).split("-AND-").collect());
+        // `podlabel-app:front-AND-ns-shop-ON-UDP-TO-PORT-7777`, `podlabel-app:front-IN-ns-shop-ON-…`
+        let named = |text: &'a str| text.split("-ON-").next().and_then(|text| text.split("-IN-ns-").next());
+        let peers = peers.and_then(named).map(|text| text.split("-AND-").collect());
         Self {
             asked,
             rule,

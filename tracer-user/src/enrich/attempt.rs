@@ -79,7 +79,8 @@ pub fn drops_of_attempts(drop: &Drop, time: Option<u64>) -> Vec<(Tuple, DropSeen
             continue;
         }
         let (netns, explanation) = (drop.netns.clone(), drop.explanation.clone());
-        seen.push((tuple, DropSeen { netns, time, count: drop.count, is_answer, explanation }));
+        let at_drop = if is_answer { packet.reversed() } else { packet };
+        seen.push((tuple, DropSeen { netns, time, count: drop.count, is_answer, tuple: at_drop, explanation }));
     }
     seen
 }

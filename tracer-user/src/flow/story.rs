@@ -16,6 +16,8 @@ pub struct DropSeen {
     pub count: u64,
     /// A packet of the server's.
     pub is_answer: bool,
+    /// Both ends as the packet had them, the client's first: after translation, if it was translated by then.
+    pub tuple: Tuple,
     pub explanation: Explanation,
 }
 

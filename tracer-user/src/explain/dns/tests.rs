@@ -64,7 +64,8 @@ fn drop(summary: &str, evidence: &str) -> DropSeen {
     explanation.evidence.push(evidence.into());
     explanation.remedy.push("nft delete rule".into());
     let netns = crate::event::Netns { inode: 1, name: Some("host".into()), pod: None };
-    DropSeen { netns, time: 0, count: 2, is_answer: false, explanation }
+    let tuple = Tuple { protocol: 17, client: ([0; 4], 0).into(), server: ([0; 4], 0).into() };
+    DropSeen { netns, time: 0, count: 2, is_answer: false, tuple, explanation }
 }
 
 #[test]

@@ -226,6 +226,10 @@ impl Book {
         let group = self.groups.get(id)?;
         let sightings: Vec<Sighting> = placed.iter().map(|(_, sighting)| *sighting).collect();
         let (tuple, translated) = place::tuples(&sightings).or_else(|| group.ends())?;
+        // What was translated and then dropped was seen at no device afterwards.
+        let at_drop =
+            || drops.iter().map(|drop| drop.tuple).find(|at| at.client == tuple.client && at.server != tuple.server);
+        let translated = translated.or_else(at_drop);
         let (outcome, rejection, lost) = match verdict {
             Verdict::Is { outcome, rejection, lost } => (outcome, rejection, lost),
             Verdict::Wait | Verdict::NoAttempt => (Outcome::NoAnswer, None, None),

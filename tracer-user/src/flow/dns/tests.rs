@@ -237,7 +237,8 @@ fn an_answer_that_was_cut_waits_for_tcp() {
 fn dropped(summary: &str) -> DropSeen {
     let netns = crate::event::Netns { inode: 1, name: Some("host".into()), pod: None };
     let explanation = Explanation::new(Cause::NetfilterRule, Confidence::Certain, summary);
-    DropSeen { netns, time: T0 + MS, count: 1, is_answer: false, explanation }
+    let tuple = Tuple { protocol: 17, client: ([0; 4], 0).into(), server: ([0; 4], 0).into() };
+    DropSeen { netns, time: T0 + MS, count: 1, is_answer: false, tuple, explanation }
 }
 
 #[test]

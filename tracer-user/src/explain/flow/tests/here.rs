@@ -89,6 +89,7 @@ fn a_drop_is_the_explanation() {
         time: 3 * SECOND,
         count,
         is_answer: false,
+        tuple: between().tuple,
         explanation: Explanation::new(Cause::NetfilterRule, confidence, summary),
     };
     let mut story = between();

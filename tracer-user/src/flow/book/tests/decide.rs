@@ -146,6 +146,16 @@ fn a_drop_counts_for_others_only_where_its_port_is_not_known() {
     assert_eq!(book.one().outcome, Outcome::Dropped);
 }
 
+#[test]
+fn what_was_translated_and_then_dropped_tells_the_translation() {
+    let (asked, pod) = (tuple("10.0.0.7:40000 10.96.0.1:80"), tuple("10.0.0.7:40000 10.0.1.9:8080"));
+    let mut book = Book::default();
+    book.dropped(&asked, DropSeen { tuple: pod, ..drop_seen(0, false, "denied") });
+    book.read_on(3500, &[see(POD_A, asked, 0).came(1)]);
+    let story = book.one();
+    assert_eq!((story.outcome, story.translated), (Outcome::Dropped, Some(pod)));
+}
+
 impl DropSeen {
     fn at(self, ms: i64) -> Self {
         Self { time: BEGIN.saturating_add_signed(ms * 1_000_000), ..self }

@@ -153,6 +153,7 @@ fn drop_seen(at: u64, is_answer: bool, summary: &str) -> DropSeen {
         time: BEGIN + at * MS,
         count: 1,
         is_answer,
+        tuple: Tuple { protocol: 6, client: ([0; 4], 0).into(), server: ([0; 4], 0).into() },
         explanation: Explanation::new(Cause::NetfilterRule, Confidence::Certain, summary),
     }
 }
