@@ -47,8 +47,7 @@ pub fn name(policy: &PolicyId) -> PolicyName {
 }
 
 fn nearest(nearest: &Nearest, direction: Direction) -> event::Nearest {
-    let mismatches: Vec<String> = nearest.mismatch.iter().map(|one| one.describe(direction)).collect();
-    event::Nearest { policy: name(&nearest.policy), rule: nearest.rule, mismatch: mismatches.join("; ") }
+    event::Nearest { policy: name(&nearest.policy), rule: nearest.rule, mismatch: nearest.describe(direction) }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use tracer_policy::model::ObjectName;
 
 use super::engine::Engine;
 use super::{Judged, words};
+use crate::enrich;
 use crate::event::{Explanation, PolicyName};
 
 /// Where an engine's pods run, and a label of theirs (the manifests of their own releases).
@@ -39,7 +40,7 @@ pub(super) fn told(explanation: &mut Explanation, engine: &Engine, side: &Side, 
     explanation.summary.clone_from(&contradiction);
     explanation.evidence.insert(0, did);
     explanation.evidence.extend(words::evidence(side, judged));
-    explanation.policy = words::policy(side, Some(&engine.name));
+    explanation.policy = enrich::policy(side, Some(&engine.name));
     if let Some(policy) = &mut explanation.policy {
         policy.contradiction = Some(contradiction);
     }

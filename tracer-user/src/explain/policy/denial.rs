@@ -5,6 +5,7 @@
 
 use super::engine::{self, Engine};
 use super::{Judged, ends, words};
+use crate::enrich;
 use crate::event::{Cause, Confidence, Drop, Explanation};
 use crate::kubernetes::{Index, Span};
 use tracer_policy::amend::amend;
@@ -17,7 +18,7 @@ pub(super) fn by_engine(explanation: &mut Explanation, engine: &Engine, side: &S
     let confidence = if agrees { explanation.confidence } else { by_evaluation };
     say(explanation, confidence, words::denial(side, judged));
     explanation.evidence.extend(words::evidence(side, judged));
-    explanation.policy = words::policy(side, Some(&engine.name));
+    explanation.policy = enrich::policy(side, Some(&engine.name));
     if !engine.named.is_empty() && !agrees {
         let odd = format!(
             "{} names {}, which is not among the policies that select {}",

@@ -10,6 +10,7 @@ use tracer_policy::model::{Pod, PolicyKind, Protocol};
 
 use super::ends::{self, Opener};
 use super::{Judged, denial, silence, words};
+use crate::enrich;
 use crate::event::{Cause, Confidence, Dns, Drop, Explanation, Flow, QueryOutcome};
 use crate::explain::cilium;
 use crate::kubernetes::{Index, Span};
@@ -63,7 +64,7 @@ fn refine(explanation: &mut Explanation, opener: &Opener, index: &Index, span: S
     if is_open {
         denial::say(explanation, Confidence::Inferred, words::denial(side, &judged));
         explanation.evidence.extend(words::evidence(side, &judged));
-        explanation.policy = words::policy(side, Some("cilium"));
+        explanation.policy = enrich::policy(side, Some("cilium"));
         let others = std::mem::take(&mut explanation.remedy);
         explanation.remedy = denial::remedy(side, &judged);
         words::add_new(&mut explanation.remedy, others);

@@ -7,6 +7,7 @@
 use tracer_policy::evaluate::{Side, Verdict};
 
 use super::{Judged, denial, words};
+use crate::enrich;
 use crate::event::{Cause, Confidence, Explanation};
 
 /// Nothing that was seen explains the silence.
@@ -64,7 +65,7 @@ fn blame(explanation: &mut Explanation, side: &Side, judged: &Judged<'_>) {
     let denial = words::denial(side, judged);
     denial::say(explanation, Confidence::Inferred, format!("{denial}{at}; nothing on this node dropped it visibly"));
     explanation.evidence.extend(words::evidence(side, judged));
-    explanation.policy = words::policy(side, None);
+    explanation.policy = enrich::policy(side, None);
     let others = std::mem::take(&mut explanation.remedy);
     explanation.remedy = denial::remedy(side, judged);
     words::add_new(&mut explanation.remedy, others);

@@ -5,8 +5,7 @@ use tracer_policy::model::{Pod, PolicyId};
 
 use super::Judged;
 use super::ends::{Held, Opener};
-use crate::enrich;
-use crate::event::{Endpoint, Explanation, Nearest, Packet, Policy, PolicyName};
+use crate::event::{Endpoint, Explanation, Nearest, Packet, PolicyName};
 use crate::explain::quoted;
 use crate::kubernetes::{Index, Span};
 
@@ -176,15 +175,6 @@ pub(super) fn describe(policy: &PolicyId) -> String {
     let namespace = Some(&*policy.id.namespace).filter(|namespace| !namespace.is_empty());
     let namespace = namespace.map(|namespace| format!(" -n {}", quoted(namespace))).unwrap_or_default();
     format!("kubectl{namespace} describe {} {}", policy.kind.resource(), quoted(&policy.id.name))
-}
-
-/// As the event has it, in the words of the summary.
-pub(super) fn policy(side: &Side, enforced_by: Option<&str>) -> Option<Policy> {
-    let mut policy = enrich::policy::policy(side, enforced_by)?;
-    if let (Some(told), Some(nearest)) = (&mut policy.nearest, &side.nearest) {
-        told.mismatch = nearest.describe(side.direction);
-    }
-    Some(policy)
 }
 
 /// Adds what is not there yet.
