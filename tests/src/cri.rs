@@ -1,6 +1,6 @@
 //! A container runtime of the test's own: a CRI server on a unix socket that says what it was told to say, and no more.
 //!
-//! ```ignore
+//! ```text
 //! let cri = FakeCri::new()?;
 //! cri.pod("shop", "web-0").labels(&[("app", "web")]).address("10.0.0.2").netns(&pod.path()).run();
 //! let tracer = Tracer::start(&["--cri", cri.path()])?;

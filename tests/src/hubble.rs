@@ -1,6 +1,6 @@
 //! A Hubble of the test's own: an observer on a unix socket that says what it was told to say, and no more.
 //!
-//! ```ignore
+//! ```text
 //! let hubble = FakeHubble::new()?;
 //! let tracer = Tracer::start(&["--hubble", hubble.path()])?;
 //! hubble.dropped(&flow, POLICY_DENY, Some(("shop", "deny")));

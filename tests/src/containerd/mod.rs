@@ -1,6 +1,6 @@
 //! A real container runtime with real CNI plugins, as a node of its own: containerd in a network namespace, and pods that it made.
 //!
-//! ```ignore
+//! ```text
 //! let node = Containerd::start()?;
 //! let web = node.pod("shop", "web-0", &[("app", "web")])?;
 //! web.exec("iptables -A INPUT -p udp --dport 9 -j DROP")?;
