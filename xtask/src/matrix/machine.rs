@@ -21,8 +21,8 @@ const TEST_LIMIT: Duration = Duration::from_mins(5);
 /// No machine is silent for this long: it tells of each test, which has two attempts.
 const SILENCE: Duration = Duration::from_mins(11);
 
-/// Enough for 100,000 flows and the kernel's modules.
-const MEMORY: &str = "768";
+/// Enough for the image, of which the kernel keeps at most half as files, 100,000 flows and the kernel's modules.
+const MEMORY: &str = "2G";
 
 /// Boots `kernel` with `image` and passes on what it says on its second serial port; its first one goes to `console`.
 pub(super) fn listen(
